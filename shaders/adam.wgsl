@@ -1,0 +1,33 @@
+// m = beta1*m + (1 - beta1)*g;  v = beta2*v + (1 - beta2)*g^2;  p -= rate * (m*m_scale) / (sqrt(v*v_scale) + epsilon)
+//
+// step  [3]        rate, m_scale = 1/(1 - beta1^t), v_scale = 1/(1 - beta2^t): they change each step
+// g     [length]   gradients
+// p     [length]   parameters
+// m     [length]   first moments
+// v     [length]   second moments
+//
+// Over the whole flat arenas at once; one thread updates one value. Kingma & Ba 2015, algorithm 1.
+
+override length: u32;
+override beta1: f32;
+override beta2: f32;
+override epsilon: f32;
+
+@group(0) @binding(0) var<storage, read> step: array<f32>;
+@group(0) @binding(1) var<storage, read> g: array<f32>;
+@group(0) @binding(2) var<storage, read_write> p: array<f32>;
+@group(0) @binding(3) var<storage, read_write> m: array<f32>;
+@group(0) @binding(4) var<storage, read_write> v: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let j = group_index(group, groups) * 64u + lane;
+    if j >= length {
+        return;
+    }
+    let first = beta1 * m[j] + (1.0 - beta1) * g[j];
+    let second = beta2 * v[j] + (1.0 - beta2) * g[j] * g[j];
+    m[j] = first;
+    v[j] = second;
+    p[j] -= step[0] * (first * step[1]) / (sqrt(second * step[2]) + epsilon);
+}

@@ -1,0 +1,31 @@
+// dx[n, d] = (dy[n, d] - y[n, d] * sum over e of y[n, e]*dy[n, e]) / norm[n]
+//
+// y     [rows, dims]   the normalised rows
+// norm  [rows]
+// dy    [rows, dims]
+// dx    [rows, dims]
+//
+// One thread makes one row.
+
+override rows: u32;
+override dims: u32;
+
+@group(0) @binding(0) var<storage, read> y: array<f32>;
+@group(0) @binding(1) var<storage, read> norm: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let n = group_index(group, groups) * 64u + lane;
+    if n >= rows {
+        return;
+    }
+    var along = 0.0;
+    for (var d = 0u; d < dims; d++) {
+        along += y[n * dims + d] * dy[n * dims + d];
+    }
+    for (var d = 0u; d < dims; d++) {
+        dx[n * dims + d] = (dy[n * dims + d] - y[n * dims + d] * along) / norm[n];
+    }
+}

@@ -1,0 +1,236 @@
+//! Checkpoints: safetensors files with the parameters under the names and in the layouts that PyTorch expects, the
+//! optimiser's moments, and in the metadata the configuration and the step.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use half::f16;
+use safetensors::tensor::{Dtype, SafeTensors, View};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::net::{Net, Parameter};
+use crate::plan::ALIGNMENT;
+use crate::run::Runner;
+use crate::siamese::slots;
+
+/// A network with its weights, and what a resumed training needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// How it is trained.
+    pub config: Config,
+    /// Shape of an image, `[height, width, channels]`.
+    pub input: [usize; 3],
+    /// Steps done.
+    pub step: u64,
+    /// The arena of the parameters, in device order.
+    pub parameters: Vec<f32>,
+    /// The arenas of the moments; none in an export.
+    pub moments: Option<[Vec<f32>; 2]>,
+}
+
+/// Precision of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits, exact.
+    F32,
+    /// 16 bits, rounded to nearest.
+    F16,
+}
+
+/// The parameters of `net` with their places in an arena.
+fn tensors(net: &Net) -> (Vec<(Parameter, std::ops::Range<usize>)>, usize) {
+    let mut start = 0;
+    let tensors = net
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let length = parameter.layout.device_dims().iter().product::<usize>();
+            let range = start..start + length;
+            start += length.next_multiple_of(ALIGNMENT);
+            (parameter, range)
+        })
+        .collect();
+    (tensors, start)
+}
+
+struct Tensor {
+    dtype: Dtype,
+    dims: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.dims
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        (&self.bytes).into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Prefixes of the tensors that hold moments.
+const MOMENTS: [&str; 2] = ["adam.m.", "adam.v."];
+
+impl Checkpoint {
+    /// The network it belongs to.
+    pub fn net(&self) -> Result<Net> {
+        Net::parse(&self.config.spec, self.input)
+    }
+
+    /// Freshly initialised weights for `config`.
+    pub fn initial(config: &Config, net: &Net) -> Checkpoint {
+        let (tensors, length) = tensors(net);
+        let mut parameters = vec![0.0; length];
+        for (parameter, range) in tensors {
+            let init = parameter.init(config.initialisation);
+            let values = &mut parameters[range];
+            crate::init::fill(init, config.seed, &parameter.name, parameter.fan_in, parameter.fan_out, values);
+        }
+        let moments = Some([vec![0.0; length], vec![0.0; length]]);
+        Checkpoint { config: config.clone(), input: net.input, step: 0, parameters, moments }
+    }
+
+    /// Reads the arenas of a training runner.
+    pub fn of(config: &Config, net: &Net, step: u64, runner: &mut impl Runner) -> Result<Checkpoint> {
+        let mut arena = |name| {
+            let slot = runner.plan().id(name);
+            runner.read(slot).map(|array| array.floats().to_vec())
+        };
+        let parameters = arena(slots::PARAMETERS)?;
+        let moments = Some([arena(slots::MOMENTS[0])?, arena(slots::MOMENTS[1])?]);
+        Ok(Checkpoint { config: config.clone(), input: net.input, step, parameters, moments })
+    }
+
+    /// Writes the parameters, and where the plan trains the moments, to a runner.
+    pub fn restore(&self, runner: &mut impl Runner) -> Result<()> {
+        let slot = runner.plan().id(slots::PARAMETERS);
+        runner.write(slot, self.parameters.as_slice())?;
+        for (name, moment) in slots::MOMENTS.iter().zip(self.moments.iter().flatten()) {
+            if let Some(slot) = runner.plan().find(name) {
+                runner.write(slot, moment.as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file: to a temporary name beside it first, so that a failure leaves an older file whole.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
+        let net = self.net()?;
+        let (tensors, _) = tensors(&net);
+        let arenas = [("", Some(&self.parameters))]
+            .into_iter()
+            .chain(MOMENTS.into_iter().zip(self.moments.iter().flatten().map(Some)));
+        let mut views = Vec::new();
+        for (prefix, arena) in arenas {
+            let Some(arena) = arena else { continue };
+            for (parameter, range) in &tensors {
+                let values = parameter.layout.to_file(&arena[range.clone()]);
+                let (dtype, bytes) = match precision {
+                    Precision::F32 => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+                    Precision::F16 => {
+                        (Dtype::F16, values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect())
+                    }
+                };
+                let tensor = Tensor { dtype, dims: parameter.layout.file_dims(), bytes };
+                views.push((format!("{prefix}{}", parameter.name), tensor));
+            }
+        }
+        let config = serde_json::to_string(&self.config).expect("plain data");
+        let input = serde_json::to_string(&self.input).expect("plain data");
+        let metadata = HashMap::from([
+            ("format".to_owned(), "pt".to_owned()),
+            ("siamese".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("config".to_owned(), config),
+            ("input".to_owned(), input),
+            ("step".to_owned(), self.step.to_string()),
+        ]);
+        let bytes = safetensors::serialize(views, Some(metadata)).expect("tensors whose sizes agree");
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads a file that [`Checkpoint::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, [`Error::Checkpoint`] naming the tensor or entry at fault.
+    pub fn load(path: &Path) -> Result<Checkpoint> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let fault = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
+        let (_, header) = SafeTensors::read_metadata(&bytes)
+            .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let entry = |name: &str| metadata.get(name).ok_or_else(|| fault(format!("the metadata has no entry `{name}`")));
+        let unreadable = |name: &str, error: String| fault(format!("metadata entry `{name}`: {error}"));
+        let config: Config =
+            serde_json::from_str(entry("config")?).map_err(|error| unreadable("config", error.to_string()))?;
+        let input: [usize; 3] =
+            serde_json::from_str(entry("input")?).map_err(|error| unreadable("input", error.to_string()))?;
+        let step = entry("step")?.parse::<u64>().map_err(|error| unreadable("step", error.to_string()))?;
+        config.validate().map_err(|error| unreadable("config", error.to_string()))?;
+        let net = Net::parse(&config.spec, input).map_err(|error| unreadable("config", error.to_string()))?;
+
+        let (tensors, length) = tensors(&net);
+        let arena = |prefix: &str| -> Result<Vec<f32>> {
+            let mut arena = vec![0.0; length];
+            for (parameter, range) in &tensors {
+                let name = format!("{prefix}{}", parameter.name);
+                let tensor = file.tensor(&name).map_err(|_| fault(format!("tensor `{name}` is missing")))?;
+                let wanted = parameter.layout.file_dims();
+                if tensor.shape() != wanted {
+                    return Err(fault(format!(
+                        "tensor `{name}` is {:?}, the network needs {wanted:?}",
+                        tensor.shape()
+                    )));
+                }
+                let values: Vec<f32> = match tensor.dtype() {
+                    Dtype::F32 => {
+                        let words = tensor.data().as_chunks::<4>().0;
+                        words.iter().map(|&word| f32::from_le_bytes(word)).collect()
+                    }
+                    Dtype::F16 => {
+                        let words = tensor.data().as_chunks::<2>().0;
+                        words.iter().map(|&word| f16::from_le_bytes(word).to_f32()).collect()
+                    }
+                    other => return Err(fault(format!("tensor `{name}` is {other:?}, expected F32 or F16"))),
+                };
+                arena[range.clone()].copy_from_slice(&parameter.layout.to_device(&values));
+            }
+            Ok(arena)
+        };
+        let parameters = arena("")?;
+        let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
+        let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
+        Ok(Checkpoint { config, input, step, parameters, moments })
+    }
+}
+
+/// Writes a file under a temporary name in the same folder, then renames it.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("write", path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io("write", path))?;
+    #[cfg(unix)]
+    {
+        // Temporary files are private; a result is as readable as any other file.
+        use std::os::unix::fs::PermissionsExt;
+        let readable = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(readable).map_err(Error::io("write", path))?;
+    }
+    file.persist(path).map(drop).map_err(|error| Error::io("write", path)(error.error))
+}

@@ -1,0 +1,195 @@
+//! The CPU runner: a loop over calls that runs each kernel's reference, its output rows dealt to threads. It has no
+//! shape code and no device.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::host::{Array, Io, Real, View};
+use crate::kernel::{Access, At, Element};
+use crate::plan::{Place, Plan, Role, SlotId};
+use crate::run::Values;
+
+/// Runs the references of a plan in `R`.
+pub struct Runner<R: Real = f32> {
+    plan: Arc<Plan>,
+    /// One array for each slot with a buffer of its own.
+    buffers: Vec<Option<Arc<RwLock<Array<R>>>>>,
+    snapshots: VecDeque<Array>,
+}
+
+const POISONED: &str = "a reference panicked";
+
+impl<R: Real> Runner<R> {
+    /// Allocates every buffer of the plan, zeroed.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let buffers = plan
+            .slots()
+            .iter()
+            .map(|slot| {
+                (slot.place == Place::Own).then(|| {
+                    Arc::new(RwLock::new(match slot.element {
+                        Element::F32 => Array::Float(vec![R::default(); slot.len()]),
+                        Element::U32 => Array::Uint(vec![0; slot.len()]),
+                    }))
+                })
+            })
+            .collect();
+        Runner { plan, buffers, snapshots: VecDeque::new() }
+    }
+
+    /// The buffer that holds a slot, and the slot's elements in it.
+    fn storage(&self, id: SlotId) -> (&Arc<RwLock<Array<R>>>, Range<usize>) {
+        let (owner, start) = self.plan.storage(id);
+        let buffer = self.buffers[owner.index()].as_ref().expect("the owner of a slot has a buffer");
+        (buffer, start..start + self.plan.slot(id).len())
+    }
+
+    /// A copy of a slot at full precision.
+    pub fn get(&self, slot: SlotId) -> Array<R> {
+        let (buffer, range) = self.storage(slot);
+        match &*buffer.read().expect(POISONED) {
+            Array::Float(values) => Array::Float(values[range].to_vec()),
+            Array::Uint(values) => Array::Uint(values[range].to_vec()),
+        }
+    }
+
+    /// Overwrites a slot of real numbers at full precision.
+    pub fn set(&mut self, slot: SlotId, values: &[R]) {
+        let (buffer, range) = self.storage(slot);
+        match &mut *buffer.write().expect(POISONED) {
+            Array::Float(own) => own[range].copy_from_slice(values),
+            Array::Uint(_) => panic!("slot `{}` holds integers", self.plan.slot(slot).name),
+        }
+    }
+
+    fn call(&self, at: &At, slots: &[SlotId]) {
+        enum Guard<'a, R> {
+            Read(RwLockReadGuard<'a, Array<R>>),
+            Write(RwLockWriteGuard<'a, Array<R>>),
+        }
+        let args = at.args();
+        let mut guards: Vec<_> = args
+            .iter()
+            .zip(slots)
+            .map(|(arg, &slot)| {
+                let (buffer, range) = self.storage(slot);
+                let guard = match arg.access {
+                    Access::Read => Guard::Read(buffer.read().expect(POISONED)),
+                    Access::Write | Access::Update => Guard::Write(buffer.write().expect(POISONED)),
+                };
+                (arg.name, guard, range)
+            })
+            .collect();
+        let views = guards
+            .iter_mut()
+            .map(|(name, guard, range)| {
+                let view = match guard {
+                    Guard::Read(array) => match &**array {
+                        Array::Float(values) => View::Read(&values[range.clone()]),
+                        Array::Uint(values) => View::ReadUint(&values[range.clone()]),
+                    },
+                    Guard::Write(array) => match &mut **array {
+                        Array::Float(values) => View::Write(&mut values[range.clone()]),
+                        Array::Uint(values) => View::WriteUint(&mut values[range.clone()]),
+                    },
+                };
+                (*name, view)
+            })
+            .collect();
+        reference(at, views);
+    }
+}
+
+/// Runs the reference of `at` on whole arrays, its output rows dealt to the threads.
+pub fn reference<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>) {
+    let rows = at.rows();
+    let size = rows.div_ceil(4 * rayon::current_num_threads());
+    let mut shares = Vec::new();
+    let mut start = 0;
+    while start < rows {
+        let end = (start + size).min(rows);
+        let share: Vec<_> =
+            views.iter_mut().map(|(name, view)| (*name, split(view, end - start, rows - start))).collect();
+        shares.push((start..end, share));
+        start = end;
+    }
+    shares.into_par_iter().for_each(|(rows, share)| R::reference(&**at, rows, &mut Io::new(at.name(), share)));
+}
+
+/// The first `rows` of the `left` rows that a written view still has; a read view whole.
+fn split<'a, R>(view: &mut View<'a, R>, rows: usize, left: usize) -> View<'a, R> {
+    fn front<'a, T>(values: &mut &'a mut [T], rows: usize, left: usize) -> &'a mut [T] {
+        let share = values.len() / left * rows;
+        let (front, back) = std::mem::take(values).split_at_mut(share);
+        *values = back;
+        front
+    }
+    match view {
+        View::Read(values) => View::Read(values),
+        View::ReadUint(values) => View::ReadUint(values),
+        View::Write(values) => View::Write(front(values, rows, left)),
+        View::WriteUint(values) => View::WriteUint(front(values, rows, left)),
+        View::Taken => View::Taken,
+    }
+}
+
+impl<R: Real> crate::run::Runner for Runner<R> {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn write<'a>(&mut self, slot: SlotId, values: impl Into<Values<'a>>) -> Result<()> {
+        let (buffer, range) = self.storage(slot);
+        match (&mut *buffer.write().expect(POISONED), values.into()) {
+            (Array::Float(own), Values::Float(values)) => {
+                assert_eq!(range.len(), values.len(), "slot `{}`", self.plan.slot(slot).name);
+                own[range].iter_mut().zip(values).for_each(|(own, &value)| *own = R::of(f64::from(value)));
+            }
+            (Array::Uint(own), Values::Uint(values)) => own[range].copy_from_slice(values),
+            _ => panic!("slot `{}` holds the other element type", self.plan.slot(slot).name),
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, calls: Range<usize>) -> Result<()> {
+        for call in &self.plan.calls()[calls] {
+            self.call(&call.at, &call.args);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, slot: SlotId) -> Result<Array> {
+        Ok(match self.get(slot) {
+            Array::Float(values) => Array::Float(values.into_iter().map(|value| value.f64() as f32).collect()),
+            Array::Uint(values) => Array::Uint(values),
+        })
+    }
+
+    fn snapshot(&mut self, slot: SlotId) -> Result<()> {
+        let array = self.read(slot)?;
+        self.snapshots.push_back(array);
+        Ok(())
+    }
+
+    fn collect(&mut self, keep: usize) -> Result<Vec<Array>> {
+        let ready = self.snapshots.len().saturating_sub(keep);
+        Ok(self.snapshots.drain(..ready).collect())
+    }
+
+    fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
+        let mut forked = Runner::new(plan);
+        for (id, slot) in forked.plan.ids().zip(forked.plan.slots()) {
+            let shareable = matches!(slot.role, Role::Parameter | Role::Input) && slot.place == Place::Own;
+            if let Some(own) =
+                self.plan.find(&slot.name).filter(|&own| shareable && self.plan.slot(own).len() == slot.len())
+            {
+                forked.buffers[id.index()] = self.buffers[own.index()].clone();
+            }
+        }
+        Ok(forked)
+    }
+}

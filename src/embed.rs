@@ -1,0 +1,138 @@
+//! Embeddings of whole data sets, their nearest neighbours, and the evaluation made of both; generic over the runner.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Distance};
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::eval::{self, Embedded, Evaluation};
+use crate::host;
+use crate::net::Net;
+use crate::run::Runner;
+use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, slots};
+
+/// Images embedded at a time.
+pub const BATCH: usize = 500;
+
+/// Embeds a data set with the parameters of `runner`: `[rows, dims]`. Images that `runner` has on the device are not
+/// sent again. `progress` hears how many images are done.
+pub fn embed<R: Runner>(
+    runner: &R,
+    net: &Net,
+    data: &Dataset,
+    scale: f32,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<f32>> {
+    let source = Source::new(data, scale);
+    let batch = BATCH.min(data.len());
+    let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch)))?;
+    if runner.plan().find(&source.slot).is_none() {
+        let slot = fork.plan().id(&source.slot);
+        fork.write(slot, host::pack(&data.images).as_slice())?;
+    }
+    let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net)));
+    let all = fork.plan().all();
+    let mut embeddings = Vec::with_capacity(data.len() * net.dims());
+    for start in (0..data.len()).step_by(batch) {
+        let count = batch.min(data.len() - start);
+        // The last batch is filled up with its own last image.
+        let numbers: Vec<u32> = (0..batch).map(|row| (start + row.min(count - 1)) as u32).collect();
+        fork.write(rows, numbers.as_slice())?;
+        fork.run(all.clone())?;
+        embeddings.extend_from_slice(&fork.read(embedding)?.floats()[..count * net.dims()]);
+        progress(start + count);
+    }
+    Ok(embeddings)
+}
+
+/// The `k` nearest of `references` for each of `queries`, both `[rows, dims]`: row numbers `[queries, k]`, nearest
+/// first. Works in tiles of bounded memory.
+pub fn neighbours<R: Runner>(
+    runner: &R,
+    references: &[f32],
+    queries: &[f32],
+    dims: usize,
+    k: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<u32>> {
+    let (reference_rows, query_rows) = (references.len() / dims, queries.len() / dims);
+    // The distances of a tile take at most 64 MiB.
+    let tile = ((1 << 24) / reference_rows).clamp(1, 1024).min(query_rows);
+    let mut fork = runner.fork(Arc::new(neighbours_plan(tile, reference_rows, dims, k)))?;
+    let [query, reference, index] = [slots::QUERY, slots::REFERENCE, slots::INDEX].map(|name| fork.plan().id(name));
+    fork.write(reference, references)?;
+    let all = fork.plan().all();
+    let mut found = Vec::with_capacity(query_rows * k);
+    let mut values = vec![0.0; tile * dims];
+    for (done, rows) in queries.chunks(tile * dims).enumerate() {
+        values[..rows.len()].copy_from_slice(rows);
+        fork.write(query, values.as_slice())?;
+        fork.run(all.clone())?;
+        found.extend_from_slice(&fork.read(index)?.uints()[..rows.len() / dims * k]);
+        progress(done * tile + rows.len() / dims);
+    }
+    Ok(found)
+}
+
+/// What an evaluation is doing, with images done and images in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// `embedding the training images`, …
+    pub stage: &'static str,
+    /// Images done.
+    pub done: usize,
+    /// Images in all.
+    pub total: usize,
+}
+
+/// Neighbours that vote.
+const K: usize = 5;
+/// Positive pairs of the published protocol, and as many negative ones.
+pub const PAIRS: usize = 50_000;
+/// Seed of the published pair list.
+pub const PAIR_SEED: u64 = 0;
+
+/// Evaluates the parameters of `runner` on a split: every figure of [`Evaluation`], thresholds from `config`.
+///
+/// # Errors
+/// [`Error::Config`] where the sets are too small to evaluate or an embedding is not finite.
+pub fn evaluate<R: Runner>(
+    runner: &R,
+    net: &Net,
+    config: &Config,
+    split: &Split,
+    mut progress: impl FnMut(Progress),
+) -> Result<Evaluation> {
+    if split.train.len() < K {
+        let reason = format!("{} training images are too few for {K} neighbours", split.train.len());
+        return Err(Error::config("--data", reason));
+    }
+    let pairs = eval::verification_pairs(&split.test.labels, PAIRS, PAIR_SEED)?;
+    let mut stage = |stage, data: &Dataset| {
+        embed(runner, net, data, config.scale(), |done| progress(Progress { stage, done, total: data.len() }))
+    };
+    let train = stage("embedding the training images", &split.train)?;
+    let test = stage("embedding the test images", &split.test)?;
+    if let Some(place) = train.iter().chain(&test).position(|value| !value.is_finite()) {
+        let reason =
+            format!("the embedding of image {} is not finite; train again with a lower rate", place / net.dims());
+        return Err(Error::config("model", reason));
+    }
+    let total = split.test.len();
+    let found = neighbours(runner, &train, &test, net.dims(), K, |done| {
+        progress(Progress { stage: "finding neighbours", done, total });
+    })?;
+    // Recognition compares mean squared differences, as the notebook does.
+    let unit = match config.loss.distance {
+        Distance::SquaredEuclidean => 1.0 / net.dims() as f64,
+        Distance::MeanSquare => 1.0,
+    };
+    let thresholds: Vec<_> = config.thresholds.iter().map(|&threshold| f64::from(threshold) * unit).collect();
+    let reference = Embedded { values: &train, dims: net.dims(), labels: &split.train.labels };
+    let query = Embedded { values: &test, dims: net.dims(), labels: &split.test.labels };
+    let mut evaluation = eval::evaluate(reference, query, &found, K, &thresholds, &pairs);
+    for (threshold, &given) in evaluation.thresholds.iter_mut().zip(&config.thresholds) {
+        threshold.threshold = f64::from(given);
+    }
+    Ok(evaluation)
+}

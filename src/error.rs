@@ -1,0 +1,96 @@
+//! The one error type of the library. Each variant carries the names and numbers that explain it, and
+//! [`Error::hint`] says what to do about it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Something in the world is wrong: files, adapters, memory, arguments. Mistakes inside the program panic instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A data file does not hold what its format promises.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    Data { path: PathBuf, found: String, expected: String },
+
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+
+    /// A network spec cannot be understood; `start..end` are the bytes of the word at fault.
+    #[error("{reason}\n  {spec}\n  {}{}", " ".repeat(spec[..*start].chars().count()), "^".repeat(spec[*start..*end].chars().count().max(1)))]
+    Spec { spec: String, start: usize, end: usize, reason: String },
+
+    /// A setting is out of its range, or two settings contradict each other.
+    #[error("{setting}: {reason}")]
+    Config { setting: String, reason: String },
+
+    /// No adapter fits the request.
+    #[error("no adapter matches `{wanted}`; {}", found_adapters(found))]
+    NoAdapter { wanted: String, found: Vec<String> },
+
+    /// The adapter cannot hold or run the plan.
+    #[error("{adapter}: {what} needs {needed} bytes, the adapter allows {allowed}")]
+    Limit { adapter: String, what: String, needed: u64, allowed: u64 },
+
+    /// The device reported an error, or was lost.
+    #[error("{adapter}: {reason}")]
+    Device { adapter: String, reason: String },
+
+    /// A value that should be finite is not.
+    #[error("the loss is not finite at step {step}; the first array with a non-finite value is `{slot}`")]
+    Diverged { step: u64, slot: String },
+
+    /// A checkpoint cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint { path: PathBuf, reason: String },
+}
+
+fn found_adapters(found: &[String]) -> String {
+    if found.is_empty() { "none was found".to_owned() } else { format!("found: {}", found.join("; ")) }
+}
+
+impl Error {
+    /// An [`Error::Io`] from what was tried and on which path; for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// An [`Error::Data`].
+    pub fn data(path: &Path, found: impl fmt::Display, expected: impl fmt::Display) -> Error {
+        Error::Data { path: path.to_owned(), found: found.to_string(), expected: expected.to_string() }
+    }
+
+    /// An [`Error::Config`].
+    pub fn config(setting: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::Config { setting: setting.into(), reason: reason.into() }
+    }
+
+    /// What to do about it, as one sentence.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Error::Data { .. } => "fetch the file again, or point `--data` at a folder that holds the four IDX files of a set".into(),
+            Error::Io { .. } => return None,
+            Error::Spec { .. } => {
+                "layers are conv<channels>[k<size>][s<stride>][v], pool[<size>], dense<outputs>, relu, sigmoid, l2".into()
+            }
+            Error::Config { .. } => "see `siamese help train` for the settings and their ranges".into(),
+            Error::NoAdapter { found, .. } if found.is_empty() => {
+                "run `scripts/setup.sh`, which installs a Vulkan loader and the software driver on Debian and Ubuntu; \
+                 for a GPU install its vendor's Vulkan driver; `--adapter cpu` needs no driver at all"
+                    .into()
+            }
+            Error::NoAdapter { .. } => {
+                "`siamese adapters` lists what can be chosen; `--adapter auto` takes the best, `--adapter cpu` needs no driver".into()
+            }
+            Error::Limit { .. } => "choose a smaller `--batch` or a smaller network, or another adapter".into(),
+            Error::Device { .. } => {
+                "`siamese check` proves every kernel on this adapter; a smaller `--batch` needs less memory".into()
+            }
+            Error::Diverged { .. } => "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into(),
+            Error::Checkpoint { .. } => "give a checkpoint.safetensors that `siamese train` wrote".into(),
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! Buffers, bind groups, and the ways back to the host.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+
+use super::Device;
+use crate::error::{Error, Result};
+use crate::host::Array;
+use crate::kernel::Element;
+use crate::plan::{Call, Place, Plan, Role, SlotId};
+
+impl Device {
+    pub(super) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.buffers_made.fetch_add(1, Ordering::Relaxed);
+        self.wgpu.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+    }
+
+    /// Binds byte ranges of buffers, in binding order.
+    pub(super) fn bind_group<'a>(
+        &self,
+        label: &str,
+        pipeline: &wgpu::ComputePipeline,
+        ranges: impl Iterator<Item = (&'a wgpu::Buffer, Range<u64>)>,
+    ) -> wgpu::BindGroup {
+        let entries: Vec<_> = ranges
+            .enumerate()
+            .map(|(binding, (buffer, range))| {
+                let size = wgpu::BufferSize::new(range.end - range.start);
+                let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: range.start, size });
+                wgpu::BindGroupEntry { binding: binding as u32, resource }
+            })
+            .collect();
+        self.bind_groups_made.fetch_add(1, Ordering::Relaxed);
+        self.wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
+    }
+
+    /// Reads bytes of a buffer through a buffer made for it.
+    pub(super) fn read(&self, buffer: &wgpu::Buffer, range: Range<u64>, element: Element) -> Result<Array> {
+        let size = range.end - range.start;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        self.scoped(|| {
+            let staging = self.buffer("read", size, usage);
+            let mut encoder = self.wgpu.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(buffer, range.start, &staging, 0, size);
+            let submission = self.queue.submit([encoder.finish()]);
+            let mapped = map(&staging, size);
+            self.wait(Some(submission))?;
+            unmap(self, &staging, size, &mapped, element)
+        })
+    }
+}
+
+/// The buffers of a plan, one for each slot with a buffer of its own.
+pub(super) struct Memory {
+    buffers: Vec<Option<wgpu::Buffer>>,
+}
+
+impl Memory {
+    /// Makes the buffers, except those shared with another plan's memory: parameters and inputs of equal name and
+    /// length.
+    pub(super) fn new(device: &Device, plan: &Plan, shared: Option<(&Plan, &Memory)>) -> Result<Self> {
+        let report = device.report();
+        let allowed = report.max_binding.min(report.max_buffer);
+        let mut buffers = Vec::with_capacity(plan.slots().len());
+        for slot in plan.slots() {
+            if slot.place != Place::Own {
+                buffers.push(None);
+                continue;
+            }
+            let needed = 4 * slot.len() as u64;
+            if needed > allowed {
+                let what = format!("`{}`", slot.name);
+                return Err(Error::Limit { adapter: report.title(), what, needed, allowed });
+            }
+            let other =
+                shared.filter(|_| matches!(slot.role, Role::Parameter | Role::Input)).and_then(|(other, memory)| {
+                    let id = other.find(&slot.name).filter(|&id| other.slot(id).len() == slot.len())?;
+                    memory.buffers[id.index()].clone()
+                });
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+            buffers.push(Some(other.unwrap_or_else(|| device.buffer(&slot.name, needed, usage))));
+        }
+        Ok(Memory { buffers })
+    }
+
+    /// The buffer that holds a slot, and the slot's bytes in it.
+    pub(super) fn range(&self, plan: &Plan, slot: SlotId) -> (&wgpu::Buffer, Range<u64>) {
+        let (owner, start) = plan.storage(slot);
+        let buffer = self.buffers[owner.index()].as_ref().expect("the owner of a slot has a buffer");
+        let start = 4 * start as u64;
+        (buffer, start..start + 4 * plan.slot(slot).len() as u64)
+    }
+
+    /// The bind group of a call.
+    pub(super) fn bind_group(
+        &self,
+        device: &Device,
+        plan: &Plan,
+        call: &Call,
+        pipeline: &wgpu::ComputePipeline,
+    ) -> wgpu::BindGroup {
+        device.bind_group(call.at.name(), pipeline, call.args.iter().map(|&slot| self.range(plan, slot)))
+    }
+}
+
+type Mapped = mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>;
+
+fn map(buffer: &wgpu::Buffer, size: u64) -> Mapped {
+    let (sender, receiver) = mpsc::channel();
+    // The receiver is gone only when nobody wants the answer any more.
+    buffer.map_async(wgpu::MapMode::Read, ..size, move |answer| drop(sender.send(answer)));
+    receiver
+}
+
+fn unmap(device: &Device, buffer: &wgpu::Buffer, size: u64, mapped: &Mapped, element: Element) -> Result<Array> {
+    match mapped.try_recv() {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(device.error(error)),
+        Err(_) => return Err(device.error("the device did not answer a read")),
+    }
+    let view = buffer.get_mapped_range(..size).map_err(|error| device.error(error))?;
+    let array = match element {
+        Element::F32 => Array::Float(bytemuck::pod_collect_to_vec(&view)),
+        Element::U32 => Array::Uint(bytemuck::pod_collect_to_vec(&view)),
+    };
+    drop(view);
+    buffer.unmap();
+    Ok(array)
+}
+
+/// Copies of statistics on their way to the host, in buffers made once.
+pub(super) struct Ring {
+    free: Vec<wgpu::Buffer>,
+    /// Copied by an encoder that is not submitted yet.
+    encoded: Vec<(wgpu::Buffer, u64, Element)>,
+    flying: VecDeque<Flying>,
+}
+
+struct Flying {
+    buffer: wgpu::Buffer,
+    size: u64,
+    element: Element,
+    mapped: Mapped,
+    submission: wgpu::SubmissionIndex,
+}
+
+impl Ring {
+    /// Most snapshots that may be outstanding.
+    const DEPTH: usize = 4;
+
+    pub(super) fn new(device: &Device, plan: &Plan) -> Self {
+        let statistics = plan.slots().iter().filter(|slot| slot.role == Role::Statistic);
+        let size = statistics.map(|slot| 4 * slot.len() as u64).max();
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let free = size
+            .map_or(Vec::new(), |size| (0..Self::DEPTH).map(|_| device.buffer("statistics", size, usage)).collect());
+        Ring { free, encoded: Vec::new(), flying: VecDeque::new() }
+    }
+
+    pub(super) fn copy(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        from: &wgpu::Buffer,
+        range: Range<u64>,
+        element: Element,
+    ) {
+        let buffer = self.free.pop().unwrap_or_else(|| panic!("more than {} snapshots outstanding", Self::DEPTH));
+        let size = range.end - range.start;
+        encoder.copy_buffer_to_buffer(from, range.start, &buffer, 0, size);
+        self.encoded.push((buffer, size, element));
+    }
+
+    pub(super) fn submitted(&mut self, submission: &wgpu::SubmissionIndex) {
+        for (buffer, size, element) in self.encoded.drain(..) {
+            let mapped = map(&buffer, size);
+            self.flying.push_back(Flying { buffer, size, element, mapped, submission: submission.clone() });
+        }
+    }
+
+    pub(super) fn collect(&mut self, device: &Device, keep: usize) -> Result<Vec<Array>> {
+        let ready = self.flying.len().saturating_sub(keep);
+        let mut arrays = Vec::with_capacity(ready);
+        for Flying { buffer, size, element, mapped, submission } in self.flying.drain(..ready) {
+            device.wait(Some(submission))?;
+            arrays.push(unmap(device, &buffer, size, &mapped, element)?);
+            self.free.push(buffer);
+        }
+        Ok(arrays)
+    }
+}

@@ -1,0 +1,144 @@
+//! The GPU runner, the only place that names wgpu. Pipelines, buffers and bind groups are made once, in
+//! [`Runner::new`]; a step only writes, encodes and submits.
+
+mod device;
+mod memory;
+mod pipeline;
+mod probe;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use device::{AdapterReport, Device, adapters, open};
+pub use pipeline::{Features, variant};
+pub use probe::Probe;
+
+use crate::error::Result;
+use crate::host::Array;
+use crate::plan::{Plan, Role, SlotId};
+use crate::run::Values;
+use memory::{Memory, Ring};
+
+/// A call ready to be encoded.
+struct Launch {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 2],
+}
+
+/// Runs a plan on a device.
+pub struct Runner {
+    device: Arc<Device>,
+    plan: Arc<Plan>,
+    memory: Memory,
+    launches: Vec<Launch>,
+    ring: Ring,
+    /// Work that is encoded and not yet submitted: a step and the copy of its statistics share one submission.
+    pending: Option<wgpu::CommandEncoder>,
+}
+
+impl Runner {
+    /// Makes buffers, pipelines and bind groups of a plan.
+    ///
+    /// # Errors
+    /// [`crate::Error::Limit`] where the adapter cannot hold a buffer, [`crate::Error::Device`] for what the driver
+    /// reports.
+    pub fn new(device: Arc<Device>, plan: Arc<Plan>) -> Result<Self> {
+        Self::with(device, plan, None)
+    }
+
+    fn with(device: Arc<Device>, plan: Arc<Plan>, shared: Option<(&Plan, &Memory)>) -> Result<Self> {
+        let (memory, ring, launches) = device.scoped(|| {
+            let memory = Memory::new(&device, &plan, shared)?;
+            let ring = Ring::new(&device, &plan);
+            let mut launches = Vec::with_capacity(plan.calls().len());
+            for call in plan.calls() {
+                let shader = variant(&device.features(), &call.at);
+                let pipeline = device.pipeline(&call.at, &shader)?;
+                let bind_group = memory.bind_group(&device, &plan, call, &pipeline);
+                let grid = pipeline::fold(shader.groups);
+                launches.push(Launch { pipeline, bind_group, grid });
+            }
+            Ok((memory, ring, launches))
+        })?;
+        Ok(Runner { device, plan, memory, launches, ring, pending: None })
+    }
+
+    /// The device it runs on.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Submits what is encoded.
+    fn flush(&mut self) -> Result<()> {
+        if let Some(encoder) = self.pending.take() {
+            let submission = self.device.queue.submit([encoder.finish()]);
+            self.ring.submitted(&submission);
+        }
+        self.device.check()
+    }
+
+    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+        self.pending.get_or_insert_with(|| self.device.wgpu.create_command_encoder(&Default::default()))
+    }
+
+    /// Waits until everything submitted is done.
+    pub fn wait(&mut self) -> Result<()> {
+        self.flush()?;
+        self.device.wait(None)
+    }
+}
+
+impl crate::run::Runner for Runner {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn write<'a>(&mut self, slot: SlotId, values: impl Into<Values<'a>>) -> Result<()> {
+        self.flush()?;
+        let bytes = match values.into() {
+            Values::Float(values) => bytemuck::cast_slice(values),
+            Values::Uint(values) => bytemuck::cast_slice(values),
+        };
+        let (buffer, range) = self.memory.range(&self.plan, slot);
+        assert_eq!(bytes.len() as u64, range.end - range.start, "slot `{}`", self.plan.slot(slot).name);
+        self.device.queue.write_buffer(buffer, range.start, bytes);
+        Ok(())
+    }
+
+    fn run(&mut self, calls: Range<usize>) -> Result<()> {
+        self.encoder();
+        let encoder = self.pending.as_mut().expect("made above");
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for launch in &self.launches[calls] {
+            pass.set_pipeline(&launch.pipeline);
+            pass.set_bind_group(0, &launch.bind_group, &[]);
+            pass.dispatch_workgroups(launch.grid[0], launch.grid[1], 1);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, slot: SlotId) -> Result<Array> {
+        self.flush()?;
+        let (buffer, range) = self.memory.range(&self.plan, slot);
+        self.device.read(buffer, range, self.plan.slot(slot).element)
+    }
+
+    fn snapshot(&mut self, slot: SlotId) -> Result<()> {
+        assert_eq!(self.plan.slot(slot).role, Role::Statistic, "only statistics are copied each step");
+        self.encoder();
+        let encoder = self.pending.as_mut().expect("made above");
+        let (buffer, range) = self.memory.range(&self.plan, slot);
+        self.ring.copy(encoder, buffer, range, self.plan.slot(slot).element);
+        Ok(())
+    }
+
+    fn collect(&mut self, keep: usize) -> Result<Vec<Array>> {
+        self.flush()?;
+        self.ring.collect(&self.device, keep)
+    }
+
+    fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
+        Self::with(self.device.clone(), plan, Some((&self.plan, &self.memory)))
+    }
+}

@@ -1,0 +1,92 @@
+//! From a kernel at a shape to a compute pipeline.
+
+use std::sync::atomic::Ordering;
+
+use super::Device;
+use crate::error::Result;
+use crate::kernel::{Access, At, Needs, ShaderAt};
+
+/// What shaders may use on a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Features {
+    /// Smallest and largest subgroup, 0 where there are none.
+    pub subgroup: [u32; 2],
+    /// Whether the device is a processor.
+    pub on_cpu: bool,
+}
+
+impl Features {
+    /// Whether a shader with these needs runs and makes sense.
+    pub fn offer(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8],
+        }
+    }
+}
+
+/// The shader that a call gets on a device: the last of the kernel's list, so the most specialised, that the device
+/// can run and that is made for the shape.
+pub fn variant(features: &Features, at: &At) -> ShaderAt {
+    let mut shaders = at.shaders();
+    shaders.retain(|shader| shader.fits && features.offer(shader.needs));
+    shaders.pop().unwrap_or_else(|| panic!("{}: the plain shader fits every shape and device", at.name()))
+}
+
+/// Two dimensions of workgroups that hold `groups`, since one dimension holds 65,535.
+pub(super) fn fold(groups: usize) -> [u32; 2] {
+    let rows = groups.div_ceil(65_535);
+    [groups.div_ceil(rows) as u32, rows as u32]
+}
+
+/// Shader text and constants, by which pipelines are found again.
+pub(super) type PipelineKey = (String, Vec<(&'static str, u64)>);
+
+impl Device {
+    /// The pipeline of `shader` at the shape of `at`, made once. Errors appear in the enclosing scope.
+    pub(super) fn pipeline(&self, at: &At, shader: &ShaderAt) -> Result<wgpu::ComputePipeline> {
+        let constants = at.constants();
+        let key = (shader.source.clone(), constants.iter().map(|&(name, value)| (name, value.to_bits())).collect());
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(pipeline) = pipelines.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let label = Some(shader.name);
+        let module = self.wgpu.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(shader.source.as_str().into()),
+        });
+        let entries: Vec<_> = at
+            .args()
+            .iter()
+            .enumerate()
+            .map(|(binding, arg)| wgpu::BindGroupLayoutEntry {
+                binding: binding as u32,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Storage { read_only: arg.access == Access::Read },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let group = self.wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let layout = self.wgpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&group)],
+            immediate_size: 0,
+        });
+        let pipeline = self.wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+            cache: None,
+        });
+        self.pipelines_made.fetch_add(1, Ordering::Relaxed);
+        pipelines.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+}

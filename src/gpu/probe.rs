@@ -1,0 +1,92 @@
+//! One kernel alone, between guard words: what checks and benches run.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Device, pipeline};
+use crate::error::Result;
+use crate::host::Array;
+use crate::kernel::{At, Element, ShaderAt};
+use crate::plan::ALIGNMENT;
+
+/// Pattern of the guard words on both sides of every array.
+const GUARD: u32 = 0xdead_beef;
+/// Number of guard words on each side.
+const GUARDS: usize = ALIGNMENT;
+
+/// A kernel at a shape in one of its shaders, on arrays of its own.
+pub struct Probe {
+    device: Arc<Device>,
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 2],
+    arrays: Vec<(wgpu::Buffer, Element, usize)>,
+}
+
+impl Probe {
+    /// Uploads `arrays`, one for each argument, between guard words.
+    pub fn new(device: Arc<Device>, at: &At, shader: &ShaderAt, arrays: &[Array]) -> Result<Self> {
+        let (pipeline, arrays, bind_group) = device.scoped(|| {
+            let pipeline = device.pipeline(at, shader)?;
+            let arrays: Vec<_> = at
+                .args()
+                .iter()
+                .zip(arrays)
+                .map(|(arg, array)| {
+                    let words: Vec<u32> = match array {
+                        Array::Float(values) => bytemuck::cast_slice(values).to_vec(),
+                        Array::Uint(values) => values.clone(),
+                    };
+                    let guarded = [vec![GUARD; GUARDS], words, vec![GUARD; GUARDS]].concat();
+                    let buffer = device.buffer(
+                        arg.name,
+                        4 * guarded.len() as u64,
+                        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+                    );
+                    device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&guarded));
+                    (buffer, arg.element, array.len())
+                })
+                .collect();
+            let ranges = arrays.iter().map(|(buffer, _, len)| {
+                let start = 4 * GUARDS as u64;
+                (buffer, start..start + 4 * *len as u64)
+            });
+            let bind_group = device.bind_group(at.name(), &pipeline, ranges);
+            Ok((pipeline, arrays, bind_group))
+        })?;
+        Ok(Probe { device, pipeline, bind_group, grid: pipeline::fold(shader.groups), arrays })
+    }
+
+    /// Launches the kernel `times` times in one submission, waits, and tells how long that took.
+    pub fn run(&self, times: usize) -> Result<Duration> {
+        let start = Instant::now();
+        let mut encoder = self.device.wgpu.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        for _ in 0..times {
+            pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+        }
+        drop(pass);
+        let submission = self.device.queue.submit([encoder.finish()]);
+        self.device.wait(Some(submission))?;
+        Ok(start.elapsed())
+    }
+
+    /// Reads all arrays; `None` stands for one whose guard words were overwritten.
+    pub fn read(&self) -> Result<Vec<Option<Array>>> {
+        self.arrays
+            .iter()
+            .map(|(buffer, element, len)| {
+                let words = self.device.read(buffer, 0..4 * (len + 2 * GUARDS) as u64, Element::U32)?;
+                let (before, rest) = words.uints().split_at(GUARDS);
+                let (values, after) = rest.split_at(*len);
+                let intact = before.iter().chain(after).all(|&word| word == GUARD);
+                Ok(intact.then(|| match element {
+                    Element::F32 => Array::Float(bytemuck::cast_slice(values).to_vec()),
+                    Element::U32 => Array::Uint(values.to_vec()),
+                }))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! Typed arrays on the host, the two kinds of real number the references run in, and the named views through which
+//! a reference reads its inputs and writes its outputs.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Range, Sub};
+
+use crate::kernel::Operation;
+
+/// The number type a reference runs in: `f32` as the parity oracle of the shaders, `f64` for finite differences.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Sum
+    + 'static
+{
+    /// The nearest value of this type.
+    fn of(value: f64) -> Self;
+    /// The value as an `f64`, exactly.
+    fn f64(self) -> f64;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// The natural exponential.
+    fn exp(self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// The larger of two values that are not NaN.
+    fn max(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+    /// Calls the reference of `operation` for this number type on the output rows `rows`.
+    fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>);
+}
+
+macro_rules! real {
+    ($type:ty, $reference:ident) => {
+        impl Real for $type {
+            fn of(value: f64) -> Self {
+                value as $type
+            }
+            fn f64(self) -> f64 {
+                self as f64
+            }
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
+            }
+            fn exp(self) -> Self {
+                <$type>::exp(self)
+            }
+            fn is_finite(self) -> bool {
+                <$type>::is_finite(self)
+            }
+            fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>) {
+                operation.$reference(rows, io)
+            }
+        }
+    };
+}
+real!(f32, reference_f32);
+real!(f64, reference_f64);
+
+/// One array on the host, of either element type of [`Element`](crate::kernel::Element).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Array<R = f32> {
+    /// Real numbers.
+    Float(Vec<R>),
+    /// Indices, counts, or bytes packed four to a word, the first in the lowest bits.
+    Uint(Vec<u32>),
+}
+
+impl<R: Real> Array<R> {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Array::Float(values) => values.len(),
+            Array::Uint(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The real numbers. Panics on an array of integers.
+    pub fn floats(&self) -> &[R] {
+        match self {
+            Array::Float(values) => values,
+            Array::Uint(_) => panic!("an array of integers was read as real numbers"),
+        }
+    }
+
+    /// The integers. Panics on an array of real numbers.
+    pub fn uints(&self) -> &[u32] {
+        match self {
+            Array::Uint(values) => values,
+            Array::Float(_) => panic!("an array of real numbers was read as integers"),
+        }
+    }
+}
+
+/// Packs bytes four to a word, the first in the lowest bits; the last word is padded with zeros.
+pub fn pack(bytes: &[u8]) -> Vec<u32> {
+    bytes
+        .chunks(4)
+        .map(|chunk| chunk.iter().enumerate().fold(0, |word, (i, &byte)| word | u32::from(byte) << (8 * i)))
+        .collect()
+}
+
+/// One argument of a kernel, as its reference sees it. Written arrays hold only the rows being computed.
+pub enum View<'a, R> {
+    /// A read array of real numbers, whole.
+    Read(&'a [R]),
+    /// A read array of integers, whole.
+    ReadUint(&'a [u32]),
+    /// The computed rows of a written array of real numbers.
+    Write(&'a mut [R]),
+    /// The computed rows of a written array of integers.
+    WriteUint(&'a mut [u32]),
+    /// A written array that the reference has taken already.
+    Taken,
+}
+
+/// The arguments of one run of a reference, by name.
+pub struct Io<'a, R> {
+    kernel: &'static str,
+    views: Vec<(&'static str, View<'a, R>)>,
+}
+
+impl<'a, R> Io<'a, R> {
+    /// The views of all arguments of `kernel`.
+    pub fn new(kernel: &'static str, views: Vec<(&'static str, View<'a, R>)>) -> Self {
+        Io { kernel, views }
+    }
+
+    fn find(&mut self, name: &str) -> &mut View<'a, R> {
+        let kernel = self.kernel;
+        match self.views.iter_mut().find(|(candidate, _)| *candidate == name) {
+            Some((_, view)) => view,
+            None => panic!("{kernel} has no argument `{name}`"),
+        }
+    }
+
+    /// A read array of real numbers, whole.
+    pub fn read(&mut self, name: &str) -> &'a [R] {
+        match self.find(name) {
+            View::Read(values) => values,
+            _ => panic!("`{name}` is not a read array of real numbers"),
+        }
+    }
+
+    /// A read array of integers, whole.
+    pub fn read_uint(&mut self, name: &str) -> &'a [u32] {
+        match self.find(name) {
+            View::ReadUint(values) => values,
+            _ => panic!("`{name}` is not a read array of integers"),
+        }
+    }
+
+    /// The computed rows of a written array of real numbers; taken once.
+    pub fn write(&mut self, name: &str) -> &'a mut [R] {
+        match std::mem::replace(self.find(name), View::Taken) {
+            View::Write(values) => values,
+            _ => panic!("`{name}` is not a written array of real numbers, or was taken twice"),
+        }
+    }
+
+    /// The computed rows of a written array of integers; taken once.
+    pub fn write_uint(&mut self, name: &str) -> &'a mut [u32] {
+        match std::mem::replace(self.find(name), View::Taken) {
+            View::WriteUint(values) => values,
+            _ => panic!("`{name}` is not a written array of integers, or was taken twice"),
+        }
+    }
+}

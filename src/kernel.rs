@@ -1,0 +1,333 @@
+//! The contract: what every kernel states about itself, and [`At`], a kernel at a shape.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::host::{Io, Real};
+
+/// Element type of an array, 4 bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `f32` on a device; `f32` or `f64` in the references.
+    F32,
+    /// `u32`.
+    U32,
+}
+
+/// What a kernel does with an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reads it.
+    Read,
+    /// Writes every element and reads none.
+    Write,
+    /// Reads and writes each element in place.
+    Update,
+}
+
+/// What random input suits an argument in a check: values that keep away from kinks and stay in range.
+#[derive(Clone, Copy, Debug)]
+pub enum Fill<S> {
+    /// Standard normal.
+    Normal,
+    /// Uniform in the interval.
+    Uniform(f32, f32),
+    /// Standard normal with the negative values replaced by zero, as behind a ReLU or a hinge.
+    Rectified,
+    /// Standard normal with some infinities and NaNs among them.
+    NonFinite,
+    /// Integers below the bound.
+    Below(fn(&S) -> u32),
+    /// All 32 bits random: packed bytes.
+    Bits,
+}
+
+/// One argument of a kernel, for every shape.
+pub struct Arg<S: 'static> {
+    /// Name of the WGSL binding, in binding order.
+    pub name: &'static str,
+    /// What the kernel does with it.
+    pub access: Access,
+    /// Element type.
+    pub element: Element,
+    /// Number of elements at a shape.
+    pub len: fn(&S) -> usize,
+    /// Random input for checks; of written arguments unused.
+    pub fill: Fill<S>,
+}
+
+/// What an adapter must have for a shader to be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing beyond WebGPU's defaults.
+    Nothing,
+    /// Subgroup operations with exactly eight lanes on a processor: software Vulkan, whose loads are dear and whose
+    /// broadcasts are cheap.
+    EightLaneCpu,
+}
+
+/// One WGSL implementation of a kernel.
+pub struct Shader<S: 'static> {
+    /// File stem in `shaders/`.
+    pub name: &'static str,
+    /// The file's text.
+    pub source: &'static str,
+    /// Texts of the library files appended to it.
+    pub libraries: &'static [&'static str],
+    /// What the adapter must have.
+    pub needs: Needs,
+    /// Shapes it is made for.
+    pub fits: fn(&S) -> bool,
+    /// Number of workgroups at a shape; the runner folds it into two dimensions.
+    pub groups: fn(&S) -> usize,
+}
+
+/// Work of one call, for throughput figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Floating-point operations; a multiply-add counts two.
+    pub flops: u64,
+    /// Bytes that must move at least: each input read once, each output written once.
+    pub bytes: u64,
+}
+
+/// How far a shader may be from the reference:
+/// `|gpu - ref| <= widen · (8 + 2·√terms) · 2⁻²³ · max(|ref|, rms(ref))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// Number of terms summed into one output.
+    pub terms: usize,
+    /// Factor on the bound, 1 unless `reason` says why.
+    pub widen: f64,
+    /// Why the factor is not 1.
+    pub reason: &'static str,
+}
+
+impl Tolerance {
+    /// The plain rule for outputs that sum `terms` products.
+    pub const fn sum(terms: usize) -> Self {
+        Tolerance { terms, widen: 1.0, reason: "" }
+    }
+
+    /// The rule widened by a factor, for the reason given.
+    pub const fn widened(terms: usize, widen: f64, reason: &'static str) -> Self {
+        Tolerance { terms, widen, reason }
+    }
+
+    /// The bound relative to `max(|ref|, rms(ref))`.
+    pub fn relative(&self) -> f64 {
+        self.widen * (8.0 + 2.0 * (self.terms as f64).sqrt()) * (2.0f64).powi(-23)
+    }
+}
+
+/// Dimensions of a kernel as WGSL pipeline constants: the names are those of the `override`s.
+pub trait Constants: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Name and value of each constant.
+    fn constants(&self) -> Vec<(&'static str, f64)>;
+}
+
+/// Defines a shape whose fields are its pipeline constants.
+macro_rules! shape {
+    ($(#[$attribute:meta])* pub struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+        impl $crate::kernel::Constants for $name {
+            fn constants(&self) -> Vec<(&'static str, f64)> {
+                vec![$((stringify!($field), self.$field as f64)),*]
+            }
+        }
+    };
+}
+pub(crate) use shape;
+
+/// Implemented by the `kernels!` list alone, so that a kernel left off the list does not compile.
+pub trait Registered {}
+
+/// One operation. Nothing here has a default: a kernel without a reference, cases, a work count or a tolerance does
+/// not compile.
+pub trait Kernel: Registered + Send + Sync + 'static {
+    /// Dimensions, and what else is constant in a run.
+    type Shape: Constants;
+    /// File stem, label, test id, bench id.
+    const NAME: &'static str;
+    /// Arguments in binding order.
+    const ARGS: &'static [Arg<Self::Shape>];
+    /// Implementations, the plain one first, the most specialised last.
+    const SHADERS: &'static [Shader<Self::Shape>];
+    /// Number of output rows that can be computed apart. Each written argument splits evenly into them.
+    fn rows(shape: &Self::Shape) -> usize;
+    /// Scalar loops for the output rows `rows`.
+    fn reference<R: Real>(shape: &Self::Shape, rows: Range<usize>, io: &mut Io<R>);
+    /// The awkward shapes that tests run.
+    fn cases() -> Vec<Self::Shape>;
+    /// Work at a shape.
+    fn work(shape: &Self::Shape) -> Work;
+    /// Allowed distance between shader and reference at a shape.
+    fn tolerance(shape: &Self::Shape) -> Tolerance;
+}
+
+/// An [`Arg`] at a shape.
+#[derive(Clone, Debug)]
+pub struct ArgAt {
+    /// Name of the WGSL binding.
+    pub name: &'static str,
+    /// What the kernel does with it.
+    pub access: Access,
+    /// Element type.
+    pub element: Element,
+    /// Number of elements.
+    pub len: usize,
+    /// Random input for checks.
+    pub fill: Fill<()>,
+    /// Bound of the integers where `fill` is [`Fill::Below`].
+    pub below: u32,
+}
+
+/// A [`Shader`] at a shape.
+#[derive(Clone, Debug)]
+pub struct ShaderAt {
+    /// File stem in `shaders/`.
+    pub name: &'static str,
+    /// The file's text with its library files appended.
+    pub source: String,
+    /// What the adapter must have.
+    pub needs: Needs,
+    /// Whether it is made for the shape.
+    pub fits: bool,
+    /// Number of workgroups.
+    pub groups: usize,
+}
+
+/// A kernel at a shape behind one interface; see [`At`].
+pub trait Operation: Send + Sync {
+    /// See [`Kernel::NAME`].
+    fn name(&self) -> &'static str;
+    /// See [`Constants::constants`].
+    fn constants(&self) -> Vec<(&'static str, f64)>;
+    /// See [`Kernel::ARGS`].
+    fn args(&self) -> Vec<ArgAt>;
+    /// See [`Kernel::SHADERS`].
+    fn shaders(&self) -> Vec<ShaderAt>;
+    /// See [`Kernel::rows`].
+    fn rows(&self) -> usize;
+    /// See [`Kernel::reference`].
+    fn reference_f32(&self, rows: Range<usize>, io: &mut Io<f32>);
+    /// See [`Kernel::reference`].
+    fn reference_f64(&self, rows: Range<usize>, io: &mut Io<f64>);
+    /// See [`Kernel::work`].
+    fn work(&self) -> Work;
+    /// See [`Kernel::tolerance`].
+    fn tolerance(&self) -> Tolerance;
+}
+
+struct Bound<K: Kernel> {
+    shape: K::Shape,
+    kernel: PhantomData<K>,
+}
+
+impl<K: Kernel> Operation for Bound<K> {
+    fn name(&self) -> &'static str {
+        K::NAME
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.shape.constants()
+    }
+
+    fn args(&self) -> Vec<ArgAt> {
+        K::ARGS
+            .iter()
+            .map(|arg| {
+                let (fill, below) = match arg.fill {
+                    Fill::Normal => (Fill::Normal, 0),
+                    Fill::Uniform(low, high) => (Fill::Uniform(low, high), 0),
+                    Fill::Rectified => (Fill::Rectified, 0),
+                    Fill::NonFinite => (Fill::NonFinite, 0),
+                    Fill::Below(bound) => (Fill::Below(|()| 0), bound(&self.shape)),
+                    Fill::Bits => (Fill::Bits, 0),
+                };
+                let len = (arg.len)(&self.shape);
+                ArgAt { name: arg.name, access: arg.access, element: arg.element, len, fill, below }
+            })
+            .collect()
+    }
+
+    fn shaders(&self) -> Vec<ShaderAt> {
+        K::SHADERS
+            .iter()
+            .map(|shader| ShaderAt {
+                name: shader.name,
+                source: std::iter::once(shader.source).chain(shader.libraries.iter().copied()).collect(),
+                needs: shader.needs,
+                fits: (shader.fits)(&self.shape),
+                groups: (shader.groups)(&self.shape),
+            })
+            .collect()
+    }
+
+    fn rows(&self) -> usize {
+        K::rows(&self.shape)
+    }
+
+    fn reference_f32(&self, rows: Range<usize>, io: &mut Io<f32>) {
+        K::reference(&self.shape, rows, io)
+    }
+
+    fn reference_f64(&self, rows: Range<usize>, io: &mut Io<f64>) {
+        K::reference(&self.shape, rows, io)
+    }
+
+    fn work(&self) -> Work {
+        K::work(&self.shape)
+    }
+
+    fn tolerance(&self) -> Tolerance {
+        K::tolerance(&self.shape)
+    }
+}
+
+/// A kernel at a shape: everything needed to check it, time it, launch it.
+#[derive(Clone)]
+pub struct At(Arc<dyn Operation>);
+
+impl At {
+    /// The kernel `K` at `shape`.
+    pub fn new<K: Kernel>(shape: K::Shape) -> Self {
+        At(Arc::new(Bound::<K> { shape, kernel: PhantomData }))
+    }
+}
+
+impl std::ops::Deref for At {
+    type Target = dyn Operation;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl PartialEq for At {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.constants() == other.constants()
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        for (name, value) in self.constants() {
+            write!(f, " {name}={}", value as f32)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,111 @@
+//! Activations: fused into the layers going forward, a kernel of their own going back.
+
+use std::ops::Range;
+
+use super::{read, read_as, shader, threads, write};
+use crate::host::{Io, Real};
+use crate::kernel::{Arg, Constants, Fill, Kernel, Shader, Tolerance, Work};
+
+/// What follows the bias of a layer. All three never fall, so they commute with a maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// The identity.
+    None,
+    /// `max(z, 0)`.
+    Relu,
+    /// `1 / (1 + exp(-z))`.
+    Sigmoid,
+}
+
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Activation; 3] = [Activation::None, Activation::Relu, Activation::Sigmoid];
+
+    /// The number by which shaders know it.
+    pub fn code(self) -> f64 {
+        self as u8 as f64
+    }
+
+    /// The activation of one value.
+    pub fn apply<R: Real>(self, z: R) -> R {
+        match self {
+            Activation::None => z,
+            Activation::Relu => z.max(R::of(0.0)),
+            Activation::Sigmoid => R::of(1.0) / (R::of(1.0) + (-z).exp()),
+        }
+    }
+
+    /// The slope at the input whose output is `y`.
+    pub fn slope<R: Real>(self, y: R) -> R {
+        match self {
+            Activation::None => R::of(1.0),
+            Activation::Relu => R::of(if y > R::of(0.0) { 1.0 } else { 0.0 }),
+            Activation::Sigmoid => y * (R::of(1.0) - y),
+        }
+    }
+
+    /// Tolerance of a layer that sums `terms` products before this activation.
+    pub fn tolerance(self, terms: usize) -> Tolerance {
+        match self {
+            Activation::Sigmoid => Tolerance::widened(
+                terms,
+                4.0,
+                "WGSL grants exp an error of 3 + 2·|z| ulp, and the rounding of the sum is scaled by up to |z| as well",
+            ),
+            _ => Tolerance::sum(terms),
+        }
+    }
+}
+
+/// Values through the slope of an activation.
+#[derive(Clone, Debug)]
+pub struct ActDxShape {
+    /// Values.
+    pub length: usize,
+    /// Whose slope.
+    pub activation: Activation,
+}
+
+impl Constants for ActDxShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("length", self.length as f64), ("activation", self.activation.code())]
+    }
+}
+
+/// See `shaders/act_dx.wgsl`.
+pub struct ActDx;
+
+impl Kernel for ActDx {
+    type Shape = ActDxShape;
+    const NAME: &'static str = "act_dx";
+    const ARGS: &'static [Arg<ActDxShape>] =
+        &[read_as("y", |s| s.length, Fill::Rectified), read("dy", |s| s.length), write("dz", |s| s.length)];
+    const SHADERS: &'static [Shader<ActDxShape>] = &[shader!("act_dx", [], |s| threads(s.length))];
+
+    fn rows(s: &ActDxShape) -> usize {
+        s.length
+    }
+
+    fn reference<R: Real>(s: &ActDxShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (y, dy, dz) = (io.read("y"), io.read("dy"), io.write("dz"));
+        for (j, dz) in rows.zip(dz) {
+            *dz = dy[j] * s.activation.slope(y[j]);
+        }
+    }
+
+    fn cases() -> Vec<ActDxShape> {
+        let lengths = [1, 63, 64, 1000];
+        Activation::ALL
+            .into_iter()
+            .flat_map(|activation| lengths.map(|length| ActDxShape { length, activation }))
+            .collect()
+    }
+
+    fn work(s: &ActDxShape) -> Work {
+        Work { flops: s.length as u64, bytes: 12 * s.length as u64 }
+    }
+
+    fn tolerance(_: &ActDxShape) -> Tolerance {
+        Tolerance::sum(2)
+    }
+}

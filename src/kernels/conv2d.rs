@@ -1,0 +1,326 @@
+//! Two-dimensional convolution with fused bias and activation, and its gradients by input and by weights. (The
+//! gradient by bias is [`SumRows`](super::SumRows).)
+
+use std::ops::Range;
+
+use super::{Activation, add_scaled, chunk, dot, read, shader, splits, threads, write};
+use crate::host::{Io, Real};
+use crate::kernel::{Arg, Constants, Kernel, Needs, Shader, Tolerance, Work, shape};
+
+shape! {
+    /// How a convolution slides over its images: the geometry that forward pass and gradients share.
+    pub struct Window {
+        /// Images.
+        batch: usize,
+        /// Rows of an input image.
+        in_height: usize,
+        /// Columns of an input image.
+        in_width: usize,
+        /// Channels of an input image.
+        in_channels: usize,
+        /// Rows of an output image.
+        out_height: usize,
+        /// Columns of an output image.
+        out_width: usize,
+        /// Channels of an output image.
+        out_channels: usize,
+        /// Rows and columns of the kernel, odd.
+        kernel: usize,
+        /// Step between neighbouring outputs.
+        stride: usize,
+        /// Zeros on each side of the input.
+        pad: usize,
+    }
+}
+
+impl Window {
+    /// The window over `[batch, height, width, channels]`, with PyTorch's output sizes: `same` pads `(kernel - 1)/2`
+    /// zeros on every side, otherwise (valid) none. `None` if the kernel is larger than the padded image.
+    pub fn new(
+        [batch, in_height, in_width, in_channels]: [usize; 4],
+        out_channels: usize,
+        kernel: usize,
+        stride: usize,
+        same: bool,
+    ) -> Option<Self> {
+        let pad = if same { (kernel - 1) / 2 } else { 0 };
+        let out = |size: usize| Some((size + 2 * pad).checked_sub(kernel)? / stride + 1);
+        let (out_height, out_width) = (out(in_height)?, out(in_width)?);
+        Some(Window {
+            batch,
+            in_height,
+            in_width,
+            in_channels,
+            out_height,
+            out_width,
+            out_channels,
+            kernel,
+            stride,
+            pad,
+        })
+    }
+
+    /// Elements of the input.
+    pub fn inputs(&self) -> usize {
+        self.batch * self.in_height * self.in_width * self.in_channels
+    }
+
+    /// Elements of the output.
+    pub fn outputs(&self) -> usize {
+        self.batch * self.out_height * self.out_width * self.out_channels
+    }
+
+    /// Elements of the weights, `[kernel, kernel, in_channels, out_channels]`.
+    pub fn weights(&self) -> usize {
+        self.kernel * self.kernel * self.in_channels * self.out_channels
+    }
+
+    /// Terms of one output: taps × input channels.
+    pub fn terms(&self) -> usize {
+        self.kernel * self.kernel * self.in_channels
+    }
+
+    fn work(&self) -> Work {
+        let products = self.outputs() * self.terms();
+        Work { flops: 2 * products as u64, bytes: 4 * (self.inputs() + self.outputs() + self.weights()) as u64 }
+    }
+
+    /// Pairs of (output coordinate, input coordinate) along one axis that tap `k` connects.
+    fn tap(&self, k: usize, out_size: usize, in_size: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+        let (stride, pad) = (self.stride, self.pad);
+        (0..out_size).filter_map(move |o| {
+            let i = (o * stride + k).checked_sub(pad)?;
+            (i < in_size).then_some((o, i))
+        })
+    }
+
+    fn awkward() -> Vec<Window> {
+        let window = |dims, out, kernel, stride, same| Window::new(dims, out, kernel, stride, same).unwrap();
+        vec![
+            window([1, 1, 1, 1], 1, 1, 1, true),
+            window([2, 5, 7, 3], 5, 3, 1, true),
+            window([3, 9, 6, 2], 4, 5, 2, true),
+            window([2, 8, 11, 1], 6, 3, 3, false),
+            window([1, 7, 7, 5], 3, 7, 1, false),
+            window([5, 14, 10, 1], 32, 3, 1, true),
+            window([7, 6, 5, 32], 64, 3, 1, true),
+            window([3, 9, 9, 36], 68, 3, 2, true),
+            window([2, 6, 7, 3], 32, 5, 1, true),
+            window([9, 5, 5, 8], 12, 3, 1, false),
+        ]
+    }
+}
+
+/// A window with the activation fused behind it.
+#[derive(Clone, Debug)]
+pub struct Conv2dShape {
+    /// The geometry.
+    pub window: Window,
+    /// What follows the bias.
+    pub activation: Activation,
+}
+
+impl Constants for Conv2dShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = self.window.constants();
+        constants.push(("activation", self.activation.code()));
+        constants
+    }
+}
+
+/// Workgroups of the eight-lane shaders: one for each tile of 32 pixels × 32 channels.
+fn tiles(pixels: usize, channels: usize) -> usize {
+    pixels.div_ceil(32) * channels.div_ceil(32)
+}
+
+/// See `shaders/conv2d.wgsl`.
+pub struct Conv2d;
+
+impl Kernel for Conv2d {
+    type Shape = Conv2dShape;
+    const NAME: &'static str = "conv2d";
+    const ARGS: &'static [Arg<Conv2dShape>] = &[
+        read("x", |s| s.window.inputs()),
+        read("w", |s| s.window.weights()),
+        read("b", |s| s.window.out_channels),
+        write("y", |s| s.window.outputs()),
+    ];
+    const SHADERS: &'static [Shader<Conv2dShape>] =
+        &[shader!("conv2d", ["activation"], |s| threads(s.window.outputs()))];
+
+    fn rows(s: &Conv2dShape) -> usize {
+        s.window.batch
+    }
+
+    fn reference<R: Real>(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<R>) {
+        let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = s.window;
+        y.chunks_mut(out_channels).for_each(|y| y.copy_from_slice(b));
+        for (n, y) in batch.zip(y.chunks_mut(out_height * out_width * out_channels)) {
+            for ky in 0..kernel {
+                for (oy, iy) in s.window.tap(ky, out_height, in_height) {
+                    for kx in 0..kernel {
+                        for (ox, ix) in s.window.tap(kx, out_width, in_width) {
+                            let y = &mut y[(oy * out_width + ox) * out_channels..][..out_channels];
+                            for i in 0..in_channels {
+                                let value = x[((n * in_height + iy) * in_width + ix) * in_channels + i];
+                                let tap = ((ky * kernel + kx) * in_channels + i) * out_channels;
+                                add_scaled(y, value, &w[tap..][..out_channels]);
+                            }
+                        }
+                    }
+                }
+            }
+            y.iter_mut().for_each(|y| *y = s.activation.apply(*y));
+        }
+    }
+
+    fn cases() -> Vec<Conv2dShape> {
+        Window::awkward()
+            .into_iter()
+            .zip(Activation::ALL.into_iter().cycle())
+            .map(|(window, activation)| Conv2dShape { window, activation })
+            .collect()
+    }
+
+    fn work(s: &Conv2dShape) -> Work {
+        s.window.work()
+    }
+
+    fn tolerance(s: &Conv2dShape) -> Tolerance {
+        s.activation.tolerance(s.window.terms())
+    }
+}
+
+/// See `shaders/conv2d_dx.wgsl`.
+pub struct Conv2dDx;
+
+impl Kernel for Conv2dDx {
+    type Shape = Window;
+    const NAME: &'static str = "conv2d_dx";
+    const ARGS: &'static [Arg<Window>] =
+        &[read("dz", Window::outputs), read("w", Window::weights), write("dx", Window::inputs)];
+    const SHADERS: &'static [Shader<Window>] = &[shader!("conv2d_dx", [], |s| threads(s.inputs()))];
+
+    fn rows(s: &Window) -> usize {
+        s.batch
+    }
+
+    fn reference<R: Real>(s: &Window, batch: Range<usize>, io: &mut Io<R>) {
+        let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = *s;
+        dx.fill(R::default());
+        for (n, dx) in batch.zip(dx.chunks_mut(in_height * in_width * in_channels)) {
+            for ky in 0..kernel {
+                for (oy, iy) in s.tap(ky, out_height, in_height) {
+                    for kx in 0..kernel {
+                        for (ox, ix) in s.tap(kx, out_width, in_width) {
+                            let dz = &dz[((n * out_height + oy) * out_width + ox) * out_channels..][..out_channels];
+                            let dx = &mut dx[(iy * in_width + ix) * in_channels..][..in_channels];
+                            for (i, dx) in dx.iter_mut().enumerate() {
+                                let tap = ((ky * kernel + kx) * in_channels + i) * out_channels;
+                                *dx += dot(dz, &w[tap..][..out_channels]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<Window> {
+        Window::awkward()
+    }
+
+    fn work(s: &Window) -> Work {
+        s.work()
+    }
+
+    fn tolerance(s: &Window) -> Tolerance {
+        Tolerance::sum(s.kernel * s.kernel * s.out_channels)
+    }
+}
+
+/// A window whose images are dealt to partial sums.
+#[derive(Clone, Debug)]
+pub struct Conv2dDwShape {
+    /// The geometry.
+    pub window: Window,
+    /// Number of partial sums.
+    pub splits: usize,
+}
+
+impl Conv2dDwShape {
+    /// Splits as many as pay.
+    pub fn new(window: Window) -> Self {
+        let splits = splits(window.weights(), window.batch);
+        Conv2dDwShape { window, splits }
+    }
+}
+
+impl Constants for Conv2dDwShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = self.window.constants();
+        constants.push(("splits", self.splits as f64));
+        constants
+    }
+}
+
+/// See `shaders/conv2d_dw.wgsl`.
+pub struct Conv2dDw;
+
+impl Kernel for Conv2dDw {
+    type Shape = Conv2dDwShape;
+    const NAME: &'static str = "conv2d_dw";
+    const ARGS: &'static [Arg<Conv2dDwShape>] = &[
+        read("x", |s| s.window.inputs()),
+        read("dz", |s| s.window.outputs()),
+        write("dw", |s| s.splits * s.window.weights()),
+    ];
+    const SHADERS: &'static [Shader<Conv2dDwShape>] =
+        &[shader!("conv2d_dw", [], |s| threads(s.splits * s.window.weights()))];
+
+    fn rows(s: &Conv2dDwShape) -> usize {
+        s.splits
+    }
+
+    fn reference<R: Real>(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<R>) {
+        let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = s.window;
+        dw.fill(R::default());
+        for (split, dw) in splits.zip(dw.chunks_mut(s.window.weights())) {
+            for n in chunk(s.window.batch, s.splits, split) {
+                for ky in 0..kernel {
+                    for (oy, iy) in s.window.tap(ky, out_height, in_height) {
+                        for kx in 0..kernel {
+                            for (ox, ix) in s.window.tap(kx, out_width, in_width) {
+                                let dz = &dz[((n * out_height + oy) * out_width + ox) * out_channels..][..out_channels];
+                                for i in 0..in_channels {
+                                    let value = x[((n * in_height + iy) * in_width + ix) * in_channels + i];
+                                    let tap = ((ky * kernel + kx) * in_channels + i) * out_channels;
+                                    add_scaled(&mut dw[tap..][..out_channels], value, dz);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<Conv2dDwShape> {
+        let mut cases: Vec<_> = Window::awkward().into_iter().map(Conv2dDwShape::new).collect();
+        // A last chunk that is short, and splits that get no image at all.
+        cases.push(Conv2dDwShape { window: Window::new([7, 5, 5, 4], 8, 3, 1, true).unwrap(), splits: 3 });
+        cases.push(Conv2dDwShape { window: Window::new([5, 4, 4, 1], 8, 3, 1, true).unwrap(), splits: 4 });
+        cases
+    }
+
+    fn work(s: &Conv2dDwShape) -> Work {
+        s.window.work()
+    }
+
+    fn tolerance(s: &Conv2dDwShape) -> Tolerance {
+        Tolerance::sum(s.window.batch.div_ceil(s.splits) * s.window.out_height * s.window.out_width)
+    }
+}

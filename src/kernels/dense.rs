@@ -1,0 +1,211 @@
+//! Dense layers with fused bias and activation, and their gradients by input and by weights. (The gradient by bias is
+//! [`SumRows`](super::SumRows).)
+
+use std::ops::Range;
+
+use super::{Activation, add_scaled, chunk, dot, read, shader, splits, threads, write};
+use crate::host::{Io, Real};
+use crate::kernel::{Arg, Constants, Kernel, Needs, Shader, Tolerance, Work, shape};
+
+/// Rows through a dense layer with its activation.
+#[derive(Clone, Debug)]
+pub struct DenseShape {
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Values of an input row.
+    pub inputs: usize,
+    /// Values of an output row.
+    pub outputs: usize,
+    /// What follows the bias.
+    pub activation: Activation,
+}
+
+impl Constants for DenseShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("rows", self.rows as f64),
+            ("inputs", self.inputs as f64),
+            ("outputs", self.outputs as f64),
+            ("activation", self.activation.code()),
+        ]
+    }
+}
+
+/// (rows, inputs, outputs) that fit no tile, and some that fill several.
+const AWKWARD: [(usize, usize, usize); 7] =
+    [(1, 1, 1), (3, 5, 7), (2, 129, 1), (33, 64, 36), (70, 100, 68), (32, 32, 32), (65, 3, 130)];
+
+fn work(rows: usize, inputs: usize, outputs: usize) -> Work {
+    Work {
+        flops: 2 * (rows * inputs * outputs) as u64,
+        bytes: 4 * (rows * inputs + inputs * outputs + rows * outputs) as u64,
+    }
+}
+
+/// Workgroups of the eight-lane shaders: one for each tile of 32 × 32 outputs.
+fn tiles(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(32) * columns.div_ceil(32)
+}
+
+/// See `shaders/dense.wgsl`.
+pub struct Dense;
+
+impl Kernel for Dense {
+    type Shape = DenseShape;
+    const NAME: &'static str = "dense";
+    const ARGS: &'static [Arg<DenseShape>] = &[
+        read("x", |s| s.rows * s.inputs),
+        read("w", |s| s.inputs * s.outputs),
+        read("b", |s| s.outputs),
+        write("y", |s| s.rows * s.outputs),
+    ];
+    const SHADERS: &'static [Shader<DenseShape>] = &[shader!("dense", ["activation"], |s| threads(s.rows * s.outputs))];
+
+    fn rows(s: &DenseShape) -> usize {
+        s.rows
+    }
+
+    fn reference<R: Real>(s: &DenseShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+        for (n, y) in rows.zip(y.chunks_mut(s.outputs)) {
+            y.copy_from_slice(b);
+            for (i, &value) in x[n * s.inputs..][..s.inputs].iter().enumerate() {
+                add_scaled(y, value, &w[i * s.outputs..][..s.outputs]);
+            }
+            y.iter_mut().for_each(|y| *y = s.activation.apply(*y));
+        }
+    }
+
+    fn cases() -> Vec<DenseShape> {
+        AWKWARD
+            .into_iter()
+            .zip(Activation::ALL.into_iter().cycle())
+            .map(|((rows, inputs, outputs), activation)| DenseShape { rows, inputs, outputs, activation })
+            .collect()
+    }
+
+    fn work(s: &DenseShape) -> Work {
+        work(s.rows, s.inputs, s.outputs)
+    }
+
+    fn tolerance(s: &DenseShape) -> Tolerance {
+        s.activation.tolerance(s.inputs)
+    }
+}
+
+shape! {
+    /// Rows back through a dense layer.
+    pub struct DenseDxShape {
+        /// Rows of the batch.
+        rows: usize,
+        /// Values of an input row.
+        inputs: usize,
+        /// Values of an output row.
+        outputs: usize,
+    }
+}
+
+/// See `shaders/dense_dx.wgsl`.
+pub struct DenseDx;
+
+impl Kernel for DenseDx {
+    type Shape = DenseDxShape;
+    const NAME: &'static str = "dense_dx";
+    const ARGS: &'static [Arg<DenseDxShape>] =
+        &[read("dz", |s| s.rows * s.outputs), read("w", |s| s.inputs * s.outputs), write("dx", |s| s.rows * s.inputs)];
+    const SHADERS: &'static [Shader<DenseDxShape>] = &[shader!("dense_dx", [], |s| threads(s.rows * s.inputs))];
+
+    fn rows(s: &DenseDxShape) -> usize {
+        s.rows
+    }
+
+    fn reference<R: Real>(s: &DenseDxShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+        for (n, dx) in rows.zip(dx.chunks_mut(s.inputs)) {
+            let dz = &dz[n * s.outputs..][..s.outputs];
+            for (dx, w) in dx.iter_mut().zip(w.chunks(s.outputs)) {
+                *dx = dot(dz, w);
+            }
+        }
+    }
+
+    fn cases() -> Vec<DenseDxShape> {
+        AWKWARD.into_iter().map(|(rows, inputs, outputs)| DenseDxShape { rows, inputs, outputs }).collect()
+    }
+
+    fn work(s: &DenseDxShape) -> Work {
+        work(s.rows, s.inputs, s.outputs)
+    }
+
+    fn tolerance(s: &DenseDxShape) -> Tolerance {
+        Tolerance::sum(s.outputs)
+    }
+}
+
+shape! {
+    /// The weight gradient of a dense layer in partial sums.
+    pub struct DenseDwShape {
+        /// Rows of the batch.
+        rows: usize,
+        /// Values of an input row.
+        inputs: usize,
+        /// Values of an output row.
+        outputs: usize,
+        /// Number of partial sums.
+        splits: usize,
+    }
+}
+
+impl DenseDwShape {
+    /// Splits as many as pay.
+    pub fn new(rows: usize, inputs: usize, outputs: usize) -> Self {
+        DenseDwShape { rows, inputs, outputs, splits: splits(inputs * outputs, rows) }
+    }
+}
+
+/// See `shaders/dense_dw.wgsl`.
+pub struct DenseDw;
+
+impl Kernel for DenseDw {
+    type Shape = DenseDwShape;
+    const NAME: &'static str = "dense_dw";
+    const ARGS: &'static [Arg<DenseDwShape>] = &[
+        read("x", |s| s.rows * s.inputs),
+        read("dz", |s| s.rows * s.outputs),
+        write("dw", |s| s.splits * s.inputs * s.outputs),
+    ];
+    const SHADERS: &'static [Shader<DenseDwShape>] =
+        &[shader!("dense_dw", [], |s| threads(s.splits * s.inputs * s.outputs))];
+
+    fn rows(s: &DenseDwShape) -> usize {
+        s.splits * s.inputs
+    }
+
+    fn reference<R: Real>(s: &DenseDwShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+        dw.fill(R::default());
+        for (row, dw) in rows.zip(dw.chunks_mut(s.outputs)) {
+            let (split, i) = (row / s.inputs, row % s.inputs);
+            for n in chunk(s.rows, s.splits, split) {
+                add_scaled(dw, x[n * s.inputs + i], &dz[n * s.outputs..][..s.outputs]);
+            }
+        }
+    }
+
+    fn cases() -> Vec<DenseDwShape> {
+        let mut cases: Vec<_> =
+            AWKWARD.into_iter().map(|(rows, inputs, outputs)| DenseDwShape::new(rows, inputs, outputs)).collect();
+        // A last chunk that is short, and splits that get no row at all.
+        cases.push(DenseDwShape { rows: 7, inputs: 36, outputs: 8, splits: 3 });
+        cases.push(DenseDwShape { rows: 5, inputs: 4, outputs: 8, splits: 4 });
+        cases
+    }
+
+    fn work(s: &DenseDwShape) -> Work {
+        work(s.rows, s.inputs, s.outputs)
+    }
+
+    fn tolerance(s: &DenseDwShape) -> Tolerance {
+        Tolerance::sum(s.rows.div_ceil(s.splits))
+    }
+}

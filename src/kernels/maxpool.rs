@@ -1,0 +1,176 @@
+//! Max pooling over square windows side by side, and its gradient.
+
+use std::ops::Range;
+
+use super::{read, read_uint, shader, threads, write, write_uint};
+use crate::host::{Io, Real};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
+
+shape! {
+    /// Images pooled by windows of `size` × `size` that do not overlap.
+    pub struct MaxPoolShape {
+        /// Images.
+        batch: usize,
+        /// Rows of an input image.
+        in_height: usize,
+        /// Columns of an input image.
+        in_width: usize,
+        /// Channels.
+        channels: usize,
+        /// Rows of an output image.
+        out_height: usize,
+        /// Columns of an output image.
+        out_width: usize,
+        /// Rows and columns of a window.
+        size: usize,
+    }
+}
+
+impl MaxPoolShape {
+    /// The pool over `[batch, height, width, channels]`; rows and columns that fill no whole window are left out.
+    /// `None` if the image is smaller than one window.
+    pub fn new([batch, in_height, in_width, channels]: [usize; 4], size: usize) -> Option<Self> {
+        let (out_height, out_width) = (in_height / size, in_width / size);
+        (out_height > 0 && out_width > 0).then_some(MaxPoolShape {
+            batch,
+            in_height,
+            in_width,
+            channels,
+            out_height,
+            out_width,
+            size,
+        })
+    }
+
+    /// Elements of the input.
+    pub fn inputs(&self) -> usize {
+        self.batch * self.in_height * self.in_width * self.channels
+    }
+
+    /// Elements of the output.
+    pub fn outputs(&self) -> usize {
+        self.batch * self.out_height * self.out_width * self.channels
+    }
+
+    /// Windows with those at the lower and right border that are not whole, four channels at a time.
+    fn windows4(&self) -> usize {
+        self.batch * self.in_height.div_ceil(self.size) * self.in_width.div_ceil(self.size) * self.channels / 4
+    }
+
+    fn awkward() -> Vec<MaxPoolShape> {
+        [
+            ([1, 2, 2, 1], 2),
+            ([2, 5, 7, 3], 2),
+            ([3, 4, 6, 4], 2),
+            ([2, 7, 8, 12], 3),
+            ([1, 5, 5, 4], 5),
+            ([2, 3, 3, 5], 1),
+        ]
+        .into_iter()
+        .map(|(dims, size)| MaxPoolShape::new(dims, size).unwrap())
+        .collect()
+    }
+}
+
+/// See `shaders/maxpool.wgsl`.
+pub struct MaxPool;
+
+impl Kernel for MaxPool {
+    type Shape = MaxPoolShape;
+    const NAME: &'static str = "maxpool";
+    const ARGS: &'static [Arg<MaxPoolShape>] = &[
+        read("x", MaxPoolShape::inputs),
+        write("y", MaxPoolShape::outputs),
+        write_uint("argmax", MaxPoolShape::outputs),
+    ];
+    const SHADERS: &'static [Shader<MaxPoolShape>] = &[shader!("maxpool", [], |s| threads(s.outputs()))];
+
+    fn rows(s: &MaxPoolShape) -> usize {
+        s.batch
+    }
+
+    fn reference<R: Real>(s: &MaxPoolShape, batch: Range<usize>, io: &mut Io<R>) {
+        let (x, y, argmax) = (io.read("x"), io.write("y"), io.write_uint("argmax"));
+        let mut outputs = y.iter_mut().zip(argmax);
+        for n in batch {
+            for oy in 0..s.out_height {
+                for ox in 0..s.out_width {
+                    for c in 0..s.channels {
+                        let at = |k: usize| {
+                            let (iy, ix) = (oy * s.size + k / s.size, ox * s.size + k % s.size);
+                            x[((n * s.in_height + iy) * s.in_width + ix) * s.channels + c]
+                        };
+                        let mut place = 0;
+                        for k in 1..s.size * s.size {
+                            if at(k) > at(place) {
+                                place = k;
+                            }
+                        }
+                        let (y, argmax) = outputs.next().expect("one output a window");
+                        *y = at(place);
+                        *argmax = place as u32;
+                    }
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<MaxPoolShape> {
+        MaxPoolShape::awkward()
+    }
+
+    fn work(s: &MaxPoolShape) -> Work {
+        Work { flops: s.inputs() as u64, bytes: 4 * (s.inputs() + 2 * s.outputs()) as u64 }
+    }
+
+    fn tolerance(_: &MaxPoolShape) -> Tolerance {
+        Tolerance::sum(1)
+    }
+}
+
+/// See `shaders/maxpool_dx.wgsl`.
+pub struct MaxPoolDx;
+
+impl Kernel for MaxPoolDx {
+    type Shape = MaxPoolShape;
+    const NAME: &'static str = "maxpool_dx";
+    const ARGS: &'static [Arg<MaxPoolShape>] = &[
+        read("dy", MaxPoolShape::outputs),
+        read_uint("argmax", MaxPoolShape::outputs, Fill::Below(|s| (s.size * s.size) as u32)),
+        write("dx", MaxPoolShape::inputs),
+    ];
+    const SHADERS: &'static [Shader<MaxPoolShape>] = &[shader!("maxpool_dx", [], |s| threads(s.inputs()))];
+
+    fn rows(s: &MaxPoolShape) -> usize {
+        s.batch
+    }
+
+    fn reference<R: Real>(s: &MaxPoolShape, batch: Range<usize>, io: &mut Io<R>) {
+        let (dy, argmax, dx) = (io.read("dy"), io.read_uint("argmax"), io.write("dx"));
+        dx.fill(R::default());
+        for (n, dx) in batch.zip(dx.chunks_mut(s.in_height * s.in_width * s.channels)) {
+            for oy in 0..s.out_height {
+                for ox in 0..s.out_width {
+                    for c in 0..s.channels {
+                        let from = ((n * s.out_height + oy) * s.out_width + ox) * s.channels + c;
+                        let place = argmax[from] as usize;
+                        let (iy, ix) = (oy * s.size + place / s.size, ox * s.size + place % s.size);
+                        dx[(iy * s.in_width + ix) * s.channels + c] = dy[from];
+                    }
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<MaxPoolShape> {
+        MaxPoolShape::awkward()
+    }
+
+    fn work(s: &MaxPoolShape) -> Work {
+        Work { flops: 0, bytes: 4 * (s.inputs() + 2 * s.outputs()) as u64 }
+    }
+
+    fn tolerance(_: &MaxPoolShape) -> Tolerance {
+        Tolerance::sum(1)
+    }
+}

@@ -1,0 +1,174 @@
+//! The registry of kernels.
+//!
+//! To add one: write `shaders/<name>.wgsl` and its entry in a family file here (the [`Kernel`] trait lists what it
+//! must state), name it in the `kernels!` list below, and use it in `net.rs` or `siamese.rs`. Tests and benches
+//! follow this list and the plans; none of them needs a line.
+
+mod act;
+mod adam;
+mod conv2d;
+mod dense;
+mod gather;
+mod l2norm;
+mod maxpool;
+mod reduce;
+mod topk;
+mod triplet;
+
+pub use act::{ActDx, ActDxShape, Activation};
+pub use adam::{Adam, AdamShape};
+pub use conv2d::{Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Window};
+pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
+pub use gather::{Gather, GatherShape};
+pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
+pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
+pub use reduce::{Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
+pub use topk::{Distances, DistancesShape, TopK, TopKShape};
+pub use triplet::{Triplet, TripletDx, TripletShape};
+
+use crate::kernel::{At, Kernel, Registered};
+
+/// One kernel of the registry.
+pub struct Entry {
+    /// See [`Kernel::NAME`].
+    pub name: &'static str,
+    /// Names of its shaders, the plain one first.
+    pub shaders: Vec<&'static str>,
+    /// The awkward shapes that tests run.
+    pub cases: Vec<At>,
+}
+
+macro_rules! kernels {
+    ($($kernel:ident,)*) => {
+        $(impl Registered for $kernel {})*
+
+        /// Every kernel.
+        pub fn all() -> Vec<Entry> {
+            vec![$(Entry {
+                name: $kernel::NAME,
+                shaders: $kernel::SHADERS.iter().map(|shader| shader.name).collect(),
+                cases: $kernel::cases().into_iter().map(At::new::<$kernel>).collect(),
+            }),*]
+        }
+    };
+}
+
+kernels! {
+    Gather,
+    Conv2d,
+    Conv2dDx,
+    Conv2dDw,
+    MaxPool,
+    MaxPoolDx,
+    Dense,
+    DenseDx,
+    DenseDw,
+    ActDx,
+    L2Norm,
+    L2NormDx,
+    Triplet,
+    TripletDx,
+    SumRows,
+    Norm,
+    Statistics,
+    Adam,
+    Distances,
+    TopK,
+}
+
+/// One row of a kernel's `SHADERS`: file stem, library files, number of workgroups; then, for a faster variant, what
+/// the adapter needs and which shapes it is made for.
+macro_rules! shader {
+    ($name:literal, [$($library:literal),*], $groups:expr) => {
+        shader!($name, [$($library),*], $groups, $crate::kernel::Needs::Nothing, |_| true)
+    };
+    ($name:literal, [$($library:literal),*], $groups:expr, $needs:expr, $fits:expr) => {
+        $crate::kernel::Shader {
+            name: $name,
+            source: include_str!(concat!("../../shaders/", $name, ".wgsl")),
+            libraries: &[
+                include_str!("../../shaders/lib/grid.wgsl"),
+                $(include_str!(concat!("../../shaders/lib/", $library, ".wgsl"))),*
+            ],
+            needs: $needs,
+            fits: $fits,
+            groups: $groups,
+        }
+    };
+}
+pub(crate) use shader;
+
+/// Workgroups of 64 threads, one thread an item.
+pub(crate) fn threads(items: usize) -> usize {
+    items.div_ceil(64)
+}
+
+/// A read argument filled with normal random values in checks.
+pub(crate) const fn read<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
+    read_as(name, len, crate::kernel::Fill::Normal)
+}
+
+/// A read argument of real numbers with its own fill.
+pub(crate) const fn read_as<S>(
+    name: &'static str,
+    len: fn(&S) -> usize,
+    fill: crate::kernel::Fill<S>,
+) -> crate::kernel::Arg<S> {
+    use crate::kernel::{Access, Arg, Element};
+    Arg { name, access: Access::Read, element: Element::F32, len, fill }
+}
+
+/// A read argument of integers.
+pub(crate) const fn read_uint<S>(
+    name: &'static str,
+    len: fn(&S) -> usize,
+    fill: crate::kernel::Fill<S>,
+) -> crate::kernel::Arg<S> {
+    use crate::kernel::{Access, Arg, Element};
+    Arg { name, access: Access::Read, element: Element::U32, len, fill }
+}
+
+/// A written argument of real numbers.
+pub(crate) const fn write<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
+    use crate::kernel::{Access, Arg, Element, Fill};
+    Arg { name, access: Access::Write, element: Element::F32, len, fill: Fill::Normal }
+}
+
+/// A written argument of integers.
+pub(crate) const fn write_uint<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
+    use crate::kernel::{Access, Arg, Element, Fill};
+    Arg { name, access: Access::Write, element: Element::U32, len, fill: Fill::Normal }
+}
+
+/// Rows of split `split` when `rows` are dealt to `splits` chunks in order; empty past the end.
+pub(crate) fn chunk(rows: usize, splits: usize, split: usize) -> std::ops::Range<usize> {
+    let size = rows.div_ceil(splits);
+    (split * size).min(rows)..((split + 1) * size).min(rows)
+}
+
+/// How many partial sums a weight gradient of `outputs` values over `rows` rows is split into: enough for every thread
+/// of a device to have work, few enough that the partial sums stay small (4 MiB). A function of the shape alone, since
+/// it fixes the rounding.
+pub(crate) fn splits(outputs: usize, rows: usize) -> usize {
+    ((1 << 20) / outputs).clamp(1, 64).min(rows)
+}
+
+/// Sum of products in eight interleaved partial sums, which the compiler turns into vector code.
+pub(crate) fn dot<R: crate::host::Real>(a: &[R], b: &[R]) -> R {
+    let mut sums = [R::default(); 8];
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&a, &b)| a * b).sum::<R>();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.into_iter().sum::<R>() + tail
+}
+
+/// `y += a * x`, element by element.
+pub(crate) fn add_scaled<R: crate::host::Real>(y: &mut [R], a: R, x: &[R]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y += a * x;
+    }
+}

@@ -1,0 +1,175 @@
+//! Sums: of rows, of squares, and the statistics of a step.
+
+use std::ops::Range;
+
+use super::{chunk, read, read_as, shader, threads, write};
+use crate::host::{Io, Real};
+use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
+
+shape! {
+    /// A matrix whose rows are summed in `splits` chunks.
+    pub struct SumRowsShape {
+        /// Rows summed.
+        rows: usize,
+        /// Values of a row.
+        columns: usize,
+        /// Partial sums.
+        splits: usize,
+    }
+}
+
+/// See `shaders/sum_rows.wgsl`.
+pub struct SumRows;
+
+impl Kernel for SumRows {
+    type Shape = SumRowsShape;
+    const NAME: &'static str = "sum_rows";
+    const ARGS: &'static [Arg<SumRowsShape>] =
+        &[read("x", |s| s.rows * s.columns), write("y", |s| s.splits * s.columns)];
+    const SHADERS: &'static [Shader<SumRowsShape>] = &[shader!("sum_rows", [], |s| threads(s.splits * s.columns))];
+
+    fn rows(s: &SumRowsShape) -> usize {
+        s.splits
+    }
+
+    fn reference<R: Real>(s: &SumRowsShape, splits: Range<usize>, io: &mut Io<R>) {
+        let (x, y) = (io.read("x"), io.write("y"));
+        y.fill(R::default());
+        for (split, y) in splits.zip(y.chunks_mut(s.columns)) {
+            for row in chunk(s.rows, s.splits, split) {
+                for (y, &x) in y.iter_mut().zip(&x[row * s.columns..][..s.columns]) {
+                    *y += x;
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<SumRowsShape> {
+        [(1, 1, 1), (7, 3, 2), (100, 33, 64), (64, 130, 1), (1000, 32, 16)]
+            .into_iter()
+            .map(|(rows, columns, splits)| SumRowsShape { rows, columns, splits })
+            .collect()
+    }
+
+    fn work(s: &SumRowsShape) -> Work {
+        Work { flops: (s.rows * s.columns) as u64, bytes: 4 * ((s.rows + s.splits) * s.columns) as u64 }
+    }
+
+    fn tolerance(s: &SumRowsShape) -> Tolerance {
+        Tolerance::sum(s.rows.div_ceil(s.splits))
+    }
+}
+
+shape! {
+    /// An array whose squares are summed in chunks.
+    pub struct NormShape {
+        /// Values.
+        length: usize,
+        /// Values of a chunk.
+        chunk: usize,
+    }
+}
+
+impl NormShape {
+    /// Chunks of 4,096 values.
+    pub fn new(length: usize) -> Self {
+        NormShape { length, chunk: 4096 }
+    }
+
+    /// Number of chunks.
+    pub fn chunks(&self) -> usize {
+        self.length.div_ceil(self.chunk)
+    }
+}
+
+/// See `shaders/norm.wgsl`.
+pub struct Norm;
+
+impl Kernel for Norm {
+    type Shape = NormShape;
+    const NAME: &'static str = "norm";
+    const ARGS: &'static [Arg<NormShape>] =
+        &[read_as("x", |s| s.length, Fill::NonFinite), write("partial", |s| 2 * s.chunks())];
+    const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", [], NormShape::chunks)];
+
+    fn rows(s: &NormShape) -> usize {
+        s.chunks()
+    }
+
+    fn reference<R: Real>(s: &NormShape, chunks: Range<usize>, io: &mut Io<R>) {
+        let (x, partial) = (io.read("x"), io.write("partial"));
+        for (c, partial) in chunks.zip(partial.chunks_mut(2)) {
+            let values = &x[c * s.chunk..((c + 1) * s.chunk).min(s.length)];
+            let finite = values.iter().filter(|x| x.is_finite());
+            partial[0] = finite.clone().map(|&x| x * x).sum();
+            partial[1] = R::of((values.len() - finite.count()) as f64);
+        }
+    }
+
+    fn cases() -> Vec<NormShape> {
+        [(1, 64), (63, 64), (1000, 130), (10_000, 4096)]
+            .into_iter()
+            .map(|(length, chunk)| NormShape { length, chunk })
+            .collect()
+    }
+
+    fn work(s: &NormShape) -> Work {
+        Work { flops: 2 * s.length as u64, bytes: 4 * (s.length + 2 * s.chunks()) as u64 }
+    }
+
+    fn tolerance(s: &NormShape) -> Tolerance {
+        Tolerance::sum(s.chunk.min(s.length))
+    }
+}
+
+shape! {
+    /// The terms of a batch of triplets and the partial sums of a gradient norm.
+    pub struct StatisticsShape {
+        /// Triplets.
+        triplets: usize,
+        /// Chunks of the gradient norm.
+        chunks: usize,
+    }
+}
+
+/// See `shaders/statistics.wgsl`.
+pub struct Statistics;
+
+impl Kernel for Statistics {
+    type Shape = StatisticsShape;
+    const NAME: &'static str = "statistics";
+    const ARGS: &'static [Arg<StatisticsShape>] = &[
+        read_as("terms", |s| 4 * s.triplets, Fill::Rectified),
+        read_as("partial", |s| 2 * s.chunks, Fill::Rectified),
+        write("stats", |_| 6),
+    ];
+    const SHADERS: &'static [Shader<StatisticsShape>] = &[shader!("statistics", [], |_| 1)];
+
+    fn rows(_: &StatisticsShape) -> usize {
+        1
+    }
+
+    fn reference<R: Real>(s: &StatisticsShape, _: Range<usize>, io: &mut Io<R>) {
+        let (terms, partial, stats) = (io.read("terms"), io.read("partial"), io.write("stats"));
+        for (column, stat) in stats[..4].iter_mut().enumerate() {
+            *stat = terms.iter().skip(column).step_by(4).copied().sum::<R>() / R::of(s.triplets as f64);
+        }
+        stats[4] = partial.iter().step_by(2).copied().sum::<R>().sqrt();
+        stats[5] = partial.iter().skip(1).step_by(2).copied().sum();
+    }
+
+    fn cases() -> Vec<StatisticsShape> {
+        [(1, 1), (63, 5), (130, 200), (2048, 1)]
+            .into_iter()
+            .map(|(triplets, chunks)| StatisticsShape { triplets, chunks })
+            .collect()
+    }
+
+    fn work(s: &StatisticsShape) -> Work {
+        Work { flops: (4 * s.triplets + 2 * s.chunks) as u64, bytes: 4 * (4 * s.triplets + 2 * s.chunks + 6) as u64 }
+    }
+
+    fn tolerance(s: &StatisticsShape) -> Tolerance {
+        Tolerance::sum(s.triplets.max(s.chunks))
+    }
+}

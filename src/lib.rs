@@ -1,0 +1,21 @@
+//! siamese
+pub mod check;
+pub mod checkpoint;
+pub mod config;
+pub mod cpu;
+pub mod data;
+pub mod embed;
+pub mod error;
+pub mod eval;
+pub mod gpu;
+pub mod host;
+pub mod init;
+pub mod kernel;
+pub mod kernels;
+pub mod net;
+pub mod plan;
+pub mod run;
+pub mod sampler;
+pub mod siamese;
+pub mod train;
+pub use error::{Error, Result};

@@ -1,0 +1,375 @@
+//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in five sections. It is made once; both
+//! runners, the tests, the benches, the memory sizes and the printed table read it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+use crate::kernel::{Access, At, Element, Kernel};
+
+/// A slot of one plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(usize);
+
+impl SlotId {
+    /// Place in [`Plan::slots`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What an array is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Trained weights and biases.
+    Parameter,
+    /// Gradients of the parameters.
+    Gradient,
+    /// Running moments of the optimiser.
+    Moment,
+    /// Anything computed on the way.
+    Activation,
+    /// Written by the host: images, row numbers, step scalars.
+    Input,
+    /// Read by the host each step.
+    Statistic,
+}
+
+/// Where an array lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a buffer of its own.
+    Own,
+    /// In another slot, from this element on.
+    Within(SlotId, usize),
+}
+
+/// A named array.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Unique name: `conv1.weight`, `pool1.argmax`, `stats`.
+    pub name: String,
+    /// Element type.
+    pub element: Element,
+    /// Dimensions, row-major.
+    pub dims: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// Where it lies.
+    pub place: Place,
+}
+
+impl Slot {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The parts of a step, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Images of the batch from the data set.
+    Gather,
+    /// From images to embeddings.
+    Forward,
+    /// From embeddings to loss and its gradient.
+    Loss,
+    /// From the gradient of the embeddings to those of the parameters.
+    Backward,
+    /// Statistics and the optimiser.
+    Update,
+}
+
+/// A kernel at a shape, on slots.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Part of the step.
+    pub section: Section,
+    /// What runs.
+    pub at: At,
+    /// One slot for each argument.
+    pub args: Vec<SlotId>,
+}
+
+/// Elements between the starts of tensors in an arena are a multiple of this: 256 bytes, WebGPU's default offset
+/// alignment of storage bindings.
+pub const ALIGNMENT: usize = 64;
+
+/// Slots and calls; see the module.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    slots: Vec<Slot>,
+    calls: Vec<Call>,
+}
+
+impl Plan {
+    /// Every slot, by [`SlotId::index`].
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Every call, in order; sections never go back.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// The places of all calls.
+    pub fn all(&self) -> Range<usize> {
+        0..self.calls.len()
+    }
+
+    /// The places of the calls of a section.
+    pub fn section(&self, section: Section) -> Range<usize> {
+        let start = self.calls.partition_point(|call| call.section < section);
+        let end = self.calls.partition_point(|call| call.section <= section);
+        start..end
+    }
+
+    /// The slot with this id.
+    pub fn slot(&self, id: SlotId) -> &Slot {
+        &self.slots[id.0]
+    }
+
+    /// All ids, by place.
+    pub fn ids(&self) -> impl Iterator<Item = SlotId> {
+        (0..self.slots.len()).map(SlotId)
+    }
+
+    /// The slot of this name. Panics where there is none.
+    pub fn id(&self, name: &str) -> SlotId {
+        self.find(name).unwrap_or_else(|| panic!("the plan has no slot `{name}`"))
+    }
+
+    /// The slot of this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<SlotId> {
+        self.slots.iter().position(|slot| slot.name == name).map(SlotId)
+    }
+
+    /// The slot whose buffer holds `id`, and the element at which it starts there.
+    pub fn storage(&self, id: SlotId) -> (SlotId, usize) {
+        match self.slots[id.0].place {
+            Place::Own => (id, 0),
+            Place::Within(arena, offset) => (arena, offset),
+        }
+    }
+
+    /// Bytes of all buffers that `role` names.
+    pub fn bytes_of(&self, role: Role) -> u64 {
+        let own = self.slots.iter().filter(|slot| slot.place == Place::Own && slot.role == role);
+        own.map(|slot| 4 * slot.len() as u64).sum()
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.slots.iter().filter(|slot| slot.place == Place::Own).map(|slot| 4 * slot.len() as u64).sum()
+    }
+
+    /// Floating-point operations of one run of the calls.
+    pub fn flops(&self) -> u64 {
+        self.calls.iter().map(|call| call.at.work().flops).sum()
+    }
+
+    /// Each different call once.
+    pub fn distinct(&self) -> Vec<At> {
+        let mut distinct: Vec<At> = Vec::new();
+        for call in &self.calls {
+            if !distinct.contains(&call.at) {
+                distinct.push(call.at.clone());
+            }
+        }
+        distinct
+    }
+}
+
+/// Bytes as a person reads them.
+fn bytes(count: u64) -> String {
+    match count {
+        0..10_000 => format!("{count} B"),
+        10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<9} {:<12} {:>12} {:>10}  arguments", "section", "kernel", "MFLOP", "moves")?;
+        for call in &self.calls {
+            let names: Vec<_> = call.args.iter().map(|&id| self.slot(id).name.as_str()).collect();
+            let outputs = call.at.args().iter().filter(|arg| arg.access != Access::Read).count();
+            let (inputs, outputs) = names.split_at(names.len() - outputs);
+            let work = call.at.work();
+            writeln!(
+                f,
+                "{:<9} {:<12} {:>12.3} {:>10}  {} -> {}",
+                format!("{:?}", call.section).to_lowercase(),
+                call.at.name(),
+                work.flops as f64 / 1e6,
+                bytes(work.bytes),
+                inputs.join(" "),
+                outputs.join(" ")
+            )?;
+        }
+        writeln!(f, "\n{:<10} {:>10}  {:<22} shape", "role", "size", "slot")?;
+        for slot in &self.slots {
+            let indent = if slot.place == Place::Own { "" } else { "  " };
+            let dims: Vec<_> = slot.dims.iter().map(usize::to_string).collect();
+            writeln!(
+                f,
+                "{:<10} {:>10}  {:<22} {}",
+                format!("{:?}", slot.role).to_lowercase(),
+                bytes(4 * slot.len() as u64),
+                format!("{indent}{}", slot.name),
+                dims.join(" × ")
+            )?;
+        }
+        let total = bytes(self.bytes());
+        write!(f, "\n{} calls, {:.1} MFLOP a run, {total} in buffers", self.calls.len(), self.flops() as f64 / 1e6)
+    }
+}
+
+/// A trained tensor and, in a training plan, its gradient.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor {
+    /// Slot of the values.
+    pub value: SlotId,
+    /// Slot of the gradient.
+    pub gradient: Option<SlotId>,
+}
+
+/// Builds a [`Plan`] and refuses what could not run. Its panics are mistakes in the program: they name kernel and slot.
+#[derive(Default)]
+pub struct Builder {
+    slots: Vec<Slot>,
+    calls: Vec<Call>,
+    written: BTreeSet<SlotId>,
+}
+
+impl Builder {
+    /// Adds a slot with a buffer of its own.
+    pub fn slot(&mut self, name: impl Into<String>, element: Element, dims: &[usize], role: Role) -> SlotId {
+        self.add(Slot { name: name.into(), element, dims: dims.to_vec(), role, place: Place::Own })
+    }
+
+    /// Adds an activation of real numbers.
+    pub fn activation(&mut self, name: impl Into<String>, dims: &[usize]) -> SlotId {
+        self.slot(name, Element::F32, dims, Role::Activation)
+    }
+
+    fn add(&mut self, slot: Slot) -> SlotId {
+        assert!(self.slots.iter().all(|other| other.name != slot.name), "two slots are named `{}`", slot.name);
+        assert!(!slot.is_empty(), "slot `{}` is empty", slot.name);
+        self.slots.push(slot);
+        SlotId(self.slots.len() - 1)
+    }
+
+    /// Lays the tensors into the flat arena `parameters`, and for training into `gradients`, `moment1` and `moment2`
+    /// at the same offsets, so that the optimiser is one call and a checkpoint three reads.
+    pub fn parameters(&mut self, tensors: &[(String, Vec<usize>)], training: bool) -> Vec<Tensor> {
+        let mut offsets = Vec::new();
+        let mut length = 0;
+        for (_, dims) in tensors {
+            offsets.push(length);
+            length += dims.iter().product::<usize>().next_multiple_of(ALIGNMENT);
+        }
+        let arena = self.slot("parameters", Element::F32, &[length], Role::Parameter);
+        let gradients = training.then(|| {
+            self.slot("moment1", Element::F32, &[length], Role::Moment);
+            self.slot("moment2", Element::F32, &[length], Role::Moment);
+            self.slot("gradients", Element::F32, &[length], Role::Gradient)
+        });
+        let mut part = |name: String, dims: &Vec<usize>, role, arena, offset| {
+            let place = Place::Within(arena, offset);
+            self.add(Slot { name, element: Element::F32, dims: dims.clone(), role, place })
+        };
+        tensors
+            .iter()
+            .zip(offsets)
+            .map(|((name, dims), offset)| Tensor {
+                value: part(name.clone(), dims, Role::Parameter, arena, offset),
+                gradient: gradients.map(|arena| part(format!("{name}.gradient"), dims, Role::Gradient, arena, offset)),
+            })
+            .collect()
+    }
+
+    /// The slot of this name. Panics where there is none.
+    pub fn id(&self, name: &str) -> SlotId {
+        let place = self.slots.iter().position(|slot| slot.name == name);
+        SlotId(place.unwrap_or_else(|| panic!("the plan has no slot `{name}`")))
+    }
+
+    /// Number of elements of a slot.
+    pub fn len(&self, id: SlotId) -> usize {
+        self.slots[id.0].len()
+    }
+
+    /// Elements `[start, end)` that a slot takes in the buffer that holds it.
+    fn range(&self, id: SlotId) -> (SlotId, Range<usize>) {
+        let slot = &self.slots[id.0];
+        match slot.place {
+            Place::Own => (id, 0..slot.len()),
+            Place::Within(arena, offset) => (arena, offset..offset + slot.len()),
+        }
+    }
+
+    /// Whether all that a read of `id` would see has been written, by the host or by an earlier call.
+    fn is_written(&self, id: SlotId) -> bool {
+        let by_host = matches!(self.slots[id.0].role, Role::Input | Role::Parameter | Role::Moment);
+        let mut parts = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| matches!(slot.place, Place::Within(arena, _) if arena == id))
+            .peekable();
+        let whole_by_parts = parts.peek().is_some() && parts.all(|(part, _)| self.written.contains(&SlotId(part)));
+        by_host || self.written.contains(&id) || whole_by_parts
+    }
+
+    /// Adds the kernel `K` at `shape` on `args`, in binding order.
+    pub fn call<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
+        let at = At::new::<K>(shape);
+        let wanted = at.args();
+        let kernel = at.name();
+        assert_eq!(wanted.len(), args.len(), "{kernel} takes {} arguments", wanted.len());
+        assert!(
+            self.calls.last().is_none_or(|last| last.section <= section),
+            "{kernel} goes back to section {section:?}"
+        );
+        for (place, (arg, &id)) in wanted.iter().zip(args).enumerate() {
+            let slot = &self.slots[id.0];
+            let what = format!("{kernel}: argument `{}` on slot `{}`", arg.name, slot.name);
+            assert_eq!(slot.len(), arg.len, "{what}: wrong number of elements");
+            assert_eq!(slot.element, arg.element, "{what}: wrong element type");
+            assert!(arg.len <= u32::MAX as usize, "{what}: more elements than 32-bit indices reach");
+            if arg.access != Access::Write {
+                assert!(self.is_written(id), "{what}: read before anything wrote it");
+            }
+            let (buffer, range) = self.range(id);
+            for (other_arg, &other) in wanted.iter().zip(args).take(place) {
+                let (other_buffer, other_range) = self.range(other);
+                if buffer == other_buffer && (arg.access, other_arg.access) != (Access::Read, Access::Read) {
+                    let overlap = range.start < other_range.end && other_range.start < range.end;
+                    let reason = if overlap { "overlaps" } else { "lies in the same buffer as" };
+                    panic!("{what}: {reason} slot `{}`, and one of them is written", self.slots[other.0].name);
+                }
+            }
+        }
+        for (arg, &id) in wanted.iter().zip(args) {
+            if arg.access != Access::Read {
+                assert!(self.slots[id.0].role != Role::Input, "{kernel} writes input `{}`", self.slots[id.0].name);
+                self.written.insert(id);
+            }
+        }
+        self.calls.push(Call { section, at, args: args.to_vec() });
+    }
+
+    /// The finished plan.
+    pub fn finish(self) -> Plan {
+        Plan { slots: self.slots, calls: self.calls }
+    }
+}

@@ -1,0 +1,550 @@
+//! Data sets, the triplet sampler and the first weights: what is read is what the files hold, what is broken is refused
+//! by name, and what is random follows from the seed alone.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use siamese::data::{Dataset, Split, idx, mnist};
+use siamese::error::{Error, Result};
+use siamese::init::{self, Init};
+use siamese::sampler::{Positive, Triplets};
+use tempfile::TempDir;
+
+const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
+const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
+const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
+const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
+
+// ---------------------------------------------------------------------------------------------------------- helpers
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An IDX file of unsigned bytes.
+fn idx_file(dimensions: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
+    bytes.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+/// `count` bytes, no two neighbours or neighbouring images alike.
+fn pixels(count: usize) -> Vec<u8> {
+    (0..count).map(|i| (i * 37 % 251) as u8).collect()
+}
+
+/// Three training and two test images of 2 × 5.
+fn small_set() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        (TRAIN_IMAGES, idx_file(&[3, 2, 5], &pixels(30))),
+        (TRAIN_LABELS, idx_file(&[3], &[1, 26, 1])),
+        (TEST_IMAGES, idx_file(&[2, 2, 5], &pixels(20))),
+        (TEST_LABELS, idx_file(&[2], &[26, 7])),
+    ]
+}
+
+fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+/// Asserts a data error about a file of this name, which says what was found and what was expected.
+#[track_caller]
+fn assert_data_error<T>(result: Result<T>, name: &str, found: &str, expected: &str) {
+    let Err(error) = result else { panic!("{name} was accepted") };
+    let text = error.to_string();
+    let Error::Data { path, found: has, expected: wants } = error else { panic!("another kind of error: {text}") };
+    assert_eq!(path.file_name().unwrap().to_str().unwrap(), name, "{text}");
+    assert!(has.contains(found), "`{found}` is not in `{has}`");
+    assert!(wants.contains(expected), "`{expected}` is not in `{wants}`");
+    for part in [name, found, expected] {
+        assert!(text.contains(part), "`{part}` is not in `{text}`");
+    }
+}
+
+/// [`assert_data_error`] of a file that holds `bytes`, plain and packed, read as images or as labels.
+#[track_caller]
+fn assert_refused(content: &str, bytes: &[u8], found: &str, expected: &str) {
+    for (name, bytes) in [("plain", bytes.to_vec()), ("packed", gzip(bytes))] {
+        let folder = folder(&[(name, bytes)]);
+        let path = folder.path().join(name);
+        match content {
+            "images" => assert_data_error(idx::read_images(&path), name, found, expected),
+            _ => assert_data_error(idx::read_labels(&path), name, found, expected),
+        }
+    }
+}
+
+/// [`assert_data_error`] of the small set after `change`, about the file or, for `None`, the folder.
+#[track_caller]
+fn assert_set_refused(
+    change: impl FnOnce(&mut Vec<(&'static str, Vec<u8>)>),
+    name: Option<&str>,
+    found: &str,
+    expected: &str,
+) {
+    let mut files = small_set();
+    change(&mut files);
+    let folder = folder(&files);
+    let folder_name = folder.path().file_name().unwrap().to_str().unwrap();
+    assert_data_error(idx::load(folder.path()), name.unwrap_or(folder_name), found, expected);
+}
+
+fn bundled(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist").join(name)
+}
+
+fn bundled_files() -> &'static [Vec<u8>; 4] {
+    static FILES: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
+    FILES.get_or_init(|| {
+        [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
+            .map(|name| fs::read(bundled(&format!("{name}.gz"))).unwrap())
+    })
+}
+
+/// The bundled set with one of its packed files replaced.
+fn load_mnist(replace: Option<(&str, &[u8])>) -> Result<Split> {
+    let pick = |i: usize, name: &str| match replace {
+        Some((replaced, bytes)) if replaced == name => bytes,
+        _ => bundled_files()[i].as_slice(),
+    };
+    mnist::load(&mnist::Files {
+        train_images: pick(0, TRAIN_IMAGES),
+        train_labels: pick(1, TRAIN_LABELS),
+        test_images: pick(2, TEST_IMAGES),
+        test_labels: pick(3, TEST_LABELS),
+    })
+}
+
+// ---------------------------------------------------------------------------------------------------------- dataset
+
+fn small_dataset() -> Dataset {
+    Dataset { name: "small".into(), images: pixels(24), labels: vec![2, 0, 2, 4], height: 1, width: 3, channels: 2 }
+}
+
+#[test]
+fn a_dataset_knows_its_sizes() {
+    let set = small_dataset();
+    assert_eq!((set.len(), set.is_empty(), set.pixels(), set.classes()), (4, false, 6, 5));
+    assert_eq!(set.image(2), &pixels(24)[12..18]);
+    assert_eq!(set.rows_by_label(), [vec![1], vec![], vec![0, 2], vec![], vec![3]]);
+}
+
+#[test]
+fn taking_the_first_images_keeps_images_and_labels_together() {
+    let two = small_dataset().take(2);
+    assert_eq!((two.images.as_slice(), two.labels.as_slice()), (&pixels(24)[..12], &[2, 0][..]));
+    assert_eq!(small_dataset().take(usize::MAX), small_dataset());
+    let none = small_dataset().take(0);
+    assert!(none.is_empty() && none.images.is_empty() && none.rows_by_label().is_empty());
+    assert_eq!(none.classes(), 0);
+}
+
+#[test]
+fn debug_shows_sizes_and_no_pixels() {
+    let text = format!("{:?}", small_dataset());
+    assert_eq!(text, r#"Dataset { name: "small", rows: 4, height: 1, width: 3, channels: 2, classes: 5, .. }"#);
+}
+
+// ------------------------------------------------------------------------------------------------------------ MNIST
+
+#[test]
+fn the_bundled_mnist_is_read_alike_by_the_package_and_by_the_idx_reader() {
+    let set = load_mnist(None).unwrap();
+    assert_eq!((set.train.name.as_str(), set.test.name.as_str()), ("MNIST train", "MNIST test"));
+    assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
+    assert_eq!((set.train.images.len(), set.test.images.len()), (60_000 * 784, 10_000 * 784));
+    for set in [&set.train, &set.test] {
+        assert_eq!((set.height, set.width, set.channels, set.classes()), (28, 28, 1, 10));
+    }
+    assert_eq!(set.train.labels[..5], [5, 0, 4, 1, 9]);
+    assert_eq!(set.test.labels[..5], [7, 2, 1, 0, 4]);
+    assert!(set.train.image(0).contains(&253) && set.train.image(0)[..28].iter().all(|&pixel| pixel == 0));
+
+    let own = idx::load(&bundled("")).unwrap();
+    assert_eq!((own.train.name.as_str(), own.test.name.as_str()), ("mnist train", "mnist test"));
+    for (a, b) in [(&set.train, &own.train), (&set.test, &own.test)] {
+        assert!(a.images == b.images && a.labels == b.labels);
+        assert_eq!((a.height, a.width, a.channels), (b.height, b.width, b.channels));
+    }
+}
+
+#[test]
+fn a_changed_mnist_file_is_refused_before_the_package_sees_it() {
+    let refused = |name: &str, gz: &[u8], found: &str, expected: &str| {
+        assert_data_error(load_mnist(Some((name, gz))), name, found, expected);
+    };
+    let whole = &bundled_files()[1];
+    refused(TRAIN_LABELS, &[], "0 bytes that do not unpack", "a complete gzip file");
+    refused(TRAIN_LABELS, b"a web page", "10 bytes that do not unpack", "a complete gzip file");
+    refused(TRAIN_LABELS, &whole[..whole.len() / 2], "do not unpack", "a complete gzip file");
+    refused(TRAIN_LABELS, &gzip(&[0; 60_007]), "60007 bytes when unpacked", "60008 bytes");
+    refused(TRAIN_LABELS, &gzip(&[0; 60_009]), "more than 60008 bytes when unpacked", "60008 bytes");
+    let hash = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5";
+    refused(TRAIN_LABELS, &gzip(&[0; 60_008]), "SHA-256 ", hash);
+    refused(TRAIN_IMAGES, &bundled_files()[2], "7840016 bytes when unpacked", "47040016 bytes");
+    refused(TEST_IMAGES, &bundled_files()[3], "10008 bytes when unpacked", "7840016 bytes");
+    refused(TEST_LABELS, whole, "more than 10008 bytes when unpacked", "10008 bytes");
+}
+
+// -------------------------------------------------------------------------------------------------------- IDX files
+
+#[test]
+fn images_of_any_size_are_read_plain_and_packed() {
+    let colour = pixels(2 * 3 * 4 * 3);
+    for (bytes, expected) in [
+        (idx_file(&[3, 2, 5], &pixels(30)), (pixels(30), 2, 5, 1)),
+        (idx_file(&[2, 3, 4, 3], &colour), (colour.clone(), 3, 4, 3)),
+        (idx_file(&[1, 1, 1], &[255]), (vec![255], 1, 1, 1)),
+    ] {
+        // The name says nothing about the packing: some downloads unpack on the way and keep the name, or the reverse.
+        let folder = folder(&[("plain.gz", bytes.clone()), ("packed", gzip(&bytes))]);
+        assert_eq!(idx::read_images(&folder.path().join("plain.gz")).unwrap(), expected);
+        assert_eq!(idx::read_images(&folder.path().join("packed")).unwrap(), expected);
+    }
+}
+
+#[test]
+fn labels_are_kept_as_they_are() {
+    let folder = folder(&[("labels", idx_file(&[4], &[1, 26, 255, 0]))]);
+    assert_eq!(idx::read_labels(&folder.path().join("labels")).unwrap(), [1, 26, 255, 0]);
+}
+
+#[test]
+fn a_gzip_file_of_several_members_is_one_file() {
+    let bytes = idx_file(&[4], &[1, 2, 3, 4]);
+    let folder = folder(&[("labels", [gzip(&bytes[..9]), gzip(&bytes[9..])].concat())]);
+    assert_eq!(idx::read_labels(&folder.path().join("labels")).unwrap(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = folder(&[]);
+    let path = folder.path().join("absent");
+    assert_data_error(idx::read_images(&path), "absent", "nothing there", "an IDX image file");
+    assert_data_error(idx::read_labels(&path), "absent", "nothing there", "an IDX label file");
+}
+
+#[test]
+fn what_the_system_refuses_is_an_io_error() {
+    let folder = folder(&[]);
+    let error = idx::read_labels(folder.path()).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_wrong_magic_number_is_explained() {
+    let (images, labels) = ("0x00000803 or 0x00000804", "0x00000801");
+    assert_refused("images", &[], "an empty file", images);
+    assert_refused("images", &[0, 0, 8], "only 3 bytes", images);
+    assert_refused("labels", &[0], "only 1 bytes", labels);
+    assert_refused("images", &idx_file(&[2], &[1, 2]), "0x00000801 (a file of labels)", images);
+    assert_refused("labels", &idx_file(&[1, 1, 1], &[1]), "0x00000803 (a file of images)", labels);
+    assert_refused("labels", &idx_file(&[1, 1, 1, 1], &[1]), "0x00000804 (a file of images)", labels);
+    assert_refused("images", &idx_file(&[1, 1], &[1]), "0x00000802 (unsigned bytes in 2 dimensions)", images);
+    assert_refused("images", &idx_file(&[], &[]), "0x00000800 (unsigned bytes in 0 dimensions)", images);
+    assert_refused("images", &[0, 0, 0x0d, 3, 0, 0], "0x00000d03 (32-bit floats in 3 dimensions)", images);
+    assert_refused("labels", &[0, 0, 0x0c, 1, 0, 0], "0x00000c01 (32-bit integers in 1 dimensions)", labels);
+    assert_refused("labels", &[0, 0, 0x0a, 1, 0, 0], "0x00000a01 (not an IDX file)", labels);
+    assert_refused("images", b"<!doctype html>", "0x3c21646f (not an IDX file)", images);
+}
+
+#[test]
+fn a_header_that_promises_nonsense_is_refused() {
+    let whole = idx_file(&[2, 1, 3], &pixels(6));
+    assert_refused("images", &whole[..15], "a header of 15 bytes", "16 bytes for 3 dimensions");
+    assert_refused("images", &whole[..4], "a header of 4 bytes", "16 bytes for 3 dimensions");
+    assert_refused("labels", &[0, 0, 8, 1, 0], "a header of 5 bytes", "8 bytes for 1 dimensions");
+    assert_refused("images", &idx_file(&[0, 28, 28], &[]), "0 × 28 × 28", "at least one image");
+    assert_refused("images", &idx_file(&[2, 0, 28], &[]), "2 × 0 × 28", "at least one pixel");
+    assert_refused("images", &idx_file(&[2, 28, 28, 0], &[]), "2 × 28 × 28 × 0", "at least one pixel");
+    assert_refused("labels", &idx_file(&[0], &[]), "the dimensions 0", "at least one label");
+    let most = u32::MAX;
+    assert_refused("images", &idx_file(&[most; 4], &[1]), "4294967295 × 4294967295", "at most 4294967296 bytes");
+    assert_refused("images", &idx_file(&[most, 2, 1], &[1]), "4294967295 × 2 × 1", "at most 4294967296 bytes");
+}
+
+#[test]
+fn data_must_be_as_long_as_the_header_says() {
+    let whole = idx_file(&[2, 1, 3], &pixels(6));
+    assert_refused("images", &whole[..21], "5 bytes of data", "6 bytes for 2 × 1 × 3");
+    assert_refused("images", &whole[..16], "0 bytes of data", "6 bytes for 2 × 1 × 3");
+    assert_refused("labels", &idx_file(&[3], &[1, 2]), "2 bytes of data", "3 bytes for 3");
+    // The largest header that is accepted, with nothing behind it: no memory is taken on its word.
+    assert_refused("labels", &idx_file(&[u32::MAX], &[1]), "1 bytes of data", "4294967295 bytes");
+    let long = [whole, vec![0]].concat();
+    assert_refused("images", &long, "more data than the header announces", "6 bytes for 2 × 1 × 3");
+}
+
+#[test]
+fn a_gzip_bomb_is_stopped_at_the_announced_length() {
+    // 256 MB of zeros in 260 KB: a gzip member of 1 MB, 256 times over.
+    let bomb = [gzip(&idx_file(&[2], &[1, 2])), gzip(&vec![0; 1 << 20]).repeat(256)].concat();
+    let folder = folder(&[("bomb", bomb)]);
+    let result = idx::read_labels(&folder.path().join("bomb"));
+    assert_data_error(result, "bomb", "more data than the header announces", "2 bytes");
+}
+
+#[test]
+fn broken_gzip_is_refused() {
+    let whole = gzip(&idx_file(&[600], &pixels(600)));
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let trailing = [whole.clone(), b"tail".to_vec()].concat();
+    for bytes in [whole[..whole.len() - 4].to_vec(), whole[..40].to_vec(), whole[..5].to_vec(), flipped, trailing] {
+        let folder = folder(&[("labels.gz", bytes)]);
+        let result = idx::read_labels(&folder.path().join("labels.gz"));
+        assert_data_error(result, "labels.gz", "broken gzip data", "a complete gzip file");
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------- IDX sets
+
+#[test]
+fn a_set_is_found_under_the_names_in_use() {
+    let files = small_set();
+    let named = |names: [&'static str; 4]| -> Vec<(&'static str, Vec<u8>)> {
+        names.into_iter().zip(&files).map(|(name, (_, bytes))| (name, bytes.clone())).collect()
+    };
+    for names in [
+        [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS],
+        ["train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"],
+        [
+            "emnist-letters-train-images-idx3-ubyte",
+            "emnist-letters-train-labels-idx1-ubyte",
+            "emnist-letters-test-images-idx3-ubyte",
+            "emnist-letters-test-labels-idx1-ubyte",
+        ],
+        [
+            "my.train-images-idx4-ubyte.gz",
+            "train-labels-idx1-ubyte.gz",
+            "test-images-idx3-ubyte",
+            "t10k-labels.idx1-ubyte",
+        ],
+    ] {
+        let folder = folder(&named(names));
+        // What lies beside a set must not be in its way.
+        fs::write(folder.path().join("README.md"), "a set").unwrap();
+        fs::write(folder.path().join("._train-images-idx3-ubyte"), "left by an archive tool").unwrap();
+        fs::write(folder.path().join("latest-images-idx3-ubyte"), "not the test images").unwrap();
+        let set = idx::load(folder.path()).unwrap();
+        let name = folder.path().file_name().unwrap().to_str().unwrap();
+        assert_eq!((set.train.name, set.test.name), (format!("{name} train"), format!("{name} test")));
+        assert_eq!((set.train.labels, set.test.labels), (vec![1, 26, 1], vec![26, 7]));
+        assert_eq!((set.train.images, set.test.images), (pixels(30), pixels(20)));
+        assert_eq!((set.train.height, set.train.width, set.train.channels), (2, 5, 1));
+    }
+}
+
+#[test]
+fn a_folder_named_like_a_file_is_not_taken_for_it() {
+    let mut files = small_set();
+    files[0].0 = "train-images.idx3-ubyte";
+    let folder = folder(&files);
+    fs::create_dir(folder.path().join(TRAIN_IMAGES)).unwrap();
+    assert_eq!(idx::load(folder.path()).unwrap().train.len(), 3);
+}
+
+#[test]
+fn a_folder_without_one_whole_set_is_refused() {
+    for (i, name) in [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS].into_iter().enumerate() {
+        assert_set_refused(|files| drop(files.remove(i)), None, "none among its 3 files", name);
+        assert_set_refused(|files| files[i].0 = "README", None, "README", name);
+        let twin = format!("old-{name}.gz");
+        let twin: &'static str = twin.leak();
+        let double = |files: &mut Vec<(&'static str, Vec<u8>)>| files.push((twin, Vec::new()));
+        assert_set_refused(double, None, &format!("2 (old-{name}.gz, {name})"), "one file whose name ends in");
+    }
+    assert_set_refused(|files| files.clear(), None, "an empty folder", TRAIN_IMAGES);
+
+    let folder = folder(&[("file", Vec::new())]);
+    let expected = "a folder that holds an IDX set";
+    assert_data_error(idx::load(&folder.path().join("absent")), "absent", "nothing there", expected);
+    assert_data_error(idx::load(&folder.path().join("file")), "file", "a file", expected);
+}
+
+#[test]
+fn a_set_must_agree_with_itself() {
+    assert_set_refused(|files| files[1].1 = idx_file(&[2], &[1, 2]), Some(TRAIN_LABELS), "2 labels", "3, one for each");
+    assert_set_refused(
+        |files| files[3].1 = idx_file(&[3], &[1, 2, 3]),
+        Some(TEST_LABELS),
+        "3 labels",
+        "2, one for each",
+    );
+    let turned = idx_file(&[2, 5, 2], &pixels(20));
+    assert_set_refused(
+        |files| files[2].1 = turned,
+        Some(TEST_IMAGES),
+        "images of 5 × 2 × 1",
+        "images of 2 × 5 × 1 as in",
+    );
+    let colour = idx_file(&[2, 2, 5, 3], &pixels(60));
+    assert_set_refused(|files| files[2].1 = colour, Some(TEST_IMAGES), "images of 2 × 5 × 3", TRAIN_IMAGES);
+    // The two files of the training set under each other's name.
+    let swap =
+        |files: &mut Vec<(&'static str, Vec<u8>)>| (files[0].1, files[1].1) = (files[1].1.clone(), files[0].1.clone());
+    assert_set_refused(swap, Some(TRAIN_IMAGES), "a file of labels", "an image file");
+}
+
+// ---------------------------------------------------------------------------------------------------------- sampler
+
+/// Labels without order, with gaps, and with label 40 on one image alone.
+fn labels() -> Vec<u32> {
+    (0..200u32).map(|row| if row == 77 { 40 } else { (row * 7 + row / 3) % 5 * 3 }).collect()
+}
+
+fn triplets(rows: &[u32]) -> impl Iterator<Item = (usize, usize, usize)> {
+    let count = rows.len() / 3;
+    (0..count).map(move |i| (rows[i] as usize, rows[count + i] as usize, rows[2 * count + i] as usize))
+}
+
+#[test]
+fn a_triplet_is_two_images_of_a_label_and_one_of_another() {
+    let labels = labels();
+    for positive in [Positive::Any, Positive::Other] {
+        let sampler = Triplets::new(&labels, 3, positive).unwrap();
+        let (mut seen, mut own_positives) = (HashSet::new(), 0);
+        for step in 0..40 {
+            let rows = sampler.batch(step, 128);
+            assert_eq!(rows.len(), 3 * 128);
+            for (a, p, n) in triplets(&rows) {
+                assert_eq!(labels[a], labels[p]);
+                assert_ne!(labels[a], labels[n]);
+                if a == p && a != 77 {
+                    own_positives += 1;
+                }
+                seen.extend([(0, a), (1, p), (2, n)]);
+            }
+        }
+        assert_eq!(seen.len(), 3 * 200, "each image has been anchor, positive and negative");
+        // An anchor is its own positive once in about 40, the size of a class here: 128 of 5120 triplets.
+        match positive {
+            Positive::Any => assert!((80..180).contains(&own_positives), "{own_positives}"),
+            Positive::Other => assert_eq!(own_positives, 0),
+        }
+    }
+}
+
+#[test]
+fn anchors_positives_and_negatives_are_uniform() {
+    // Label 0 has rows 0 and 1, label 1 has rows 2 to 5.
+    let sampler = Triplets::new(&[0, 0, 1, 1, 1, 1], 9, Positive::Other).unwrap();
+    let mut counts = [[0u32; 6]; 3];
+    for (a, p, n) in triplets(&sampler.batch(0, 60_000)) {
+        for (count, row) in counts.iter_mut().zip([a, p, n]) {
+            count[row] += 1;
+        }
+    }
+    // Anchors: 1/6 each, and so the positives. Negatives: 2/3 of the anchors have label 1, which leaves rows 0 and 1.
+    for (count, expected) in counts.iter().zip([[10_000; 6], [10_000; 6], [20_000, 20_000, 5_000, 5_000, 5_000, 5_000]])
+    {
+        for (&count, expected) in count.iter().zip(expected) {
+            assert!(count.abs_diff(expected) < 500, "{counts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_follows_from_seed_and_step_alone() {
+    let labels = labels();
+    let sampler = |seed| Triplets::new(&labels, seed, Positive::Other).unwrap();
+    let one = sampler(1);
+    for step in [0, 1, 2, 500] {
+        let _ = one.batch(step, 9);
+    }
+    assert_eq!(one.batch(500, 64), sampler(1).batch(500, 64));
+    assert_ne!(one.batch(500, 64), one.batch(501, 64));
+    assert_ne!(one.batch(500, 64), sampler(2).batch(500, 64));
+    assert!(triplets(&one.batch(500, 10)).eq(triplets(&one.batch(500, 64)).take(10)));
+    assert!(one.batch(u64::MAX, 0).is_empty());
+}
+
+#[test]
+fn a_seed_means_the_same_batch_in_every_version() {
+    // A resumed run and a repeated run need these numbers to stay as they are, whatever happens to `rand`.
+    let sampler = Triplets::new(&labels(), 42, Positive::Other).unwrap();
+    assert_eq!(sampler.batch(7, 3), [7, 127, 159, 24, 157, 95, 149, 98, 49]);
+}
+
+#[test]
+fn a_label_with_a_single_image_has_the_anchor_as_its_positive() {
+    let sampler = Triplets::new(&[8, 5, 5], 0, Positive::Other).unwrap();
+    let rows = sampler.batch(0, 300);
+    assert!(triplets(&rows).any(|(a, ..)| a == 0));
+    for (a, p, n) in triplets(&rows) {
+        match a {
+            0 => assert!(p == 0 && n > 0),
+            _ => assert!(p == 3 - a && n == 0),
+        }
+    }
+}
+
+#[test]
+fn fewer_than_two_labels_are_refused() {
+    for (labels, found) in [(&[][..], "0 different labels in 0 images"), (&[4, 4, 4], "1 different labels in 3 images")]
+    {
+        let error = Triplets::new(labels, 0, Positive::Any).err().unwrap();
+        assert!(matches!(&error, Error::Config { setting, .. } if setting == "data"), "{error}");
+        assert!(error.to_string().contains(found), "{error}");
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- init
+
+fn filled(init: Init, seed: u64, tensor: &str, fan_in: usize, fan_out: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; 40_000];
+    init::fill(init, seed, tensor, fan_in, fan_out, &mut out);
+    out
+}
+
+#[test]
+fn first_weights_have_the_bounds_and_the_variance_of_their_formula() {
+    for (init, variance) in [(Init::GlorotUniform, 2f64 / (50.0 + 30.0)), (Init::HeUniform, 2.0 / 50.0)] {
+        let weights = filled(init, 1, "dense1.weight", 50, 30);
+        let limit = (3.0 * variance).sqrt();
+        let most = weights.iter().fold(0f64, |most, &w| most.max(f64::from(w.abs())));
+        assert!(most <= limit * 1.000_001 && most > 0.99 * limit, "{init:?}: {most} of {limit}");
+        let mean = weights.iter().map(|&w| f64::from(w)).sum::<f64>() / 40_000.0;
+        let square = weights.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>() / 40_000.0;
+        // Four standard errors of the mean and more of the variance, at 40,000 values.
+        assert!(mean.abs() < 0.02 * variance.sqrt(), "{init:?}: mean {mean}");
+        assert!((square / variance - 1.0).abs() < 0.03, "{init:?}: variance {square}, formula {variance}");
+    }
+    assert!(filled(Init::Zeros, 1, "dense1.bias", 50, 30).iter().all(|&w| w == 0.0));
+}
+
+#[test]
+fn first_weights_follow_from_the_seed_and_the_name_alone() {
+    let weights = filled(Init::HeUniform, 1, "conv1.weight", 9, 288);
+    assert_eq!(weights, filled(Init::HeUniform, 1, "conv1.weight", 9, 288));
+    assert_ne!(weights, filled(Init::HeUniform, 2, "conv1.weight", 9, 288));
+    assert_ne!(weights, filled(Init::HeUniform, 1, "conv2.weight", 9, 288));
+    let mut few = [0.0; 3];
+    init::fill(Init::HeUniform, 1, "conv1.weight", 9, 288, &mut few);
+    assert_eq!(few, weights[..3]);
+}
+
+#[test]
+fn a_seed_means_the_same_weights_in_every_version() {
+    let mut out = [0.0; 3];
+    init::fill(Init::GlorotUniform, 42, "conv1.weight", 9, 288, &mut out);
+    assert_eq!(out.map(f32::to_bits), [1032108204, 1037966346, 1028239535]);
+}
+
+#[test]
+#[should_panic(expected = "dense1.weight: HeUniform with fan_in 0 and fan_out 30")]
+fn a_fan_of_zero_is_a_mistake_in_the_plan() {
+    init::fill(Init::HeUniform, 1, "dense1.weight", 0, 30, &mut [0.0]);
+}

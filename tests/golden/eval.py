@@ -1,0 +1,138 @@
+"""Writes eval.json beside itself: a small embedding set and its figures, for tests/eval.rs.
+
+Needs NumPy only. Deterministic: `python eval.py` rewrites the same file.
+
+The definitions, each written here a second time, independently of src/eval.rs:
+- knn5: the label with most votes among the 5 nearest references; on a tie the smallest sum of ranks, then the smallest
+  label.
+- centroid: the nearest plain mean of a label's references.
+- one_shot: the first query of each label is its gallery image; the others go to the nearest one. A threshold on the
+  mean squared difference refuses those that are not strictly below it.
+- pairs: positive anchors, positive partners, negative anchors, negative partners, in this order from default_rng(seed);
+  then the negative partners of the anchor's own label anew until none is left.
+- auc: P(positive pair nearer) + P(equally near) / 2.
+- eer: where the line between two points of the ROC crosses FAR = FRR.
+- tar_far_1e3: the share of positive pairs no farther than the nearest negative pair number 0.001 * negatives.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+LABELS, DIMS, REFERENCES, QUERIES = 4, 20, 200, 160
+COUNT = 2000
+
+
+def embeddings():
+    """Overlapping clusters, so that no figure is 0 or 1. Four decimals keep the file short."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(LABELS, DIMS))
+    labels = rng.integers(0, LABELS, REFERENCES + QUERIES)
+    values = np.round(centres[labels] + 1.4 * rng.normal(size=(len(labels), DIMS)), 4).astype(np.float32)
+    return (values[:REFERENCES], labels[:REFERENCES]), (values[REFERENCES:], labels[REFERENCES:])
+
+
+def squared(a, b):
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return ((a[:, None] - b[None]) ** 2).sum(2)
+
+
+def knn5(neighbours, reference_labels, query_labels):
+    right = 0
+    for row, label in zip(reference_labels[neighbours], query_labels):
+        key = {c: (-np.sum(row == c), np.flatnonzero(row == c).sum(), c) for c in row}
+        right += min(key, key=key.get) == label
+    return right / len(query_labels)
+
+
+def pairs(labels, seed):
+    rng = np.random.default_rng(seed)
+    rows = len(labels)
+    anchors = rng.integers(0, rows, COUNT)
+    sizes = np.bincount(labels)
+    partners = np.empty(COUNT, np.int64)
+    for i, pick in enumerate(rng.integers(0, sizes[labels[anchors]] - 1)):
+        others = np.flatnonzero(labels == labels[anchors[i]])
+        partners[i] = others[others != anchors[i]][pick]
+    positive = np.stack([anchors, partners], 1)
+
+    negative = np.stack([rng.integers(0, rows, COUNT), rng.integers(0, rows, COUNT)], 1)
+    while (same := labels[negative[:, 0]] == labels[negative[:, 1]]).any():
+        negative[same, 1] = rng.integers(0, rows, same.sum())
+    return positive, negative
+
+
+def verification(values, positive, negative):
+    distance = lambda p: np.sort(((values[p[:, 0]] - values[p[:, 1]]) ** 2).sum(1))
+    dp, dn = distance(positive), distance(negative)
+    below = lambda d, t, side="right": np.searchsorted(d, t, side)
+    auc = 1 - (below(dn, dp, "left") + below(dn, dp)).sum() / (2 * len(dp) * len(dn))
+    t = np.union1d(dp, dn)
+    far, frr = below(dn, t) / len(dn), 1 - below(dp, t) / len(dp)
+    i = np.flatnonzero(far >= frr)[0]
+    assert i > 0, "the crossing lies between two points"
+    w = (frr[i - 1] - far[i - 1]) / (frr[i - 1] - far[i - 1] + far[i] - frr[i])
+    limit = dn[len(dn) // 1000 - 1]
+    t = t.astype(np.float64)
+    return dict(
+        auc=float(auc),
+        eer=float((1 - w) * far[i - 1] + w * far[i]),
+        eer_threshold=float((1 - w) * t[i - 1] + w * t[i]),
+        tar_far_1e3=float(below(dp, limit) / len(dp)),
+        tar_far_1e3_threshold=float(limit),
+    )
+
+
+def fnv1a(positive, negative):
+    """64-bit FNV-1a over the pairs as little-endian u32, positive ones first."""
+    hashed = 0xCBF29CE484222325
+    for byte in np.concatenate([positive, negative]).astype("<u4").tobytes():
+        hashed = (hashed ^ byte) * 0x100000001B3 % 2**64
+    return f"{hashed:016x}"
+
+
+def main():
+    (reference, reference_labels), (query, query_labels) = embeddings()
+    neighbours = squared(query, reference).argsort(1, kind="stable")[:, :5]
+    means = np.stack([reference[reference_labels == c].astype(np.float64).mean(0) for c in range(LABELS)])
+
+    gallery = [int(np.flatnonzero(query_labels == c)[0]) for c in range(LABELS)]
+    probes = np.setdiff1d(np.arange(QUERIES), gallery)
+    mean_squared = squared(query[probes], query[gallery]) / DIMS
+    right, nearest = mean_squared.argmin(1) == query_labels[probes], mean_squared.min(1)
+    thresholds = [
+        dict(threshold=t, accepted=float((nearest < t).mean()), right=float((right & (nearest < t)).mean()))
+        for t in (2.5, 3.5)
+    ]
+
+    lists = {seed: pairs(query_labels, seed) for seed in (0, 7)}
+    golden = dict(
+        numpy=np.__version__,
+        dims=DIMS,
+        # str() of a float32 is its shortest decimal, which reads back as the same float32.
+        reference=[float(str(v)) for v in reference.ravel()],
+        reference_labels=reference_labels.tolist(),
+        query=[float(str(v)) for v in query.ravel()],
+        query_labels=query_labels.tolist(),
+        neighbours=neighbours.ravel().tolist(),
+        knn5=knn5(neighbours, reference_labels, query_labels),
+        centroid=float((squared(query, means).argmin(1) == query_labels).mean()),
+        one_shot=float(right.mean()),
+        gallery=gallery,
+        thresholds=thresholds,
+        verification=verification(query, *lists[0]),
+        # Rounded down to whole numbers, distances tie often, also between positive and negative pairs.
+        verification_of_floor=verification(np.floor(query), *lists[0]),
+        pair_count=COUNT,
+        pairs=[
+            dict(seed=seed, positive=p[:20].tolist(), negative=n[:20].tolist(), fnv1a=fnv1a(p, n))
+            for seed, (p, n) in lists.items()
+        ],
+    )
+    path = pathlib.Path(__file__).with_suffix(".json")
+    path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in golden.items()) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
