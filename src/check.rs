@@ -56,6 +56,7 @@ fn fill(arg: &ArgAt, rng: &mut impl Rng) -> Array {
         Fill::Normal => floats(&mut |rng| normal(&mut &mut *rng)),
         Fill::Uniform(low, high) => floats(&mut |rng| rng.random_range(low..high)),
         Fill::Rectified => floats(&mut |rng| normal(&mut &mut *rng).max(0.0)),
+        Fill::Coarse => floats(&mut |rng| (4.0 * normal(&mut &mut *rng)).round() / 4.0),
         Fill::NonFinite => floats(&mut |rng| match rng.random_range(0..50) {
             0 => f32::NAN,
             1 => f32::INFINITY,

@@ -36,6 +36,8 @@ pub enum Fill<S> {
     Uniform(f32, f32),
     /// Standard normal with the negative values replaced by zero, as behind a ReLU or a hinge.
     Rectified,
+    /// Standard normal rounded to quarters, so that equal values are among them.
+    Coarse,
     /// Standard normal with some infinities and NaNs among them.
     NonFinite,
     /// Integers below the bound.
@@ -247,6 +249,7 @@ impl<K: Kernel> Operation for Bound<K> {
                     Fill::Normal => (Fill::Normal, 0),
                     Fill::Uniform(low, high) => (Fill::Uniform(low, high), 0),
                     Fill::Rectified => (Fill::Rectified, 0),
+                    Fill::Coarse => (Fill::Coarse, 0),
                     Fill::NonFinite => (Fill::NonFinite, 0),
                     Fill::Below(bound) => (Fill::Below(|()| 0), bound(&self.shape)),
                     Fill::Bits => (Fill::Bits, 0),

@@ -167,7 +167,8 @@ fn each_file_begins_with_a_header_that_lays_out_its_arrays() {
                 });
                 faults.check(layout, || format!("{}: the header does not lay out `{}`", shader.name, arg.name));
             }
-            let who = header.iter().any(|line| ["thread", "workgroup", "subgroup"].iter().any(|who| line.contains(who)));
+            let who =
+                header.iter().any(|line| ["thread", "workgroup", "subgroup"].iter().any(|who| line.contains(who)));
             faults.check(who, || format!("{}: the header does not say which thread makes what", shader.name));
         }
     }
@@ -271,7 +272,8 @@ fn bindings_are_the_arguments() {
                     format!("{what}: {:?} in WGSL, {:?} in the registry", variable.space, arg.access)
                 });
                 let used = info.get_entry_point(0)[handle];
-                faults.check(used == uses, || format!("{what}: {:?} in the registry, {used:?} by the code", arg.access));
+                faults
+                    .check(used == uses, || format!("{what}: {:?} in the registry, {used:?} by the code", arg.access));
                 let Some((element, lanes)) = element(&module, &module.types[variable.ty].inner) else {
                     faults.check(false, || format!("{what}: no array of f32, u32 or their 4-vectors"));
                     continue;
@@ -301,9 +303,8 @@ fn every_shader_keeps_webgpu_s_default_limits() {
                 format!("{} at {at}: {invocations} invocations", shader.name)
             });
             let shared = module.global_variables.iter().filter(|(_, item)| item.space == AddressSpace::WorkGroup);
-            let bytes: u32 = shared
-                .map(|(_, item)| module.types[item.ty].inner.size(module.to_ctx()).next_multiple_of(16))
-                .sum();
+            let bytes: u32 =
+                shared.map(|(_, item)| module.types[item.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum();
             faults.check(bytes <= WORKGROUP_BYTES, || format!("{} at {at}: {bytes} B shared", shader.name));
         }
     }
@@ -422,6 +423,19 @@ fn the_rules_see_what_they_forbid() {
     }
     let source = "@compute @workgroup_size(64) fn main(@builtin(subgroup_size) size: u32) { var x = size; }";
     assert!(validate(source, capabilities(Needs::Nothing)).is_err(), "a base shader may use @builtin(subgroup_size)");
+}
+
+/// In a check the binding takes in the guard words behind the array, in a plan it ends with the array.
+#[test]
+fn no_shader_asks_how_long_an_array_is() {
+    for (shader, _) in kernels::all().iter().flat_map(shaders) {
+        let (module, _) = parsed(&shader);
+        let functions = module.functions.iter().map(|(_, function)| function);
+        for function in functions.chain(module.entry_points.iter().map(|entry| &entry.function)) {
+            let asks = function.expressions.iter().any(|(_, item)| matches!(item, naga::Expression::ArrayLength(_)));
+            assert!(!asks, "{}: arrayLength; lengths are overrides", shader.name);
+        }
+    }
 }
 
 #[test]

@@ -47,9 +47,11 @@ impl Probe {
                     (buffer, arg.element, array.len())
                 })
                 .collect();
+            // The binding takes in the guard words behind the array: where it ended with the array, drivers would drop
+            // or clamp what a shader writes past the end, and none of it would show.
             let ranges = arrays.iter().map(|(buffer, _, len)| {
                 let start = 4 * GUARDS as u64;
-                (buffer, start..start + 4 * *len as u64)
+                (buffer, start..start + 4 * (len + GUARDS) as u64)
             });
             let bind_group = device.bind_group(at.name(), &pipeline, ranges);
             Ok((pipeline, arrays, bind_group))

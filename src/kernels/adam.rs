@@ -58,7 +58,13 @@ impl Kernel for Adam {
     }
 
     fn cases() -> Vec<AdamShape> {
-        [1, 63, 1000].into_iter().map(|length| AdamShape { length, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }).collect()
+        let mut cases: Vec<_> = [1, 63, 1000]
+            .into_iter()
+            .map(|length| AdamShape { length, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 })
+            .collect();
+        // An epsilon that is large enough to be seen.
+        cases.push(AdamShape { length: 130, beta1: 0.7, beta2: 0.9, epsilon: 0.5 });
+        cases
     }
 
     fn work(s: &AdamShape) -> Work {

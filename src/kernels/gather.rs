@@ -28,7 +28,8 @@ impl Kernel for Gather {
     const NAME: &'static str = "gather";
     const ARGS: &'static [Arg<GatherShape>] = &[
         read_uint("bytes", |s| (s.images * s.pixels).div_ceil(4), Fill::Bits),
-        read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32)),
+        // One number too many: what is out of range must be cut off.
+        read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
         write("x", |s| s.batch * s.pixels),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[shader!("gather", [], |s| threads(s.batch * s.pixels))];

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read, read_uint, shader, threads, write, write_uint};
+use super::{read, read_as, read_uint, shader, threads, write, write_uint};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
 
@@ -79,7 +79,7 @@ impl Kernel for MaxPool {
     type Shape = MaxPoolShape;
     const NAME: &'static str = "maxpool";
     const ARGS: &'static [Arg<MaxPoolShape>] = &[
-        read("x", MaxPoolShape::inputs),
+        read_as("x", MaxPoolShape::inputs, Fill::Coarse),
         write("y", MaxPoolShape::outputs),
         write_uint("argmax", MaxPoolShape::outputs),
     ];

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{read, shader, threads, write, write_uint};
+use super::{read, read_as, shader, threads, write, write_uint};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Kernel, Needs, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Two sets of embeddings.
@@ -55,7 +55,7 @@ impl Kernel for Distances {
     }
 
     fn cases() -> Vec<DistancesShape> {
-        [(1, 1, 1), (3, 70, 5), (33, 65, 64), (32, 64, 8), (5, 130, 33)]
+        [(1, 1, 1), (3, 70, 5), (33, 65, 64), (32, 64, 8), (35, 68, 12), (5, 130, 33)]
             .into_iter()
             .map(|(queries, references, dims)| DistancesShape { queries, references, dims })
             .collect()
@@ -97,7 +97,7 @@ impl Kernel for TopK {
     type Shape = TopKShape;
     const NAME: &'static str = "topk";
     const ARGS: &'static [Arg<TopKShape>] = &[
-        read("distance", |s| s.queries * s.references),
+        read_as("distance", |s| s.queries * s.references, Fill::Coarse),
         write_uint("index", |s| s.queries * s.k),
         write("nearest", |s| s.queries * s.k),
     ];

@@ -1,0 +1,429 @@
+//! The harness is tested: shaders that are broken on purpose go through the same comparison as the sound ones, and it
+//! must fail. First mechanically, for every argument of every shader of the registry; then by hand, for the mistakes
+//! one makes. (Kernels are proven sound in `kernels.rs`; here each sound shader only has to pass where its broken
+//! twin fails, so that the edit is what made the difference.)
+
+mod common;
+
+use std::sync::{Arc, LazyLock};
+
+use siamese::check::{self, Report};
+use siamese::gpu::Device;
+use siamese::host::Array;
+use siamese::kernel::{Access, At, ShaderAt};
+use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, MaxPoolShape};
+
+static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(common::device);
+
+fn check_shader(at: &At, shader: &ShaderAt) -> Report {
+    check::shader(&DEVICE, at, shader, 1).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))
+}
+
+/// Every shader of the registry that the device runs, with the cases it is made for and the shader at each.
+fn shaders() -> Vec<(&'static str, Vec<(At, ShaderAt)>)> {
+    let mut all = Vec::new();
+    for entry in kernels::all() {
+        for name in entry.shaders {
+            let cases: Vec<_> = entry
+                .cases
+                .iter()
+                .flat_map(|at| at.shaders().into_iter().map(|shader| (at.clone(), shader)))
+                .filter(|(_, shader)| shader.name == name && shader.fits && DEVICE.features().offer(shader.needs))
+                .collect();
+            if !cases.is_empty() {
+                all.push((name, cases));
+            }
+        }
+    }
+    all
+}
+
+/// Whether some case catches the shader that `edit` breaks. The sound one must pass there.
+fn caught(cases: &[(At, ShaderAt)], edit: impl Fn(&ShaderAt) -> ShaderAt) -> bool {
+    cases.iter().any(|(at, sound)| {
+        let broken = check_shader(at, &edit(sound));
+        if !broken.passed() {
+            let report = check_shader(at, sound);
+            assert!(report.passed(), "the sound shader fails too: {report}");
+        }
+        !broken.passed()
+    })
+}
+
+/// The text with `name[…]` turned into `name[1u + …]`, wherever that array is meant.
+fn shifted(source: &str, name: &str) -> String {
+    let mut text = String::new();
+    let mut rest = source;
+    while let Some(place) = rest.find(&format!("{name}[")) {
+        let whole = !rest[..place].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+        text.push_str(&rest[..place + name.len() + 1]);
+        text.push_str(if whole { "1u + " } else { "" });
+        rest = &rest[place + name.len() + 1..];
+    }
+    text + rest
+}
+
+#[test]
+fn an_argument_shifted_by_one_is_caught_in_every_shader() {
+    assert_eq!(shifted("dx[i] = x[i] + my_x[x[0]];", "x"), "dx[i] = x[1u + i] + my_x[x[1u + 0]];");
+    let mut missed = Vec::new();
+    for (name, cases) in shaders() {
+        for arg in cases[0].0.args() {
+            let edit = |shader: &ShaderAt| {
+                let source = shifted(&shader.source, arg.name);
+                assert_ne!(source, shader.source, "{name} never indexes `{}`", arg.name);
+                ShaderAt { source, ..shader.clone() }
+            };
+            if !caught(&cases, edit) {
+                missed.push(format!("{name}: `{}` may be off by one", arg.name));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
+}
+
+#[test]
+fn a_workgroup_too_few_is_caught_and_some_too_many_do_no_harm() {
+    let mut faults = Vec::new();
+    for (_, cases) in shaders() {
+        for (at, shader) in cases {
+            if shader.groups > 1 {
+                let report = check_shader(&at, &ShaderAt { groups: shader.groups - 1, ..shader.clone() });
+                if report.passed() {
+                    faults.push(format!("{report}, with its last workgroup left out"));
+                }
+            }
+            // Folding a long grid into two dimensions rounds it up.
+            let report = check_shader(&at, &ShaderAt { groups: shader.groups + 3, ..shader });
+            if !report.passed() {
+                faults.push(format!("{report}, with three workgroups too many"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Shader, what is broken, the text that is replaced, its replacement.
+const SABOTAGES: &[(&str, &str, &str, &str)] = &[
+    ("gather", "bytes in the other order", "8u * (byte % 4u)", "24u - 8u * (byte % 4u)"),
+    ("gather", "missing scale", "scale * f32(", "f32("),
+    ("gather", "byte not cut out of its word", " & 0xffu", ""),
+    ("gather", "swapped dimensions", "rows[index / pixels]", "rows[index % batch]"),
+    ("gather", "row number out of range", "min(rows[index / pixels], images - 1u)", "rows[index / pixels]"),
+    ("conv2d", "dropped first term", "var i = 0u; i < in_channels", "var i = 1u; i < in_channels"),
+    ("conv2d", "dropped last tap", "ky < kernel", "ky + 1u < kernel"),
+    ("conv2d", "missing bias", "var sum = b[o];", "var sum = 0.0;"),
+    ("conv2d", "missing activation", "activate(sum)", "sum"),
+    ("conv2d", "wrong activation", "return max(z, 0.0);", "return max(z, 0.01 * z);"),
+    ("conv2d", "missing border test", "if ix >= in_width {", "if false {"),
+    ("conv2d", "border off by one", "if iy >= in_height {", "if iy > in_height {"),
+    ("conv2d", "missing padding", "ox * stride + kx - pad", "ox * stride + kx"),
+    ("conv2d", "missing stride", "oy * stride + ky - pad", "oy + ky - pad"),
+    ("conv2d", "swapped dimensions", "(tap + i) * out_channels + o", "(tap + o) * out_channels + i"),
+    ("conv2d", "unwritten tail", "if index >= batch", "if index + 1u >= batch"),
+    ("conv2d", "overrun", "if index >= batch", "if index > batch"),
+    ("conv2d.subgroup8", "missing border mask", "mask.z * x[at.z + i]", "x[at.z + i]"),
+    (
+        "conv2d.subgroup8",
+        "swapped operands",
+        "w[v + 2u * width], w[v + 3u * width]",
+        "w[v + 3u * width], w[v + 2u * width]",
+    ),
+    ("conv2d.subgroup8", "missing bias", "b[column] + values", "values"),
+    (
+        "conv2d.subgroup8",
+        "wrong lane",
+        "multiply_add(tile[31], subgroupBroadcast(a3, 7u)",
+        "multiply_add(tile[31], subgroupBroadcast(a3, 6u)",
+    ),
+    ("conv2d.subgroup8", "unwritten row of the tile", "store_row(row + 31u, tile[31]);", ""),
+    ("conv2d.subgroup8", "rows overrun", "row < batch * out_height * out_width && ", ""),
+    ("conv2d.subgroup8_scalar", "dropped first term", "var i = 0u; i < in_channels", "var i = 1u; i < in_channels"),
+    ("conv2d.subgroup8_scalar", "columns overrun", " && column < out_channels / 4u", ""),
+    ("conv2d_dx", "dropped first term", "var o = 0u; o < out_channels", "var o = 1u; o < out_channels"),
+    ("conv2d_dx", "quotients that are not whole", "sx % stride != 0u || ", ""),
+    ("conv2d_dx", "missing border test", " || sy / stride >= out_height", ""),
+    ("conv2d_dx", "kernel not turned round", "let sy = iy + pad - ky;", "let sy = iy + ky - pad;"),
+    ("conv2d_dx", "swapped dimensions", "(ky * kernel + kx) * in_channels", "(kx * kernel + ky) * in_channels"),
+    (
+        "conv2d_dx.subgroup8",
+        "operand not transposed",
+        "transpose(mat4x4f(w[v], w[v + steps], w[v + 2u * steps], w[v + 3u * steps]))",
+        "mat4x4f(w[v], w[v + steps], w[v + 2u * steps], w[v + 3u * steps])",
+    ),
+    ("conv2d_dw", "images past the last whole chunk left out", "(batch + splits - 1u) / splits", "batch / splits"),
+    ("conv2d_dw", "last chunk runs on", "min((s + 1u) * chunk, batch)", "(s + 1u) * chunk"),
+    ("conv2d_dw", "dropped first row", "var oy = 0u", "var oy = 1u"),
+    ("conv2d_dw", "missing border test", "if ix >= in_width {", "if false {"),
+    ("conv2d_dw", "swapped operands", "out_channels + o];", "out_channels + i];"),
+    ("conv2d_dw.subgroup8", "dropped image of a chunk", "var n = split * chunk", "var n = split * chunk + 1u"),
+    ("conv2d_dw.subgroup8_taps", "pixels counted twice", "pixel >= start && ", ""),
+    ("conv2d_dw.subgroup8_taps", "unwritten tap", "k < min(9u, weights - first)", "k < min(8u, weights - first)"),
+    ("maxpool", "the last of equal maxima", "value > largest", "value >= largest"),
+    ("maxpool", "dropped candidate", "var k = 1u", "var k = 2u"),
+    ("maxpool", "swapped dimensions", "k / size * in_width + k % size", "k % size * in_width + k / size"),
+    ("maxpool", "windows that overlap", "ox * size) * channels", "ox) * channels"),
+    ("maxpool.vec4", "the last of equal maxima", "value > largest", "value >= largest"),
+    (
+        "maxpool_dx",
+        "argmax ignored",
+        "if argmax[pooled] == iy % size * size + ix % size {",
+        "if argmax[pooled] < size * size {",
+    ),
+    ("maxpool_dx", "swapped dimensions", "iy % size * size + ix % size", "ix % size * size + iy % size"),
+    ("maxpool_dx", "missing border test", "if oy < out_height && ox < out_width {", "if oy < out_height {"),
+    (
+        "maxpool_dx.vec4",
+        "border left unwritten",
+        "if index >= batch * down * across * width {",
+        "if index >= batch * out_height * out_width * width {",
+    ),
+    ("dense", "dropped first term", "var i = 0u", "var i = 1u"),
+    ("dense", "dropped last term", "i < inputs", "i + 1u < inputs"),
+    ("dense", "missing bias", "var sum = b[o];", "var sum = 0.0;"),
+    ("dense", "swapped dimensions", "w[i * outputs + o]", "w[o * inputs + i]"),
+    (
+        "dense",
+        "wrong activation",
+        "1.0 / (1.0 + exp(-z));\n    }\n    return z;\n}\n\nfn activate4",
+        "exp(-z);\n    }\n    return z;\n}\n\nfn activate4",
+    ),
+    ("dense.subgroup8", "wrong row", "min(row + lane + 24u, rows - 1u)", "min(row + lane + 23u, rows - 1u)"),
+    ("dense_dx", "dropped first term", "var o = 0u", "var o = 1u"),
+    ("dense_dx", "swapped dimensions", "w[i * outputs + o]", "w[o * inputs + i]"),
+    ("dense_dx.subgroup8", "rows overrun", "row < rows && ", ""),
+    ("dense_dw", "dropped row of a chunk", "var n = s * chunk", "var n = s * chunk + 1u"),
+    ("dense_dw", "rows past the last whole chunk left out", "(rows + splits - 1u) / splits", "rows / splits"),
+    (
+        "dense_dw",
+        "swapped operands",
+        "x[n * inputs + i] * dz[n * outputs + o]",
+        "x[n * inputs + o] * dz[n * outputs + i]",
+    ),
+    ("dense_dw.subgroup8", "splits overrun", "min((split + 1u) * chunk, rows)", "(split + 1u) * chunk"),
+    ("act_dx", "slope at zero", "y[index] > 0.0", "y[index] >= 0.0"),
+    ("act_dx", "wrong slope", "(1.0 - y[index])", "(1.0 + y[index])"),
+    ("act_dx", "missing slope", "dy[index] * slope", "dy[index]"),
+    ("act_dx", "wrong activation", "activation == 1u", "activation == 0u"),
+    ("l2norm", "missing root", "max(sqrt(sum), 1e-12)", "max(sum, 1e-12)"),
+    ("l2norm", "missing shortest length", "max(sqrt(sum), 1e-12)", "sqrt(sum)"),
+    ("l2norm", "dropped first term", "var sum = 0.0;\n    for (var d = 0u;", "var sum = 0.0;\n    for (var d = 1u;"),
+    ("l2norm", "wrong length stored", "norm[n] = length;", "norm[n] = 1.0 / length;"),
+    ("l2norm_dx", "missing projection", " - y[n * dims + d] * along", ""),
+    ("l2norm_dx", "missing divisor", " / norm[n];", ";"),
+    (
+        "l2norm_dx",
+        "dropped first term",
+        "var along = 0.0;\n    for (var d = 0u;",
+        "var along = 0.0;\n    for (var d = 1u;",
+    ),
+    ("triplet", "missing margin", " + margin;", ";"),
+    ("triplet", "missing hinge", "max(violation, 0.0)", "violation"),
+    ("triplet", "missing scale", "violation = scale * ap - scale * an", "violation = ap - an"),
+    ("triplet", "swapped branches", "scale * ap - scale * an", "scale * an - scale * ap"),
+    ("triplet", "every triplet active", "violation > 0.0", "violation > -1e30"),
+    ("triplet", "dropped first term", "var d = 0u", "var d = 1u"),
+    ("triplet_dx", "missing negative branch", "if index >= 2u * branch {", "if false {"),
+    ("triplet_dx", "wrong sign", "positive - anchor", "anchor - positive"),
+    ("triplet_dx", "wrong divisor", "/ f32(triplets)", "/ f32(3u * triplets)"),
+    ("triplet_dx", "wrong factor", "2.0 * scale", "scale"),
+    (
+        "triplet_dx",
+        "triplets that are not active",
+        "select(0.0, f * direction, terms[4u * (place / dims) + 1u] > 0.0)",
+        "select(f * direction, f * direction, terms[0] > 0.0)",
+    ),
+    ("sum_rows", "dropped row of a chunk", "var r = s * chunk", "var r = s * chunk + 1u"),
+    ("sum_rows", "last chunk runs on", "min((s + 1u) * chunk, rows)", "(s + 1u) * chunk"),
+    ("sum_rows", "swapped dimensions", "r * columns + c", "c * rows + r"),
+    ("norm", "non-finite values not counted", "sum.y += 1.0;", "sum.y += 0.0;"),
+    (
+        "norm",
+        "NaN let through",
+        "(bitcast<u32>(x[j]) & 0x7f800000u) == 0x7f800000u",
+        "(bitcast<u32>(x[j]) & 0x7fffffffu) == 0x7f800000u",
+    ),
+    (
+        "norm",
+        "infinity let through",
+        "(bitcast<u32>(x[j]) & 0x7f800000u) == 0x7f800000u",
+        "(bitcast<u32>(x[j]) & 0x7fffffffu) > 0x7f800000u",
+    ),
+    ("norm", "missing square", "x[j] * x[j]", "abs(x[j])"),
+    ("norm", "half of the tree", "var half = 32u", "var half = 16u"),
+    ("norm", "last chunk runs on", "min((g + 1u) * chunk, length)", "(g + 1u) * chunk"),
+    ("norm", "chunks that overlap", "g * chunk + lane", "g * (chunk - 1u) + lane"),
+    ("statistics", "wrong divisor", "f32(triplets)", "f32(3u * triplets)"),
+    ("statistics", "missing root", "sqrt(norm_sums[0].x)", "norm_sums[0].x"),
+    ("statistics", "dropped last triplet", "t < triplets", "t + 1u < triplets"),
+    ("statistics", "swapped columns", "mean.z", "mean.w"),
+    ("statistics", "half of the tree", "var half = 32u", "var half = 16u"),
+    ("adam", "missing correction of the first moment", "(first * step[1])", "first"),
+    ("adam", "missing correction of the second moment", "sqrt(second * step[2])", "sqrt(second)"),
+    ("adam", "missing epsilon", " + epsilon);", ");"),
+    ("adam", "swapped decays", "beta1 * m[j]", "beta2 * m[j]"),
+    ("adam", "missing square", "(1.0 - beta2) * g[j] * g[j]", "(1.0 - beta2) * g[j]"),
+    ("adam", "uphill", "p[j] -= ", "p[j] += "),
+    ("adam", "second moment not stored", "v[j] = second;", ""),
+    ("distances", "dropped last term", "d < dims", "d + 1u < dims"),
+    ("distances", "missing square", "difference * difference", "abs(difference)"),
+    (
+        "distances",
+        "swapped dimensions",
+        "let r = index % references;\n    let q = index / references;",
+        "let r = index / queries;\n    let q = index % queries;",
+    ),
+    ("distances.subgroup8", "columns overrun", " && column < references / 4u", ""),
+    ("topk", "the higher of equal columns in a list", "best[j - 1u] <= value", "best[j - 1u] < value"),
+    (
+        "topk",
+        "the higher of equal columns between lists",
+        "shared_column[at] < winning_column",
+        "shared_column[at] > winning_column",
+    ),
+    ("topk", "dropped last list", "list < 64u", "list < 63u"),
+    ("topk", "a winner that wins again", "head[winner] += 1u;", ""),
+    ("topk", "dropped candidate", "r < references", "r + 1u < references"),
+];
+
+#[test]
+fn every_sabotage_is_caught() {
+    let shaders = shaders();
+    let mut missed = Vec::new();
+    for &(name, what, from, to) in SABOTAGES {
+        let known = kernels::all().iter().any(|entry| entry.shaders.contains(&name));
+        assert!(known, "the registry has no shader {name}");
+        // A device that lacks what a variant needs never runs it.
+        let Some((_, cases)) = shaders.iter().find(|(candidate, _)| *candidate == name) else { continue };
+        let found = cases[0].1.source.matches(from).count();
+        if found != 1 {
+            missed.push(format!("{name}, {what}: `{from}` must be in the text once, not {found} times"));
+        } else if !caught(cases, |shader| ShaderAt { source: shader.source.replace(from, to), ..shader.clone() }) {
+            missed.push(format!("{name}, {what}: `{from}` → `{to}` passes every case"));
+        }
+    }
+    assert!(missed.is_empty(), "\n{}", missed.join("\n"));
+}
+
+/// A dense layer of one row and four outputs over one input, so that outputs are of the order of 1.
+fn dense() -> At {
+    At::new::<Dense>(DenseShape { rows: 1, inputs: 1, outputs: 4, activation: Activation::None })
+}
+
+/// What [`check::compare`] says of `y` where the reference says `expected`.
+fn verdict(y: Option<[f32; 4]>, expected: [f64; 4]) -> Report {
+    let at = dense();
+    let read: Vec<_> = at.args()[..3].iter().map(|arg| vec![1.0; arg.len]).collect();
+    let mut got: Vec<_> = read.iter().map(|values| Some(Array::Float(values.clone()))).collect();
+    got.push(y.map(|y| Array::Float(y.to_vec())));
+    let mut wanted: Vec<_> = read.into_iter().map(|values| Array::Float(vec![1.0; values.len()])).collect();
+    wanted.push(Array::Float(expected.to_vec()));
+    check::compare(&at, "test", &got, &wanted)
+}
+
+const SOUND: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
+
+#[test]
+fn equal_arrays_use_nothing_of_the_tolerance() {
+    let report = verdict(Some(SOUND), SOUND.map(f64::from));
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.share, 0.0, "{report}");
+}
+
+#[test]
+fn the_share_is_that_of_the_worst_element() {
+    let bound = dense().tolerance().relative();
+    let mut expected = SOUND.map(f64::from);
+    expected[1] -= 0.25 * bound;
+    expected[2] += 0.5 * bound;
+    let report = verdict(Some(SOUND), expected);
+    assert!(report.passed(), "{report}");
+    assert!((0.49..0.51).contains(&report.share), "{}", report.share);
+}
+
+#[test]
+fn twice_the_bound_fails_and_names_the_element() {
+    let bound = dense().tolerance().relative();
+    for place in 0..4 {
+        let mut expected = SOUND.map(f64::from);
+        expected[place] += 2.0 * bound;
+        let report = verdict(Some(SOUND), expected);
+        assert!((1.9..2.1).contains(&report.share), "{}", report.share);
+        let failure = report.failure.expect("twice the bound is wrong");
+        assert!(failure.contains(&format!("`y`[{place}]")), "{failure}");
+    }
+}
+
+#[test]
+fn a_small_element_among_large_ones_has_the_bound_of_the_array() {
+    // The rounding of a sum is that of its terms, however small the sum happens to be.
+    let bound = dense().tolerance().relative();
+    let rms = (3.0f64 / 4.0).sqrt();
+    let report = verdict(Some([0.0, -1.0, 1.0, -1.0]), [0.9 * rms * bound, -1.0, 1.0, -1.0]);
+    assert!(report.passed(), "{report}");
+    let report = verdict(Some([0.0, -1.0, 1.0, -1.0]), [1.1 * rms * bound, -1.0, 1.0, -1.0]);
+    assert!(!report.passed(), "{report}");
+}
+
+#[test]
+fn what_is_not_a_number_fails_where_one_is_expected() {
+    for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for place in 0..4 {
+            let mut y = SOUND;
+            y[place] = wrong;
+            let report = verdict(Some(y), SOUND.map(f64::from));
+            let failure = report.failure.unwrap_or_else(|| panic!("{wrong} at {place} passes"));
+            assert!(failure.contains(&format!("`y`[{place}]")), "{failure}");
+        }
+    }
+    let mut expected = SOUND.map(f64::from);
+    expected[2] = f64::NAN;
+    assert!(!verdict(Some(SOUND), expected).passed(), "a reference that is no number proves nothing");
+}
+
+#[test]
+fn a_broken_guard_fails() {
+    let failure = verdict(None, SOUND.map(f64::from)).failure.expect("an overrun is wrong");
+    assert!(failure.contains("`y`") && failure.contains("outside"), "{failure}");
+}
+
+#[test]
+fn a_broken_guard_of_a_read_array_fails() {
+    let at = dense();
+    let sound: Vec<_> = at.args().iter().map(|arg| Some(Array::Float(vec![1.0; arg.len]))).collect();
+    let wanted: Vec<_> = at.args().iter().map(|arg| Array::Float(vec![1.0; arg.len])).collect();
+    for place in 0..sound.len() {
+        let mut got = sound.clone();
+        got[place] = None;
+        assert!(!check::compare(&at, "test", &got, &wanted).passed(), "argument {place}");
+    }
+}
+
+#[test]
+fn an_integer_off_by_one_fails() {
+    let at = At::new::<MaxPool>(MaxPoolShape::new([1, 2, 4, 1], 2).expect("two windows"));
+    let report = |argmax: Vec<u32>| {
+        let got = [Array::Float(vec![1.0; 8]), Array::Float(vec![1.0; 2]), Array::Uint(argmax)].map(Some);
+        let wanted = [Array::Float(vec![1.0; 8]), Array::Float(vec![1.0; 2]), Array::Uint(vec![3, 0])];
+        check::compare(&at, "test", &got, &wanted)
+    };
+    assert!(report(vec![3, 0]).passed(), "equal integers");
+    for wrong in [vec![2, 0], vec![3, 1], vec![3, u32::MAX]] {
+        let failure = report(wrong.clone()).failure.unwrap_or_else(|| panic!("{wrong:?} passes for [3, 0]"));
+        assert!(failure.contains("`argmax`"), "{failure}");
+    }
+}
+
+#[test]
+fn arrays_to_be_written_start_as_nothing_a_kernel_makes() {
+    for at in kernels::all().iter().flat_map(|entry| &entry.cases) {
+        for (arg, array) in at.args().iter().zip(check::inputs(at, 1)) {
+            assert_eq!(array.len(), arg.len, "{at}: `{}`", arg.name);
+            let blank = match &array {
+                Array::Float(values) => values.iter().all(|value| value.is_nan()),
+                Array::Uint(values) => values.iter().all(|&value| value == u32::MAX),
+            };
+            assert_eq!(blank, arg.access == Access::Write, "{at}: `{}`", arg.name);
+        }
+    }
+}
