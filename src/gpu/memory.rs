@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use super::Device;
 use crate::error::{Error, Result};
@@ -119,7 +120,8 @@ fn map(buffer: &wgpu::Buffer, size: u64) -> Mapped {
 }
 
 fn unmap(device: &Device, buffer: &wgpu::Buffer, size: u64, mapped: &Mapped, element: Element) -> Result<Array> {
-    match mapped.try_recv() {
+    // Another thread that polls the device may still be about to make the call.
+    match mapped.recv_timeout(Duration::from_secs(10)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(device.error(error)),
         Err(_) => return Err(device.error("the device did not answer a read")),

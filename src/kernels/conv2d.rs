@@ -145,8 +145,23 @@ impl Kernel for Conv2d {
         read("b", |s| s.window.out_channels),
         write("y", |s| s.window.outputs()),
     ];
-    const SHADERS: &'static [Shader<Conv2dShape>] =
-        &[shader!("conv2d", ["activation"], |s| threads(s.window.outputs()))];
+    const SHADERS: &'static [Shader<Conv2dShape>] = &[
+        shader!("conv2d", ["activation"], |s| threads(s.window.outputs())),
+        shader!(
+            "conv2d.subgroup8_scalar",
+            ["activation", "tile"],
+            |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.out_channels.is_multiple_of(4)
+        ),
+        shader!(
+            "conv2d.subgroup8",
+            ["activation", "tile"],
+            |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+        ),
+    ];
 
     fn rows(s: &Conv2dShape) -> usize {
         s.window.batch
@@ -200,7 +215,16 @@ impl Kernel for Conv2dDx {
     const NAME: &'static str = "conv2d_dx";
     const ARGS: &'static [Arg<Window>] =
         &[read("dz", Window::outputs), read("w", Window::weights), write("dx", Window::inputs)];
-    const SHADERS: &'static [Shader<Window>] = &[shader!("conv2d_dx", [], |s| threads(s.inputs()))];
+    const SHADERS: &'static [Shader<Window>] = &[
+        shader!("conv2d_dx", [], |s| threads(s.inputs())),
+        shader!(
+            "conv2d_dx.subgroup8",
+            ["tile"],
+            |s| tiles(s.inputs() / s.in_channels, s.in_channels),
+            Needs::EightLaneCpu,
+            |s| s.stride == 1 && s.in_channels.is_multiple_of(4) && s.out_channels.is_multiple_of(4)
+        ),
+    ];
 
     fn rows(s: &Window) -> usize {
         s.batch
@@ -277,8 +301,23 @@ impl Kernel for Conv2dDw {
         read("dz", |s| s.window.outputs()),
         write("dw", |s| s.splits * s.window.weights()),
     ];
-    const SHADERS: &'static [Shader<Conv2dDwShape>] =
-        &[shader!("conv2d_dw", [], |s| threads(s.splits * s.window.weights()))];
+    const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
+        shader!("conv2d_dw", [], |s| threads(s.splits * s.window.weights())),
+        shader!(
+            "conv2d_dw.subgroup8_taps",
+            ["taps"],
+            |s| s.splits * s.window.terms().div_ceil(9) * s.window.out_channels.div_ceil(32),
+            Needs::EightLaneCpu,
+            |s| s.window.out_channels.is_multiple_of(4)
+        ),
+        shader!(
+            "conv2d_dw.subgroup8",
+            ["tile"],
+            |s| s.splits * s.window.kernel * s.window.kernel * tiles(s.window.in_channels, s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+        ),
+    ];
 
     fn rows(s: &Conv2dDwShape) -> usize {
         s.splits

@@ -59,7 +59,13 @@ impl Kernel for Dense {
         read("b", |s| s.outputs),
         write("y", |s| s.rows * s.outputs),
     ];
-    const SHADERS: &'static [Shader<DenseShape>] = &[shader!("dense", ["activation"], |s| threads(s.rows * s.outputs))];
+    const SHADERS: &'static [Shader<DenseShape>] = &[
+        shader!("dense", ["activation"], |s| threads(s.rows * s.outputs)),
+        shader!("dense.subgroup8", ["activation", "tile"], |s| tiles(s.rows, s.outputs), Needs::EightLaneCpu, |s| s
+            .inputs
+            .is_multiple_of(4)
+            && s.outputs.is_multiple_of(4)),
+    ];
 
     fn rows(s: &DenseShape) -> usize {
         s.rows
@@ -113,7 +119,12 @@ impl Kernel for DenseDx {
     const NAME: &'static str = "dense_dx";
     const ARGS: &'static [Arg<DenseDxShape>] =
         &[read("dz", |s| s.rows * s.outputs), read("w", |s| s.inputs * s.outputs), write("dx", |s| s.rows * s.inputs)];
-    const SHADERS: &'static [Shader<DenseDxShape>] = &[shader!("dense_dx", [], |s| threads(s.rows * s.inputs))];
+    const SHADERS: &'static [Shader<DenseDxShape>] = &[
+        shader!("dense_dx", [], |s| threads(s.rows * s.inputs)),
+        shader!("dense_dx.subgroup8", ["tile"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
+            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        }),
+    ];
 
     fn rows(s: &DenseDxShape) -> usize {
         s.rows
@@ -174,8 +185,12 @@ impl Kernel for DenseDw {
         read("dz", |s| s.rows * s.outputs),
         write("dw", |s| s.splits * s.inputs * s.outputs),
     ];
-    const SHADERS: &'static [Shader<DenseDwShape>] =
-        &[shader!("dense_dw", [], |s| threads(s.splits * s.inputs * s.outputs))];
+    const SHADERS: &'static [Shader<DenseDwShape>] = &[
+        shader!("dense_dw", [], |s| threads(s.splits * s.inputs * s.outputs)),
+        shader!("dense_dw.subgroup8", ["tile"], |s| s.splits * tiles(s.inputs, s.outputs), Needs::EightLaneCpu, |s| {
+            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        }),
+    ];
 
     fn rows(s: &DenseDwShape) -> usize {
         s.splits * s.inputs

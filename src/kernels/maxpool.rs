@@ -83,7 +83,10 @@ impl Kernel for MaxPool {
         write("y", MaxPoolShape::outputs),
         write_uint("argmax", MaxPoolShape::outputs),
     ];
-    const SHADERS: &'static [Shader<MaxPoolShape>] = &[shader!("maxpool", [], |s| threads(s.outputs()))];
+    const SHADERS: &'static [Shader<MaxPoolShape>] = &[
+        shader!("maxpool", [], |s| threads(s.outputs())),
+        shader!("maxpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
+    ];
 
     fn rows(s: &MaxPoolShape) -> usize {
         s.batch
@@ -139,7 +142,10 @@ impl Kernel for MaxPoolDx {
         read_uint("argmax", MaxPoolShape::outputs, Fill::Below(|s| (s.size * s.size) as u32)),
         write("dx", MaxPoolShape::inputs),
     ];
-    const SHADERS: &'static [Shader<MaxPoolShape>] = &[shader!("maxpool_dx", [], |s| threads(s.inputs()))];
+    const SHADERS: &'static [Shader<MaxPoolShape>] = &[
+        shader!("maxpool_dx", [], |s| threads(s.inputs())),
+        shader!("maxpool_dx.vec4", [], |s| threads(s.windows4()), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
+    ];
 
     fn rows(s: &MaxPoolShape) -> usize {
         s.batch

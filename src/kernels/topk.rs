@@ -29,8 +29,16 @@ impl Kernel for Distances {
         read("reference", |s| s.references * s.dims),
         write("distance", |s| s.queries * s.references),
     ];
-    const SHADERS: &'static [Shader<DistancesShape>] =
-        &[shader!("distances", [], |s| threads(s.queries * s.references))];
+    const SHADERS: &'static [Shader<DistancesShape>] = &[
+        shader!("distances", [], |s| threads(s.queries * s.references)),
+        shader!(
+            "distances.subgroup8",
+            ["tile"],
+            |s| s.queries.div_ceil(32) * s.references.div_ceil(32),
+            Needs::EightLaneCpu,
+            |s| s.references.is_multiple_of(4) && s.dims.is_multiple_of(4)
+        ),
+    ];
 
     fn rows(s: &DistancesShape) -> usize {
         s.queries

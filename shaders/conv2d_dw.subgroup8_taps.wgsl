@@ -1,0 +1,78 @@
+// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o],
+// for eight-lane software Vulkan
+//
+// x   [batch, in_height, in_width, in_channels]      any number of channels
+// dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation
+// dw  [splits, kernel, kernel, in_channels, out_channels]
+//
+// For the first layer, whose images have one or three channels. One subgroup makes nine weights (taps × channels in
+// their order) × 32 output channels of one split, eight output pixels at a time, see lib/taps.wgsl.
+
+override batch: u32;
+override in_height: u32;
+override in_width: u32;
+override in_channels: u32;
+override out_height: u32;
+override out_width: u32;
+override out_channels: u32;
+override kernel: u32;
+override stride: u32;
+override pad: u32;
+override splits: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dz: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
+
+// The input under weight k of the output at (top + pad)/stride, (left + pad)/stride; 0 outside.
+fn input(n: u32, top: u32, left: u32, k: u32, inside: bool) -> f32 {
+    let i = k % in_channels;
+    let iy = top + k / in_channels / kernel;
+    let ix = left + k / in_channels % kernel;
+    let found = inside && iy < in_height && ix < in_width;
+    return select(0.0, x[select(0u, ((n * in_height + iy) * in_width + ix) * in_channels + i, found)], found);
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let across = (out_channels + 31u) / 32u;
+    let weights = kernel * kernel * in_channels;
+    let down = (weights + 8u) / 9u;
+    let g = group_index(group, groups);
+    let first = g / across % down * 9u;
+    let column = g % across * 8u + lane;
+    let split = g / (across * down);
+    let width = out_channels / 4u;
+    let pixels = out_height * out_width;
+    let chunk = (batch + splits - 1u) / splits;
+    for (var n = split * chunk; n < min((split + 1u) * chunk, batch); n++) {
+        for (var start = 0u; start < pixels; start += 8u) {
+            // The last eight begin early enough to be whole; those done before count as outside.
+            let base = min(start, pixels - min(pixels, 8u));
+            let pixel = base + lane;
+            let inside = pixel >= start && pixel < pixels;
+            let top = pixel / out_width * stride - pad;
+            let left = pixel % out_width * stride - pad;
+            let a0 = input(n, top, left, first + 0u, inside);
+            let a1 = input(n, top, left, first + 1u, inside);
+            let a2 = input(n, top, left, first + 2u, inside);
+            let a3 = input(n, top, left, first + 3u, inside);
+            let a4 = input(n, top, left, first + 4u, inside);
+            let a5 = input(n, top, left, first + 5u, inside);
+            let a6 = input(n, top, left, first + 6u, inside);
+            let a7 = input(n, top, left, first + 7u, inside);
+            let a8 = input(n, top, left, first + 8u, inside);
+            let at = (n * pixels + base) * width + min(column, width - 1u);
+            taps_add(
+                a0, a1, a2, a3, a4, a5, a6, a7, a8,
+                dz[at + 0u * width], dz[at + 1u * width], dz[at + 2u * width], dz[at + 3u * width],
+                dz[at + 4u * width], dz[at + 5u * width], dz[at + 6u * width], dz[at + 7u * width],
+            );
+        }
+    }
+    if split < splits && column < width {
+        for (var k = 0u; k < min(9u, weights - first); k++) {
+            dw[(split * weights + first + k) * width + column] = taps[k];
+        }
+    }
+}

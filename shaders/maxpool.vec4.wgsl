@@ -1,0 +1,42 @@
+// y[n, oy, ox, c] = max over ky, kx of x[n, oy*size + ky, ox*size + kx, c];  argmax = ky*size + kx of the first maximum
+//
+// x       [batch, in_height, in_width, channels]   channels a multiple of 4
+// y       [batch, out_height, out_width, channels]
+// argmax  [batch, out_height, out_width, channels]
+//
+// As maxpool, four channels a thread.
+
+override batch: u32;
+override in_height: u32;
+override in_width: u32;
+override channels: u32;
+override out_height: u32;
+override out_width: u32;
+override size: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> argmax: array<vec4u>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let index = group_index(group, groups) * 64u + lane;
+    let width = channels / 4u;
+    if index >= batch * out_height * out_width * width {
+        return;
+    }
+    let c = index % width;
+    let ox = index / width % out_width;
+    let oy = index / (width * out_width) % out_height;
+    let n = index / (width * out_width * out_height);
+    let corner = ((n * in_height + oy * size) * in_width + ox * size) * width + c;
+    var largest = x[corner];
+    var place = vec4u(0u);
+    for (var k = 1u; k < size * size; k++) {
+        let value = x[corner + (k / size * in_width + k % size) * width];
+        place = select(place, vec4u(k), value > largest);
+        largest = max(largest, value);
+    }
+    y[index] = largest;
+    argmax[index] = place;
+}
