@@ -171,8 +171,8 @@ fn difference(what: &str, got: &[f64], expected: &[f64]) -> (f64, String) {
     let mut worst = (0.0, String::new());
     for (place, (&got, &expected)) in got.iter().zip(expected).enumerate() {
         let apart = if got == expected { 0.0 } else { (got - expected).abs() / expected.abs().max(rms) };
-        // NaN compares false with everything.
-        if !(apart <= worst.0) {
+        // NaN is larger than nothing, and must not pass for that.
+        if apart > worst.0 || apart.is_nan() {
             worst = (apart, format!("{what}[{place}] is {got:e}, PyTorch has {expected:e}: apart by {apart:.1e}"));
         }
     }
