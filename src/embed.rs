@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation};
 use crate::host;
 use crate::net::Net;
+use crate::plan::Plan;
 use crate::run::Runner;
 use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, slots};
 
@@ -26,9 +27,12 @@ pub fn embed<R: Runner>(
     let source = Source::new(data, scale);
     let batch = BATCH.min(data.len());
     let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch)))?;
-    if runner.plan().find(&source.slot).is_none() {
-        let slot = fork.plan().id(&source.slot);
-        fork.write(slot, host::pack(&data.images).as_slice())?;
+    let images = fork.plan().id(&source.slot);
+    // A part of a set has the name of the whole, and is not shared.
+    let length = |plan: &Plan, id| plan.slot(id).len();
+    let own = runner.plan().find(&source.slot).map(|id| length(runner.plan(), id));
+    if own != Some(length(fork.plan(), images)) {
+        fork.write(images, host::pack(&data.images).as_slice())?;
     }
     let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net)));
     let all = fork.plan().all();

@@ -134,7 +134,10 @@ impl<R: Runner> Trainer<R> {
         for stats in self.runner.collect(keep)? {
             self.reported += 1;
             let stats = Stats::from_slot(stats.floats());
-            if !stats.loss.is_finite() || stats.non_finite > 0.0 {
+            // A hinge of NaN is zero, on most devices, so the distances are looked at as well.
+            let Stats { loss, d_ap, d_an, gradient_norm, non_finite, .. } = stats;
+            let finite = [loss, d_ap, d_an, gradient_norm].iter().all(|value| value.is_finite());
+            if !finite || non_finite > 0.0 {
                 return Err(Error::Diverged { step: self.reported, slot: self.first_non_finite()? });
             }
             report(StepReport { step: self.reported, images: 3 * self.config.triplets as u64 * self.reported, stats });

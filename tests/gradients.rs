@@ -1,0 +1,371 @@
+//! The first link of the proof: what the backward pass of the CPU reference computes is the derivative of what its
+//! forward pass computes. Whole networks against central differences in f64; single kernels against the identities that
+//! hold between an operator and its adjoint.
+
+#[path = "common/reference.rs"]
+mod reference;
+
+use std::sync::Arc;
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use siamese::config::{Distance, Loss, Update};
+use siamese::cpu;
+use siamese::host::{Array, pack};
+use siamese::kernel::{Element, Kernel};
+use siamese::kernels::{
+    ActDx, ActDxShape, Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense, DenseDw,
+    DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, MaxPool, MaxPoolDx, Triplet, TripletDx,
+};
+use siamese::net::{Layer, Layout, Net};
+use siamese::plan::{Plan, Role, Section};
+use siamese::run::Runner;
+use siamese::siamese::{Source, training_plan};
+
+use reference::{floats, run};
+
+/// A standard normal value (Box & Muller 1958).
+fn normal(rng: &mut impl Rng) -> f64 {
+    let (radius, angle): (f64, f64) = (rng.random(), rng.random());
+    (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+}
+
+fn normals(count: usize, rng: &mut impl Rng) -> Vec<f64> {
+    (0..count).map(|_| normal(rng)).collect()
+}
+
+fn rms(values: &[f64]) -> f64 {
+    (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt()
+}
+
+// ------------------------------------------------------------------------------------------------- whole networks
+
+const TRIPLETS: usize = 5;
+/// More than the rows of a batch, so that row numbers matter.
+const IMAGES: usize = 19;
+/// Elements of a tensor that are differentiated; of a smaller tensor all.
+const SAMPLE: usize = 300;
+/// Step of the differences: the error of the formula is about `STEP²`, that of rounding about `2⁻⁵² / STEP`.
+const STEP: f64 = 1e-6;
+/// Of the gradient or the tensor's root mean square, whichever is larger. Rounding uses about 1e-9 / rms of it.
+const TOLERANCE: f64 = 1e-6;
+
+/// A network on random images with random weights, its training plan on the CPU runner in f64.
+struct Case {
+    net: Net,
+    plan: Arc<Plan>,
+    runner: cpu::Runner<f64>,
+    rng: ChaCha8Rng,
+}
+
+impl Case {
+    fn new(spec: &str, input: [usize; 3], distance: Distance, margin: f32, seed: u64) -> Case {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
+        let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
+        let loss = Loss { distance, margin };
+        let plan = Arc::new(training_plan(&net, &source, TRIPLETS, loss, Update::ADAM));
+        let mut runner = cpu::Runner::<f64>::new(plan.clone());
+
+        let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
+        runner.write(plan.id("images"), pack(&bytes).as_slice()).unwrap();
+        let rows: Vec<u32> = (0..3 * TRIPLETS).map(|_| rng.random_range(0..IMAGES as u32)).collect();
+        runner.write(plan.id("rows"), rows.as_slice()).unwrap();
+        for parameter in net.parameters() {
+            let slot = plan.id(&parameter.name);
+            // Variance as in He et al. 2015, so that signals neither fade nor grow.
+            let scale = match parameter.layout {
+                Layout::Bias { .. } => 0.1,
+                _ => (2.0 / parameter.fan_in as f64).sqrt(),
+            };
+            let values: Vec<f64> = (0..plan.slot(slot).len()).map(|_| scale * normal(&mut rng)).collect();
+            runner.set(slot, &values);
+        }
+        Case { net, plan, runner, rng }
+    }
+
+    /// Mean hinge at the present parameters.
+    fn loss(&mut self) -> f64 {
+        self.runner.run(0..self.plan.section(Section::Loss).end).unwrap();
+        let terms = self.runner.get(self.plan.id("terms"));
+        terms.floats().iter().step_by(4).sum::<f64>() / TRIPLETS as f64
+    }
+
+    /// On which side of every kink the last run was: the sign of each layer's outputs (ReLU), the place of each maximum
+    /// (pool), the active triplets (hinge). Where two runs agree, the loss is smooth between them.
+    fn sides(&self) -> Vec<u32> {
+        let mut sides = Vec::new();
+        for (id, slot) in self.plan.ids().zip(self.plan.slots()) {
+            if slot.role == Role::Activation && slot.element == Element::U32 {
+                sides.extend_from_slice(self.runner.get(id).uints());
+            }
+        }
+        for node in &self.net.nodes {
+            let outputs = self.runner.get(self.plan.id(&node.name));
+            sides.extend(outputs.floats().iter().map(|&y| u32::from(y > 0.0)));
+        }
+        let terms = self.runner.get(self.plan.id("terms"));
+        sides.extend(terms.floats().iter().skip(1).step_by(4).map(|&active| active as u32));
+        sides
+    }
+
+    /// Compares the gradients of all tensors with differences of the loss.
+    fn check(mut self, name: &str) {
+        self.loss();
+        self.runner.run(self.plan.section(Section::Backward)).unwrap();
+        let base = self.sides();
+        let active = self.runner.get(self.plan.id("terms")).floats().iter().skip(1).step_by(4).sum::<f64>();
+        assert!(active > 0.0, "{name}: no triplet is active, every gradient would be zero");
+
+        let whole = rms(self.runner.get(self.plan.id("gradients")).floats());
+        // Distances do not change when all embeddings move alike, so the last bias has a gradient of zero unless
+        // something follows it.
+        let last = self.net.nodes.last().map(|node| (format!("{}.bias", node.name), node.layer));
+        let idle = match last {
+            Some((bias, Layer::Dense { activation: Activation::None, .. })) => bias,
+            _ => String::new(),
+        };
+
+        let (mut sampled, mut comparable) = (0, 0);
+        for parameter in self.net.parameters() {
+            let tensor = &parameter.name;
+            let value = self.plan.id(tensor);
+            let gradient = self.runner.get(self.plan.id(&format!("{tensor}.gradient"))).floats().to_vec();
+            let rms = if *tensor == idle { whole } else { rms(&gradient) };
+            assert!(rms > 1e-5, "{name}: {tensor}: a gradient of rms {rms:e} proves nothing; choose another seed");
+
+            let mut values = self.runner.get(value).floats().to_vec();
+            let mut elements: Vec<usize> = (0..values.len()).collect();
+            for place in 0..SAMPLE.min(values.len()) {
+                let other = self.rng.random_range(place..elements.len());
+                elements.swap(place, other);
+            }
+            elements.truncate(SAMPLE);
+            for element in elements {
+                sampled += 1;
+                let centre = values[element];
+                let mut at = |x: f64| {
+                    values[element] = x;
+                    self.runner.set(value, &values);
+                    (self.loss(), self.sides() == base)
+                };
+                let ((above, smooth_above), (below, smooth_below)) = (at(centre + STEP), at(centre - STEP));
+                at(centre);
+                if !(smooth_above && smooth_below) {
+                    continue;
+                }
+                comparable += 1;
+                let (expected, got) = ((above - below) / (2.0 * STEP), gradient[element]);
+                let bound = TOLERANCE * got.abs().max(rms);
+                assert!(
+                    (got - expected).abs() <= bound,
+                    "{name}: {tensor}[{element}]: gradient {got:e}, difference quotient {expected:e}, allowed {bound:e}"
+                );
+            }
+        }
+        assert!(
+            100 * comparable >= 95 * sampled,
+            "{name}: only {comparable} of {sampled} elements have no kink within the step; choose another seed"
+        );
+        println!("{name}: {comparable} of {sampled} elements compared, {active} of {TRIPLETS} triplets active");
+    }
+}
+
+/// One test for each network.
+macro_rules! networks {
+    ($($name:ident: $spec:literal, $input:expr, $distance:ident, $margin:expr, $seed:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            Case::new($spec, $input, Distance::$distance, $margin, $seed).check(stringify!($name));
+        })*
+    };
+}
+
+networks! {
+    // A kernel larger than what reaches it, and the order of the presets.
+    conv_pool_dense_l2: "conv4 relu pool conv6k5 relu dense8 relu dense5 l2", [6, 7, 2], SquaredEuclidean, 0.2, 1;
+    // The stride leaves columns out at one border; valid padding behind it; no normalisation.
+    stride_and_valid: "conv4k5s2 relu conv6v sigmoid dense5", [9, 10, 2], MeanSquare, 0.2, 2;
+    stride_valid_ragged: "conv5s2v relu conv4s3 dense6 l2", [8, 11, 3], SquaredEuclidean, 0.3, 3;
+    // The activation behind the pool; windows of three with a ragged border on both sides.
+    conv_pool_relu: "conv5 pool relu conv6 relu pool3 dense5 l2", [8, 11, 1], SquaredEuclidean, 0.5, 4;
+    pool_twice: "conv4 relu pool pool dense6 sigmoid dense4", [6, 7, 2], MeanSquare, 0.2, 5;
+    sigmoid_behind_pools: "conv4 pool pool sigmoid dense6 relu dense4 l2", [7, 9, 2], SquaredEuclidean, 0.2, 6;
+    pool_of_three: "conv6k1 sigmoid pool3 conv4 relu dense5 l2", [7, 8, 2], SquaredEuclidean, 0.4, 7;
+    pool_first: "pool conv4v relu dense6 relu dense4 l2", [7, 8, 2], SquaredEuclidean, 0.3, 8;
+    notebook: "dense8 relu dense6 sigmoid", [6, 7, 2], MeanSquare, 0.2, 9;
+    one_layer: "dense6 l2", [6, 7, 2], SquaredEuclidean, 0.2, 10;
+    no_activation: "conv3 conv4k5 dense5 dense4 l2", [6, 7, 2], SquaredEuclidean, 0.5, 11;
+}
+
+// ------------------------------------------------------------------------------------------------- single kernels
+
+/// `<a, b>`, and the sum of the products' sizes, to which rounding is relative.
+fn inner(a: &[f64], b: &[f64]) -> (f64, f64) {
+    assert_eq!(a.len(), b.len(), "an inner product of arrays of different lengths");
+    a.iter().zip(b).fold((0.0, 0.0), |(sum, size), (a, b)| (sum + a * b, size + (a * b).abs()))
+}
+
+/// Two inner products that are equal but for rounding in f64.
+fn assert_equal(what: &str, (a, size): (f64, f64), (b, other_size): (f64, f64)) {
+    let bound = 1e-12 * size.max(other_size);
+    assert!((a - b).abs() <= bound, "{what}: {a} and {b} differ by {:e}, allowed {bound:e}", (a - b).abs());
+}
+
+/// The sum of `splits` partial sums.
+fn summed(partial: &[f64], splits: usize) -> Vec<f64> {
+    let values = partial.len() / splits;
+    (0..values).map(|place| partial.iter().skip(place).step_by(values).sum()).collect()
+}
+
+/// A convolution without bias is linear in `x` and in `w`; its gradients are the adjoint maps:
+/// `<dy, conv(x, w)> = <conv_dx(dy, w), x> = <conv_dw(x, dy), w>`.
+#[test]
+fn convolution_and_its_gradients_are_adjoint() {
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    let mut shapes = Conv2dDw::cases();
+    shapes.extend(Conv2dDx::cases().into_iter().map(|window| Conv2dDwShape { window, splits: 1 }));
+    for shape in shapes {
+        let Conv2dDwShape { window, splits } = shape.clone();
+        let what = format!("{shape:?}");
+        let x = floats(&normals(window.inputs(), &mut rng));
+        let w = floats(&normals(window.weights(), &mut rng));
+        let dy = floats(&normals(window.outputs(), &mut rng));
+        let b = floats(&vec![0.0; window.out_channels]);
+        let forward = Conv2dShape { window: window.clone(), activation: Activation::None };
+        let y = run::<Conv2d>(forward, &[("x", x.clone()), ("w", w.clone()), ("b", b)]);
+        let dx = run::<Conv2dDx>(window, &[("dz", dy.clone()), ("w", w.clone())]);
+        let dw = run::<Conv2dDw>(shape, &[("x", x.clone()), ("dz", dy.clone())]);
+        let forward = inner(dy.floats(), y.floats("y"));
+        assert_equal(&format!("{what}: by input"), forward, inner(dx.floats("dx"), x.floats()));
+        assert_equal(&format!("{what}: by weights"), forward, inner(&summed(dw.floats("dw"), splits), w.floats()));
+    }
+}
+
+/// The same of the dense layer.
+#[test]
+fn dense_layer_and_its_gradients_are_adjoint() {
+    let mut rng = ChaCha8Rng::seed_from_u64(22);
+    let mut shapes = DenseDw::cases();
+    shapes.extend(DenseDx::cases().into_iter().map(|s| DenseDwShape::new(s.rows, s.inputs, s.outputs)));
+    for shape in shapes {
+        let DenseDwShape { rows, inputs, outputs, splits } = shape;
+        let what = format!("{shape:?}");
+        let x = floats(&normals(rows * inputs, &mut rng));
+        let w = floats(&normals(inputs * outputs, &mut rng));
+        let dy = floats(&normals(rows * outputs, &mut rng));
+        let b = floats(&vec![0.0; outputs]);
+        let forward = DenseShape { rows, inputs, outputs, activation: Activation::None };
+        let y = run::<Dense>(forward, &[("x", x.clone()), ("w", w.clone()), ("b", b)]);
+        let back = DenseDxShape { rows, inputs, outputs };
+        let dx = run::<DenseDx>(back, &[("dz", dy.clone()), ("w", w.clone())]);
+        let dw = run::<DenseDw>(shape, &[("x", x.clone()), ("dz", dy.clone())]);
+        let forward = inner(dy.floats(), y.floats("y"));
+        assert_equal(&format!("{what}: by input"), forward, inner(dx.floats("dx"), x.floats()));
+        assert_equal(&format!("{what}: by weights"), forward, inner(&summed(dw.floats("dw"), splits), w.floats()));
+    }
+}
+
+/// With its maxima fixed, pooling picks elements: `<dy, pool(x)> = <pool_dx(dy), x>`, and every `dy` arrives once.
+#[test]
+fn pooling_and_its_gradient_are_adjoint() {
+    let mut rng = ChaCha8Rng::seed_from_u64(23);
+    for shape in MaxPool::cases().into_iter().chain(MaxPoolDx::cases()) {
+        let what = format!("{shape:?}");
+        let x = floats(&normals(shape.inputs(), &mut rng));
+        let dy = floats(&normals(shape.outputs(), &mut rng));
+        let forward = run::<MaxPool>(shape.clone(), &[("x", x.clone())]);
+        let argmax = Array::Uint(forward.array("argmax").uints().to_vec());
+        let back = run::<MaxPoolDx>(shape, &[("dy", dy.clone()), ("argmax", argmax)]);
+        let dx = back.floats("dx");
+        assert_equal(&what, inner(dy.floats(), forward.floats("y")), inner(dx, x.floats()));
+        let sorted = |values: &[f64]| {
+            let mut values: Vec<f64> = values.iter().copied().filter(|&value| value != 0.0).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        assert_eq!(sorted(dx), sorted(dy.floats()), "{what}: the gradient is not `dy` and zeros");
+    }
+}
+
+/// Lengthening a row does not change its direction, so the gradient of a normalisation is orthogonal to the row; and
+/// along any other direction it is what the difference quotient says.
+#[test]
+fn gradient_of_a_normalisation() {
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    for shape in L2NormDx::cases() {
+        let what = format!("{shape:?}");
+        let x = normals(shape.rows * shape.dims, &mut rng);
+        let dy = normals(x.len(), &mut rng);
+        let forward = |x: &[f64]| run::<L2Norm>(shape.clone(), &[("x", floats(x))]);
+        let made = forward(&x);
+        let inputs = [("y", floats(made.floats("y"))), ("norm", floats(made.floats("norm"))), ("dy", floats(&dy))];
+        let back = run::<L2NormDx>(shape.clone(), &inputs);
+        let dx = back.floats("dx");
+        for ((x, dx), dy) in x.chunks(shape.dims).zip(dx.chunks(shape.dims)).zip(dy.chunks(shape.dims)) {
+            let (along, _) = inner(x, dx);
+            // Of size `|dy|` before the part along the row is taken out.
+            let bound = 1e-12 * inner(dy, dy).0.sqrt() * (1.0 + inner(x, x).0.sqrt());
+            assert!(along.abs() <= bound, "{what}: <x, dx> is {along:e}, allowed {bound:e}");
+        }
+        let direction = normals(x.len(), &mut rng);
+        let moved = |step: f64| {
+            let x: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + step * d).collect();
+            inner(&dy, forward(&x).floats("y")).0
+        };
+        let quotient = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+        let (slope, size) = inner(dx, &direction);
+        // The quotient's rounding is 2⁻⁵² · |<dy, y>| / STEP, its formula's error STEP² times a third derivative that
+        // grows as the inverse cube of a row's length, here 0.1 or more.
+        assert!((slope - quotient).abs() <= 1e-6 * (1.0 + size), "{what}: slope {slope}, difference {quotient}");
+    }
+}
+
+/// The loss depends on differences of embeddings alone, so the gradients of a triplet's three rows sum to zero; and it
+/// scales: `<e, de> = 2 · mean(d_ap - d_an)` over the active triplets, as for any quadratic form.
+#[test]
+fn gradient_of_the_triplet_loss() {
+    let mut rng = ChaCha8Rng::seed_from_u64(25);
+    for shape in TripletDx::cases() {
+        let what = format!("{shape:?}");
+        let (triplets, dims) = (shape.triplets, shape.dims);
+        let e = floats(&normals(3 * triplets * dims, &mut rng));
+        let forward = run::<Triplet>(shape.clone(), &[("e", e.clone())]);
+        let terms = forward.floats("terms");
+        let back = run::<TripletDx>(shape, &[("e", e.clone()), ("terms", floats(terms))]);
+        let de = back.floats("de");
+        for place in 0..triplets * dims {
+            let [a, p, n] = [0, 1, 2].map(|branch| de[branch * triplets * dims + place]);
+            let bound = 1e-14 * (a.abs() + p.abs() + n.abs());
+            assert!((a + p + n).abs() <= bound, "{what}: gradients {a}, {p}, {n} at {place} do not sum to zero");
+        }
+        let quadratic = terms.chunks(4).filter(|terms| terms[1] > 0.0).fold((0.0, 0.0), |(sum, size), terms| {
+            let f = 2.0 / triplets as f64;
+            (sum + f * (terms[2] - terms[3]), size + f * (terms[2] + terms[3]))
+        });
+        assert_equal(&what, quadratic, inner(e.floats(), de));
+    }
+}
+
+/// The slope of each activation at its output is the difference quotient at its input.
+#[test]
+fn slope_of_the_activations() {
+    let mut rng = ChaCha8Rng::seed_from_u64(26);
+    for shape in ActDx::cases() {
+        let ActDxShape { length, activation } = shape;
+        // Away from ReLU's kink at zero.
+        let z: Vec<f64> = normals(length, &mut rng).into_iter().map(|z| z + 0.01 * z.signum()).collect();
+        let dy = normals(length, &mut rng);
+        let y: Vec<f64> = z.iter().map(|&z| activation.apply(z)).collect();
+        let back = run::<ActDx>(shape, &[("y", floats(&y)), ("dy", floats(&dy))]);
+        for ((&z, &dy), &dz) in z.iter().zip(&dy).zip(back.floats("dz")) {
+            let quotient = (activation.apply(z + STEP) - activation.apply(z - STEP)) / (2.0 * STEP);
+            let bound = 1e-8 * (1.0 + dy.abs());
+            assert!(
+                (dz - dy * quotient).abs() <= bound,
+                "{activation:?} at {z}: slope {dz}, expected {}",
+                dy * quotient
+            );
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The last link of the proof, and what training promises: the whole plan makes the same steps on both runners; the
+//! same seed makes the same bits; a resumed run is the uninterrupted one; a step makes nothing; a run that leaves the
+//! numbers is stopped; and it learns. On real MNIST throughout.
+
+mod common;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::config::{Config, PRESETS};
+use siamese::data::{Dataset, Split, idx};
+use siamese::embed::{self, embed};
+use siamese::error::Error;
+use siamese::gpu::Device;
+use siamese::host::pack;
+use siamese::net::Net;
+use siamese::plan::Plan;
+use siamese::run::Runner;
+use siamese::siamese::{Source, inference_plan, slots};
+use siamese::train::{StepReport, Trainer};
+use siamese::{check, cpu, gpu};
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+fn mnist() -> &'static Split {
+    static MNIST: OnceLock<Split> = OnceLock::new();
+    MNIST.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
+        idx::load(&folder).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// The first `count` images of MNIST's training set.
+fn images(count: usize) -> Dataset {
+    mnist().train.clone().take(count)
+}
+
+/// The preset `cnn`, shrunk in every width.
+fn small() -> Config {
+    Config {
+        spec: "conv8 relu pool conv16 relu pool dense32 relu dense16 l2".to_owned(),
+        triplets: 24,
+        ..PRESETS[0].config()
+    }
+}
+
+fn fresh(config: &Config) -> Checkpoint {
+    let net = Net::parse(&config.spec, [28, 28, 1]).unwrap_or_else(|error| panic!("{error}"));
+    Checkpoint::initial(config, &net)
+}
+
+fn on_cpu(start: &Checkpoint, data: &Dataset) -> Trainer<cpu::Runner> {
+    Trainer::new(start, data, |plan| Ok(cpu::Runner::new(plan))).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn on_gpu(device: &Arc<Device>, start: &Checkpoint, data: &Dataset) -> Trainer<gpu::Runner> {
+    let make = |plan| gpu::Runner::new(device.clone(), plan);
+    Trainer::new(start, data, make).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Trains to `until` and gives the reports of the steps.
+fn train<R: Runner>(trainer: &mut Trainer<R>, until: u64) -> Vec<StepReport> {
+    let mut reports = Vec::new();
+    trainer.run(until, &NEVER, |report| reports.push(report)).unwrap_or_else(|error| panic!("{error}"));
+    reports
+}
+
+/// Bits, so that not even the sign of a zero may differ.
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Parameters and moments are equal bit for bit.
+fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
+    assert_eq!(a.step, b.step, "{what}: steps");
+    assert!(bits(&a.parameters) == bits(&b.parameters), "{what}: parameters differ");
+    let (a, b) = (a.moments.as_ref().expect("moments"), b.moments.as_ref().expect("moments"));
+    for (name, (a, b)) in slots::MOMENTS.iter().zip(a.iter().zip(b)) {
+        assert!(bits(a) == bits(b), "{what}: {name} differs");
+    }
+}
+
+// --------------------------------------------------------------------------------------------------- both runners
+
+/// The first step differs only by the rounding of sums, some 1e-7 of the loss. Then Adam divides each gradient by its
+/// size: where gradients nearly cancel, their rounding comes out as large as a step. Such differences double with
+/// every few steps as the network amplifies them, so the bound does as well. A wrong gradient is off by a share of the
+/// loss's change, 1e-2 and more within ten steps.
+#[test]
+fn ten_steps_on_both_runners() {
+    let device = common::device();
+    let (start, data) = (fresh(&small()), images(2000));
+    let (mut cpu, mut gpu) = (on_cpu(&start, &data), on_gpu(&device, &start, &data));
+    let (expected, got) = (train(&mut cpu, 10), train(&mut gpu, 10));
+    assert_eq!((expected.len(), got.len()), (10, 10), "reports of ten steps");
+    let mut bound = 1e-6;
+    for (expected, got) in expected.iter().zip(&got) {
+        let step = expected.step;
+        assert_eq!((got.step, got.images), (step, expected.images));
+        let apart = f64::from((got.stats.loss - expected.stats.loss).abs() / expected.stats.loss);
+        println!("step {step}: loss {:.6} and {:.6}, {apart:.1e} apart", expected.stats.loss, got.stats.loss);
+        assert!(
+            apart <= bound,
+            "step {step}: the loss is {} on the GPU, {} on the CPU: {apart:.1e} apart, {bound:.1e} allowed",
+            got.stats.loss,
+            expected.stats.loss
+        );
+        bound *= 1.5;
+    }
+    assert!(expected[0].stats.loss - expected[9].stats.loss > 0.01, "ten steps that change nothing compare nothing");
+
+    let (cpu, gpu) = (cpu.checkpoint().unwrap(), gpu.checkpoint().unwrap());
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+    let (moved, apart) = (distance(&cpu.parameters, &start.parameters), distance(&cpu.parameters, &gpu.parameters));
+    println!("the parameters moved by {moved:.3}, and are {apart:.1e} apart");
+    assert!(apart <= 1e-3 * moved, "parameters: {apart:e} apart after moving by {moved:e}");
+}
+
+/// Every call of the plan, on the very arrays that it finds after a few steps, within its kernel's tolerance.
+#[test]
+fn every_call_after_some_steps() {
+    let device = common::device();
+    let data = images(2000);
+    let mut trainer = on_gpu(&device, &fresh(&small()), &data);
+    train(&mut trainer, 5);
+    // A copy of the run: it shares parameters and inputs; the moments are handed over.
+    let state = trainer.checkpoint().unwrap();
+    let mut runner = trainer.runner().fork(Arc::new(trainer.runner().plan().clone())).unwrap();
+    state.restore(&mut runner).unwrap();
+    let reports = check::calls(&mut runner).unwrap();
+    let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(|report| report.to_string()).collect();
+    assert!(wrong.is_empty(), "after five steps: {wrong:?}");
+    assert_eq!(reports.len(), runner.plan().calls().len(), "every call was compared");
+    let worst = reports.iter().max_by(|a, b| a.share.total_cmp(&b.share)).unwrap();
+    println!("{} calls; closest to its tolerance: {worst}", reports.len());
+}
+
+// -------------------------------------------------------------------------------------------------------- same bits
+
+#[test]
+fn same_seed_same_bits() {
+    let device = common::device();
+    let data = images(2000);
+    let run = |seed: u64, device: &Arc<Device>| {
+        let mut trainer = on_gpu(device, &fresh(&Config { seed, ..small() }), &data);
+        let reports = train(&mut trainer, 10);
+        (trainer.checkpoint().unwrap(), reports)
+    };
+    let (first, reports) = run(3, &device);
+    for (what, device) in [("second run", device.clone()), ("run on a device opened anew", common::device())] {
+        let (again, reports_again) = run(3, &device);
+        assert_same(what, &first, &again);
+        assert_eq!(reports, reports_again, "{what}: statistics");
+    }
+    let (other, _) = run(4, &device);
+    assert!(other.parameters != first.parameters, "another seed makes the same parameters");
+}
+
+/// Weights and batches both follow from the seed; each of them alone must change the run.
+#[test]
+fn a_seed_decides_the_batches_too() {
+    let data = images(500);
+    let start = fresh(&small());
+    let other = Checkpoint { config: Config { seed: 9, ..small() }, ..start.clone() };
+    let losses = [start, other].map(|start| train(&mut on_cpu(&start, &data), 1)[0].stats.loss);
+    assert!(losses[0] != losses[1], "the same weights see the same batch under another seed");
+}
+
+fn assert_resumes<R: Runner>(what: &str, make: impl Fn(&Checkpoint, &Dataset) -> Trainer<R>) {
+    let data = images(1000);
+    let start = fresh(&Config { triplets: 16, ..small() });
+    let mut whole = make(&start, &data);
+    let reports = train(&mut whole, 12);
+    let whole = whole.checkpoint().unwrap();
+
+    let mut first = make(&start, &data);
+    let mut halves = train(&mut first, 6);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    first.checkpoint().unwrap().save(&path, Precision::F32).unwrap();
+    drop(first);
+    let loaded = Checkpoint::load(&path).unwrap();
+    assert_eq!(loaded.step, 6, "{what}: step of the checkpoint");
+    let mut second = make(&loaded, &data);
+    assert_eq!(second.steps(), 6, "{what}: steps done before the resumed run");
+    halves.extend(train(&mut second, 12));
+
+    assert_same(&format!("{what}: stopped at 6 and resumed"), &whole, &second.checkpoint().unwrap());
+    assert_eq!(halves, reports, "{what}: reports of the two halves");
+    assert!(loaded.parameters != whole.parameters, "{what}: steps 7 to 12 changed nothing");
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_on_the_gpu() {
+    let device = common::device();
+    assert_resumes("gpu", |start, data| on_gpu(&device, start, data));
+}
+
+#[test]
+fn a_resumed_run_is_the_uninterrupted_one_on_the_cpu() {
+    assert_resumes("cpu", on_cpu);
+}
+
+/// The stop flag ends a run behind a whole step, and every step begun is reported.
+#[test]
+fn a_stopped_run_has_reported_what_it_did() {
+    let device = common::device();
+    let data = images(500);
+    let start = fresh(&Config { triplets: 4, ..small() });
+    let mut trainer = on_gpu(&device, &start, &data);
+    let stop = AtomicBool::new(false);
+    let mut steps = Vec::new();
+    let report = |report: StepReport| {
+        steps.push(report.step);
+        stop.store(report.step >= 5, Ordering::Relaxed);
+    };
+    trainer.run(1000, &stop, report).unwrap();
+    let done = trainer.steps();
+    assert!((5..20).contains(&done), "a run told to stop at step 5 went on to {done}");
+    assert_eq!(steps, (1..=done).collect::<Vec<_>>(), "steps reported");
+    let stopped = trainer.checkpoint().unwrap();
+    let mut same = on_gpu(&device, &start, &data);
+    train(&mut same, done);
+    assert_same("stopped", &stopped, &same.checkpoint().unwrap());
+}
+
+// ----------------------------------------------------------------------------------------------------- what a step is
+
+/// No pipeline, buffer or bind group is made in a step, and the host spends little on one. Step by step, so that the
+/// host's time is not that of a device which runs on the same cores.
+#[test]
+fn a_step_makes_nothing() {
+    let device = common::device();
+    let data = images(500);
+    let mut trainer = on_gpu(&device, &fresh(&Config { triplets: 4, ..small() }), &data);
+    train(&mut trainer, 3);
+    let made = device.made();
+    let mut times: Vec<Duration> = Vec::new();
+    for step in 4..=50 {
+        let before = trainer.host_time();
+        train(&mut trainer, step);
+        times.push(trainer.host_time() - before);
+    }
+    assert_eq!(device.made(), made, "made between step 3 and step 50");
+    times.sort();
+    let median = times[times.len() / 2];
+    println!("host time of a step: median {median:?}, largest {:?}", times[times.len() - 1]);
+    // A bound for sanity that other load on the machine does not break; a bench measures the real number.
+    assert!(median < Duration::from_millis(3), "the host spends {median:?} on a step");
+
+    // With steps in flight as well.
+    train(&mut trainer, 60);
+    assert_eq!(device.made(), made, "made between step 50 and step 60");
+}
+
+/// Steps that throw the weights out of range end the run at once: with the step and an array that shows it.
+#[test]
+fn a_run_that_diverges_is_stopped() {
+    let device = common::device();
+    let data = images(500);
+    let [cnn, notebook] = [0, 1].map(|place| PRESETS[place].config());
+    let nets = [
+        (small().spec, &cnn),
+        // Embeddings of infinities: the hinge of NaN hides them, the distances do not.
+        ("conv8 relu pool dense16".to_owned(), &cnn),
+        ("dense64 relu dense64 sigmoid".to_owned(), &notebook),
+    ];
+    for (spec, preset) in nets {
+        let config = Config { spec, learning_rate: 1e30, triplets: 8, ..preset.clone() };
+        let start = fresh(&config);
+        let plan = on_cpu(&start, &data).runner().plan().clone();
+        let mut reported = [Vec::new(), Vec::new()];
+        let [on_cpu_reported, on_gpu_reported] = &mut reported;
+        let ends = [
+            ("cpu", on_cpu(&start, &data).run(20, &NEVER, |report| on_cpu_reported.push(report.step))),
+            ("gpu", on_gpu(&device, &start, &data).run(20, &NEVER, |report| on_gpu_reported.push(report.step))),
+        ];
+        for ((runner, end), reported) in ends.into_iter().zip(reported) {
+            let what = format!("{} on {runner}", config.spec);
+            match end {
+                Err(Error::Diverged { step, slot }) => {
+                    println!("{what}: step {step}, slot {slot}");
+                    // The first step's update is the first that can do harm.
+                    assert_eq!(step, 2, "{what}: the step that is named");
+                    assert!(plan.find(&slot).is_some(), "{what}: the plan has no slot `{slot}`");
+                }
+                other => panic!("{what}: expected divergence, got {other:?}"),
+            }
+            assert_eq!(reported, [1], "{what}: steps reported before");
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ images go up once
+
+fn assert_images_go_up_once<R: Runner>(
+    what: &str,
+    tolerance: f32,
+    make: impl Fn(Arc<Plan>) -> R,
+    trainer: impl Fn(&Checkpoint, &Dataset) -> Trainer<R>,
+) {
+    // More than one batch of an embedding, the second of which is filled up.
+    let data = images(embed::BATCH + 100);
+    let config = Config { triplets: 16, ..small() };
+    let mut trainer = trainer(&fresh(&config), &data);
+    train(&mut trainer, 3);
+    let net = trainer.net().clone();
+    let state = trainer.checkpoint().unwrap();
+    let embedded = |runner: &R, data: &Dataset| embed(runner, &net, data, config.scale(), |_| {}).unwrap();
+    let ours = embedded(trainer.runner(), &data);
+    assert_eq!(ours.len(), data.len() * net.dims(), "{what}: embeddings of all images");
+
+    // A runner that has seen neither the training nor these images.
+    let other_source = Source { slot: "other.images".to_owned(), images: 1, scale: config.scale() };
+    let mut other = make(Arc::new(inference_plan(&net, &other_source, 1)));
+    state.restore(&mut other).unwrap();
+    assert!(bits(&embedded(&other, &data)) == bits(&ours), "{what}: a restored model embeds otherwise");
+
+    // A part of the set is embedded as it is in the whole, though it has the whole's name.
+    let part = embedded(trainer.runner(), &data.clone().take(200));
+    let apart = part.iter().zip(&ours).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert_eq!(part.len(), 200 * net.dims(), "{what}: embeddings of a part");
+    assert!(apart <= tolerance, "{what}: the embeddings of a part are {apart:e} from those of the whole");
+
+    // Other images written where a fork sees the trainer's: an embedding takes those, so it sends none itself.
+    let mut swapped = data.clone();
+    swapped.images = mnist().test.clone().take(data.len()).images;
+    let source = Source::new(&data, config.scale());
+    let mut fork = trainer.runner().fork(Arc::new(inference_plan(&net, &source, 1))).unwrap();
+    let slot = fork.plan().id(&source.slot);
+    fork.write(slot, pack(&swapped.images).as_slice()).unwrap();
+    let expected = embedded(&other, &swapped);
+    assert!(bits(&embedded(trainer.runner(), &data)) == bits(&expected), "{what}: images were sent again");
+    assert!(expected != ours, "{what}: other images have the same embeddings");
+}
+
+#[test]
+fn images_go_up_once_on_the_cpu() {
+    assert_images_go_up_once("cpu", 0.0, cpu::Runner::new, on_cpu);
+}
+
+/// A batch of another size may get another shader, which sums in another order.
+#[test]
+fn images_go_up_once_on_the_gpu() {
+    let device = common::device();
+    let make = |plan| gpu::Runner::new(device.clone(), plan).unwrap();
+    assert_images_go_up_once("gpu", 1e-5, make, |start, data| on_gpu(&device, start, data));
+}
+
+// ---------------------------------------------------------------------------------------------------------- it learns
+
+/// A tenth of MNIST, some seconds: far from what the preset reaches, and far from what anything broken would. On the
+/// CPU runner, which here is the faster one wherever the GPU is software.
+#[test]
+fn it_learns() {
+    let split = Split { train: images(6000), test: mnist().test.clone().take(500) };
+    let config = Config { triplets: 48, learning_rate: 2e-3, ..small() };
+    let mut trainer = on_cpu(&fresh(&config), &split.train);
+    let reports = train(&mut trainer, 150);
+    let mean = |reports: &[StepReport]| {
+        reports.iter().map(|report| f64::from(report.stats.loss)).sum::<f64>() / reports.len() as f64
+    };
+    let (first, last) = (mean(&reports[..3]), mean(&reports[130..]));
+    let found = embed::evaluate(trainer.runner(), trainer.net(), &config, &split, |_| {}).unwrap();
+    println!("loss from {first:.4} to {last:.4}; 5-NN {:.3}, AUC {:.3}", found.knn5, found.auc);
+    assert!(last < first / 3.0, "the loss went from {first} to {last}");
+    assert!(found.knn5 >= 0.9, "5-NN is right about a share of {} of 500 test images", found.knn5);
+}
