@@ -25,7 +25,7 @@ pub fn embed<R: Runner>(
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<f32>> {
     let source = Source::new(data, scale);
-    let batch = BATCH.min(data.len());
+    let batch = BATCH.min(data.len()).min(net.most_rows());
     let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch)))?;
     let images = fork.plan().id(&source.slot);
     // A part of a set has the name of the whole, and is not shared.

@@ -21,7 +21,7 @@ use crate::kernels::{
     DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, L2NormShape, MaxPool, MaxPoolDx, MaxPoolShape,
     SumRows, SumRowsShape, Window, splits,
 };
-use crate::plan::{Builder, Role, Section, SlotId, Tensor};
+use crate::plan::{ALIGNMENT, Builder, Role, Section, SlotId, Tensor};
 
 /// What a layer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,6 +229,7 @@ impl Net {
         let mut nodes: Vec<Node> = Vec::new();
         let mut shape = input;
         let mut flat = false;
+        let mut trained = 0;
         for word in &words {
             if matches!(nodes.last(), Some(Node { layer: Layer::L2, .. })) {
                 return Err(word.error(format!("`{}` follows `l2`, which must be the last word", word.text)));
@@ -274,6 +275,21 @@ impl Net {
                 Layer::L2 => ("l2", shape),
             };
             flat |= matches!(layer, Layer::Dense { .. });
+            let inputs: usize = match layer {
+                Layer::Conv { kernel, .. } => kernel * kernel * channels,
+                Layer::Dense { .. } => shape.iter().product(),
+                Layer::Pool { .. } | Layer::L2 => 0,
+            };
+            if inputs > 0 {
+                trained += [inputs * output[2], output[2]]
+                    .map(|values| values.next_multiple_of(ALIGNMENT))
+                    .iter()
+                    .sum::<usize>();
+            }
+            if trained > u32::MAX as usize {
+                let reason = format!("with `{}` there are more weights than 32-bit indices reach", word.text);
+                return Err(word.error(reason));
+            }
             let number = 1 + nodes.iter().filter(|node| node.name.starts_with(kind)).count();
             let name = if kind == "l2" { "l2".to_owned() } else { format!("{kind}{number}") };
             nodes.push(Node { name, layer, input: shape, output });
@@ -298,6 +314,12 @@ impl Net {
     /// Bytes of one image: height × width × channels.
     pub fn pixels(&self) -> usize {
         self.input.iter().product()
+    }
+
+    /// Most rows of a batch: those for which 32-bit indices reach every element of every array.
+    pub fn most_rows(&self) -> usize {
+        let outputs = self.nodes.iter().map(|node| node.output.iter().product());
+        u32::MAX as usize / outputs.chain([self.pixels()]).max().unwrap_or(1)
     }
 
     /// The trained tensors in order: each layer's weight, then its bias.

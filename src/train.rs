@@ -61,6 +61,11 @@ impl<R: Runner> Trainer<R> {
             );
             return Err(Error::config("--data", reason));
         }
+        if 3 * config.triplets > net.most_rows() {
+            let most = net.most_rows() / 3;
+            let reason = format!("{} triplets are too many for this network, {most} are the most", config.triplets);
+            return Err(Error::config("--batch", reason));
+        }
         if start.moments.is_none() {
             return Err(Error::config(
                 "--resume",

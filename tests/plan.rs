@@ -1,0 +1,612 @@
+//! Plans and the networks they are lowered from: what the builder refuses, where a spec is wrong, what the plans of a
+//! network have in common. No device is needed here.
+
+mod common;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use siamese::Error;
+use siamese::config::{Distance, Loss, PRESETS, Update};
+use siamese::kernel::Element;
+use siamese::kernels::{
+    ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
+};
+use siamese::net::{Layout, Net};
+use siamese::plan::{ALIGNMENT, Builder, Place, Plan, Role, Section, SlotId};
+use siamese::siamese::{Source, inference_plan, training_plan};
+
+const MNIST: [usize; 3] = [28, 28, 1];
+const CNN: &str = "conv32 relu pool conv64 relu pool dense128 relu dense64 l2";
+
+fn source() -> Source {
+    Source { slot: "test.images".to_owned(), images: 100, scale: 1.0 / 255.0 }
+}
+
+fn parse(spec: &str) -> Net {
+    Net::parse(spec, MNIST).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn train(net: &Net, triplets: usize) -> Plan {
+    let loss = Loss { distance: Distance::SquaredEuclidean, margin: 0.2 };
+    training_plan(net, &source(), triplets, loss, Update::ADAM)
+}
+
+/// A builder with three activations of 12 values, the first of them written, and an input of as many.
+fn builder() -> (Builder, [SlotId; 4]) {
+    let mut builder = Builder::default();
+    let input = builder.slot("given", Element::F32, &[12], Role::Input);
+    let [x, y, z] = ["first", "second", "third"].map(|name| builder.activation(name, &[3, 4]));
+    builder.call::<SumRows>(Section::Gather, SUM, &[input, x]);
+    (builder, [x, y, z, input])
+}
+
+const SUM: SumRowsShape = SumRowsShape { rows: 1, columns: 12, splits: 1 };
+const ACT: ActDxShape = ActDxShape { length: 12, activation: Activation::Relu };
+
+/// Runs what must panic and checks that the message has all the words.
+fn refuses(words: &[&str], wrong: impl FnOnce()) {
+    let payload = catch_unwind(AssertUnwindSafe(wrong)).expect_err(&format!("{words:?} was not refused"));
+    let message = payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(|message| (*message).to_owned()))
+        .expect("a message");
+    for word in words {
+        assert!(message.contains(word), "the refusal `{message}` does not say `{word}`");
+    }
+}
+
+#[test]
+fn a_sound_call_is_taken() {
+    let (mut builder, [x, y, z, input]) = builder();
+    builder.call::<SumRows>(Section::Forward, SUM, &[x, y]);
+    builder.call::<ActDx>(Section::Backward, ACT, &[x, x, z]);
+    builder.call::<ActDx>(Section::Backward, ACT, &[y, input, z]);
+    assert_eq!(builder.finish().calls().len(), 4);
+}
+
+#[test]
+fn a_wrong_length_is_refused() {
+    let (mut builder, [x, ..]) = builder();
+    let short = builder.activation("short", &[11]);
+    refuses(&["sum_rows", "`y`", "`short`", "number of elements", "11", "12"], || {
+        builder.call::<SumRows>(Section::Forward, SUM, &[x, short]);
+    });
+}
+
+#[test]
+fn a_wrong_element_is_refused() {
+    let (mut builder, [x, ..]) = builder();
+    let whole = builder.slot("whole", Element::U32, &[12], Role::Activation);
+    refuses(&["sum_rows", "`y`", "`whole`", "element type"], || {
+        builder.call::<SumRows>(Section::Forward, SUM, &[x, whole]);
+    });
+}
+
+#[test]
+fn a_wrong_number_of_arguments_is_refused() {
+    let (mut builder, [x, ..]) = builder();
+    refuses(&["sum_rows", "2 arguments"], || builder.call::<SumRows>(Section::Forward, SUM, &[x]));
+}
+
+#[test]
+fn a_read_before_any_write_is_refused() {
+    let (mut first, [_, y, z, _]) = builder();
+    refuses(&["sum_rows", "`x`", "`second`", "before"], || first.call::<SumRows>(Section::Forward, SUM, &[y, z]));
+
+    // An update reads too.
+    let (mut builder, [g, p, ..]) = builder();
+    let step = builder.slot("step", Element::F32, &[3], Role::Input);
+    let [m, v] = ["m", "v"].map(|name| builder.slot(name, Element::F32, &[12], Role::Moment));
+    let shape = AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    refuses(&["adam", "`p`", "`second`", "before"], || {
+        builder.call::<Adam>(Section::Update, shape, &[step, g, p, m, v]);
+    });
+}
+
+/// Two tensors of 64 and 12 values, with gradients.
+fn arenas(builder: &mut Builder) -> [[SlotId; 2]; 2] {
+    let tensors = [("large".to_owned(), vec![64]), ("small".to_owned(), vec![3, 4])];
+    let tensors = builder.parameters(&tensors, true);
+    [0, 1].map(|place| [tensors[place].value, tensors[place].gradient.expect("a training arena")])
+}
+
+#[test]
+fn an_arena_can_be_read_when_all_its_parts_are_written() {
+    let (mut builder, [x, ..]) = builder();
+    let [[large, large_gradient], [_, small_gradient]] = arenas(&mut builder);
+    let gradients = builder.id("gradients");
+    let sum = builder.activation("sum", &[128]);
+    let whole = SumRowsShape { rows: 1, columns: 128, splits: 1 };
+    builder.call::<SumRows>(Section::Backward, SUM, &[x, small_gradient]);
+    refuses(&["sum_rows", "`x`", "`gradients`", "before"], || {
+        builder.call::<SumRows>(Section::Update, whole.clone(), &[gradients, sum]);
+    });
+    let shape = SumRowsShape { rows: 1, columns: 64, splits: 1 };
+    builder.call::<SumRows>(Section::Backward, shape, &[large, large_gradient]);
+    builder.call::<SumRows>(Section::Update, whole, &[gradients, sum]);
+}
+
+#[test]
+fn aliases_of_what_is_written_are_refused() {
+    let (mut first, [x, ..]) = builder();
+    refuses(&["sum_rows", "`y`", "`first`", "overlaps"], || first.call::<SumRows>(Section::Forward, SUM, &[x, x]));
+
+    let (mut builder, [x, ..]) = builder();
+    let [[large, _], [small, small_gradient]] = arenas(&mut builder);
+    let parameters = builder.id("parameters");
+    // A part and its arena.
+    let shape = SumRowsShape { rows: 2, columns: 64, splits: 1 };
+    refuses(&["sum_rows", "`y`", "`large`", "overlaps", "`parameters`"], || {
+        builder.call::<SumRows>(Section::Forward, shape, &[parameters, large]);
+    });
+    // Two parts of one buffer do not overlap, yet no call may read one and write the other.
+    refuses(&["sum_rows", "`y`", "`small`", "same buffer", "`large`"], || {
+        builder.call::<SumRows>(Section::Forward, SumRowsShape { rows: 16, columns: 4, splits: 3 }, &[large, small]);
+    });
+    // Equal offsets in two buffers are no alias; nor are two reads of one buffer.
+    builder.call::<SumRows>(Section::Backward, SUM, &[small, small_gradient]);
+    let z = builder.activation("z", &[12]);
+    builder.call::<ActDx>(Section::Backward, ACT, &[x, small, z]);
+}
+
+#[test]
+fn a_section_that_goes_back_is_refused() {
+    let (mut builder, [x, y, z, _]) = builder();
+    builder.call::<SumRows>(Section::Loss, SUM, &[x, y]);
+    refuses(&["sum_rows", "goes back", "Forward"], || builder.call::<SumRows>(Section::Forward, SUM, &[y, z]));
+}
+
+#[test]
+fn a_name_given_twice_is_refused() {
+    let (mut builder, _) = builder();
+    refuses(&["two slots", "`first`"], || {
+        builder.activation("first", &[1]);
+    });
+    refuses(&["two slots", "`given`"], || {
+        builder.parameters(&[("given".to_owned(), vec![1])], false);
+    });
+}
+
+#[test]
+fn an_empty_slot_is_refused() {
+    let (mut builder, _) = builder();
+    refuses(&["`nothing`", "empty"], || {
+        builder.activation("nothing", &[3, 0]);
+    });
+}
+
+#[test]
+fn writing_an_input_is_refused() {
+    let (mut builder, [x, _, _, input]) = builder();
+    refuses(&["sum_rows", "input", "`given`"], || builder.call::<SumRows>(Section::Forward, SUM, &[x, input]));
+}
+
+#[test]
+fn arrays_beyond_32_bit_indices_are_refused() {
+    let (mut builder, _) = builder();
+    let [x, w, b] = [("x", 1 << 16), ("w", 1 << 32), ("b", 1 << 16)]
+        .map(|(name, len)| builder.slot(name, Element::F32, &[len], Role::Input));
+    let y = builder.activation("y", &[1 << 16]);
+    let shape = DenseShape { rows: 1, inputs: 1 << 16, outputs: 1 << 16, activation: Activation::None };
+    refuses(&["dense", "`w`", "32-bit"], || builder.call::<Dense>(Section::Forward, shape, &[x, w, b, y]));
+}
+
+#[test]
+fn parameter_counts_are_those_of_the_published_networks() {
+    for (spec, count, dims, normalises) in [
+        (CNN, 428_608, 64, true),
+        ("dense64 relu dense64 sigmoid", 54_400, 64, false),
+        // 1·32·9 + 32, then 32·64·25 + 64 on 12×12, then 5·5·64·10 + 10.
+        ("conv32v relu pool conv64k5v pool2 pool dense10", 320 + 51_264 + 2 * 2 * 64 * 10 + 10, 10, false),
+    ] {
+        let net = parse(spec);
+        assert_eq!(net.parameter_count(), count, "{spec}");
+        assert_eq!((net.dims(), net.normalises()), (dims, normalises), "{spec}");
+    }
+}
+
+#[test]
+fn the_cnn_has_the_expected_shapes() {
+    let net = parse(CNN);
+    let shapes: Vec<_> = net.nodes.iter().map(|node| (node.name.as_str(), node.output)).collect();
+    let expected = [
+        ("conv1", [28, 28, 32]),
+        ("pool1", [14, 14, 32]),
+        ("conv2", [14, 14, 64]),
+        ("pool2", [7, 7, 64]),
+        ("dense1", [1, 1, 128]),
+        ("dense2", [1, 1, 64]),
+        ("l2", [1, 1, 64]),
+    ];
+    assert_eq!(shapes, expected);
+    for nodes in net.nodes.windows(2) {
+        assert_eq!(nodes[0].output, nodes[1].input, "{} into {}", nodes[0].name, nodes[1].name);
+    }
+}
+
+#[test]
+fn presets_parse_and_white_space_does_not_matter() {
+    for preset in PRESETS {
+        let spec = preset.config().spec;
+        let net = parse(&spec);
+        assert_eq!(net.spec, spec, "{}", preset.name);
+        let spaced = format!("\t {}\n", spec.replace(' ', " \u{3000}\n"));
+        assert_eq!(parse(&spaced).spec, spec, "{}", preset.name);
+    }
+}
+
+/// A wrong spec with the word at fault in brackets, and what must be said of it.
+const WRONG: &[(&str, &str)] = &[
+    ("[]", "dense layer"),
+    ("[ \n\t ]", "dense layer"),
+    ("[conv8 pool]", "dense layer"),
+    ("[cnv8] dense4", "no layer"),
+    ("conv8 [relu6] dense4", "no layer"),
+    ("[Conv8] dense4", "no layer"),
+    ("[dénse4]", "no layer"),
+    ("dense4 [ｒelu]", "no layer"),
+    ("[conv] dense4", "number of channels"),
+    ("[conv0] dense4", "number of channels"),
+    ("[conv65537] dense4", "number of channels"),
+    ("[conv99999999999999999999] dense4", "number of channels"),
+    ("[conv８] dense4", "number of channels"),
+    ("[conv8k] dense4", "kernel size"),
+    ("[conv8k0] dense4", "kernel size"),
+    ("[conv8k257] dense4", "kernel size"),
+    ("[conv8k4] dense4", "not odd"),
+    ("[conv8s] dense4", "stride"),
+    ("[conv8s0] dense4", "stride"),
+    ("[conv8x] dense4", "k, s or v"),
+    ("[conv8é] dense4", "k, s or v"),
+    ("[conv8v2] dense4", "k, s or v"),
+    ("[conv8k3-] dense4", "k, s or v"),
+    ("conv8 [conv8k29v] dense4", "larger than the 28×28×8"),
+    ("[pool0] dense4", "window size"),
+    ("[pool256] dense4", "window size"),
+    ("[pool2x2] dense4", "window size"),
+    ("pool pool [pool8] dense4", "larger than the 7×7×1"),
+    ("[dense]", "number of outputs"),
+    ("[dense0]", "number of outputs"),
+    ("[dense-3]", "number of outputs"),
+    ("dense4 [dense65537]", "number of outputs"),
+    ("[relu] dense4", "must follow"),
+    ("pool [sigmoid] dense4", "must follow"),
+    ("dense4 relu [relu]", "must follow"),
+    ("conv8 relu pool [sigmoid] dense4", "must follow"),
+    ("dense4 [conv8]", "flattened"),
+    ("dense4 [pool]", "flattened"),
+    ("[l2]", "must follow a dense layer"),
+    ("conv8 [l2] dense4", "must follow a dense layer"),
+    ("dense4 l2 [dense4]", "last"),
+    ("dense4 l2 [relu]", "last"),
+    ("dense4 l2 [l2]", "last"),
+    ("dense4 l2 [nonsense]", "last"),
+    ("dense65536 [dense65536]", "32-bit"),
+    ("conv65536 [conv65536] dense4", "32-bit"),
+    ("dense4 dense4\u{a0}[dense]", "number of outputs"),
+];
+
+#[test]
+fn errors_point_at_the_word() {
+    for (marked, why) in WRONG {
+        let spec = marked.replace(['[', ']'], "");
+        let start = marked.find('[').expect("a mark");
+        let expected = start..marked.find(']').expect("a mark") - 1;
+        match Net::parse(&spec, MNIST) {
+            Ok(_) => panic!("{spec:?} parses"),
+            Err(error @ Error::Spec { .. }) => {
+                let shown = error.to_string();
+                let Error::Spec { spec: told, start, end, reason } = error else { unreachable!() };
+                assert_eq!((told.as_str(), start..end), (spec.as_str(), expected.clone()), "{reason}");
+                assert!(reason.contains(why), "{spec:?}: `{reason}` does not say `{why}`");
+                let carets = shown.chars().filter(|&c| c == '^').count();
+                assert_eq!(carets, spec[expected].chars().count().max(1), "{shown}");
+            }
+            Err(other) => panic!("{spec:?}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn the_largest_batch_can_be_planned() {
+    for spec in ["conv1024 pool7 dense4", "dense4", CNN] {
+        let net = parse(spec);
+        let most = net.most_rows();
+        inference_plan(&net, &source(), most);
+        refuses(&["32-bit"], || drop(inference_plan(&net, &source(), most + 1)));
+    }
+}
+
+fn word(rng: &mut impl Rng) -> String {
+    const WORDS: &[&str] = &["relu", "sigmoid", "l2", "pool", "dense", "conv", "k", "ReLU", "–", "１", "\u{301}", "💥"];
+    const SPACES: &[&str] = &[" ", "  ", "\t", "\n", "\u{a0}", "\u{3000}", ""];
+    const NUMBERS: &[u64] = &[0, 1, 2, 3, 4, 5, 7, 16, 255, 256, 65_535, 65_536, 65_537, u32::MAX as u64, u64::MAX];
+    let pick = |list: &[&str], rng: &mut dyn Rng| list[rng.random_range(0..list.len())].to_owned();
+    let number = |rng: &mut dyn Rng| {
+        if rng.random_ratio(3, 4) { rng.random_range(1..9) } else { NUMBERS[rng.random_range(0..NUMBERS.len())] }
+    };
+    let mut text = match rng.random_range(0..10) {
+        0..3 => {
+            let mut text = format!("conv{}", number(rng));
+            for option in ["k", "s"] {
+                if rng.random_ratio(1, 3) {
+                    text += &format!("{option}{}", number(rng));
+                }
+            }
+            if rng.random_ratio(1, 5) { text + "v" } else { text }
+        }
+        3..5 => format!("dense{}", number(rng)),
+        5 => format!("pool{}", if rng.random() { String::new() } else { number(rng).to_string() }),
+        6..9 => pick(&WORDS[..4], rng),
+        _ => pick(WORDS, rng),
+    };
+    if rng.random_ratio(1, 40) {
+        text.insert_str(0, &pick(WORDS, rng));
+    }
+    text + &if rng.random_ratio(9, 10) { " ".to_owned() } else { pick(SPACES, rng) }
+}
+
+/// Words in an order that mostly makes sense, with sizes that mostly fit.
+fn sentence(rng: &mut impl Rng) -> String {
+    let mut words = Vec::new();
+    let activation = |rng: &mut dyn Rng| ["", "relu", "sigmoid"][rng.random_range(0..3)].to_owned();
+    for _ in 0..rng.random_range(0..4) {
+        let option = ["", "k1", "k5", "s2", "v", "s3v", "k7s2"][rng.random_range(0..7)];
+        words.push(format!("conv{}{option}", rng.random_range(1..70)));
+        words.push(activation(rng));
+        words.push(["", "pool", "pool3", "pool1"][rng.random_range(0..4)].to_owned());
+        words.push(if words[words.len() - 2].is_empty() { activation(rng) } else { String::new() });
+    }
+    for _ in 0..rng.random_range(1..4) {
+        words.push(format!("dense{}", rng.random_range(1..200)));
+        words.push(activation(rng));
+    }
+    words.push(["", "l2"][rng.random_range(0..2)].to_owned());
+    words.join(" ")
+}
+
+/// Word salads never panic; what parses can be planned, printed, and read back from its own text.
+#[test]
+fn no_spec_panics_and_what_parses_can_be_planned() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut parsed = 0;
+    for _ in 0..30_000 {
+        let spec = match rng.random() {
+            true => sentence(&mut rng),
+            false => (0..rng.random_range(0..7)).map(|_| word(&mut rng)).collect(),
+        };
+        let input = [rng.random_range(1..12), rng.random_range(1..12), rng.random_range(1..4)];
+        let outcome = catch_unwind(|| match Net::parse(&spec, input) {
+            Ok(net) => {
+                let plan = train(&net, 2);
+                assert!(!plan.to_string().is_empty());
+                assert_eq!(plan.slot(plan.id("embedding.dx")).dims, [6, net.dims()]);
+                inference_plan(&net, &source(), 1);
+                let again = Net::parse(&net.spec, input).expect("its own text");
+                assert_eq!(train(&again, 2).to_string(), plan.to_string());
+                true
+            }
+            Err(error) => {
+                let Error::Spec { ref spec, start, end, .. } = error else { panic!("{error}") };
+                assert!(spec.get(start..end).is_some(), "{start}..{end} cuts a character of {spec:?}");
+                assert!(!error.to_string().is_empty());
+                false
+            }
+        });
+        match outcome {
+            Ok(fine) => parsed += usize::from(fine),
+            Err(_) => panic!("{spec:?} on {input:?}: see the panic above"),
+        }
+    }
+    // A salad that never parses, or always, would prove nothing.
+    assert!((5_000..25_000).contains(&parsed), "{parsed} of 30,000 parse");
+}
+
+#[test]
+fn layouts_permute_and_return() {
+    let layouts = [
+        Layout::Conv { kernel: 3, inputs: 4, outputs: 5 },
+        Layout::Conv { kernel: 1, inputs: 1, outputs: 7 },
+        Layout::Dense { input: [3, 4, 5], outputs: 6 },
+        Layout::Dense { input: [1, 1, 8], outputs: 3 },
+        Layout::Bias { outputs: 9 },
+    ];
+    for layout in layouts {
+        let length: usize = layout.device_dims().iter().product();
+        assert_eq!(layout.file_dims().iter().product::<usize>(), length, "{layout:?}");
+        let values: Vec<f32> = (0..length).map(|value| value as f32).collect();
+        let mut sorted = layout.to_file(&values);
+        assert_eq!(layout.to_device(&sorted), values, "{layout:?}: to the file and back");
+        assert_eq!(layout.to_file(&layout.to_device(&values)), values, "{layout:?}: to the device and back");
+        sorted.sort_by(f32::total_cmp);
+        assert_eq!(sorted, values, "{layout:?}: each value once");
+    }
+}
+
+#[test]
+fn files_order_elements_as_pytorch() {
+    // The device has element (ky, kx, i, o) at ((ky·3 + kx)·2 + i)·4 + o; PyTorch wants [o, i, ky, kx].
+    let file =
+        Layout::Conv { kernel: 3, inputs: 2, outputs: 4 }.to_file(&(0..72).map(|v| v as f32).collect::<Vec<_>>());
+    let (o, i, ky, kx) = (2, 1, 0, 2);
+    assert_eq!(file[((o * 2 + i) * 3 + ky) * 3 + kx], (((ky * 3 + kx) * 2 + i) * 4 + o) as f32);
+    // The device flattens height, width, channels; PyTorch channels, height, width.
+    let file = Layout::Dense { input: [2, 3, 4], outputs: 5 }.to_file(&(0..120).map(|v| v as f32).collect::<Vec<_>>());
+    let (o, c, y, x) = (3, 2, 1, 2);
+    assert_eq!(file[((o * 4 + c) * 2 + y) * 3 + x], (((y * 3 + x) * 4 + c) * 5 + o) as f32);
+}
+
+#[test]
+fn arenas_are_aligned_and_their_parts_apart() {
+    assert_eq!(4 * ALIGNMENT, 256, "WebGPU's default alignment of storage bindings");
+    for (name, plan) in common::preset_plans() {
+        let mut parts: Vec<(SlotId, Range<usize>, &str)> = Vec::new();
+        for slot in plan.slots() {
+            let Place::Within(arena, start) = slot.place else { continue };
+            let range = start..start + slot.len();
+            assert_eq!(start % ALIGNMENT, 0, "{name}: {}", slot.name);
+            assert!(range.end <= plan.slot(arena).len(), "{name}: {} ends behind its arena", slot.name);
+            assert_eq!(plan.slot(arena).place, Place::Own, "{name}: the arena of {}", slot.name);
+            for (other, taken, other_name) in &parts {
+                let apart = *other != arena || range.end <= taken.start || taken.end <= range.start;
+                assert!(apart, "{name}: {} overlaps {other_name}", slot.name);
+            }
+            parts.push((arena, range, &slot.name));
+        }
+        // A parameter and its gradient have the same offset: Adam goes over whole arenas.
+        for id in plan.ids() {
+            if let Some(gradient) = plan.find(&format!("{}.gradient", plan.slot(id).name)) {
+                assert_eq!(plan.storage(id).1, plan.storage(gradient).1, "{name}: {}", plan.slot(id).name);
+            }
+        }
+        for arena in ["gradients", "moment1", "moment2"].iter().filter_map(|name| plan.find(name)) {
+            assert_eq!(plan.slot(arena).len(), plan.slot(plan.id("parameters")).len(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn bytes_are_those_of_the_buffers() {
+    let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Activation, Role::Input, Role::Statistic];
+    for (name, plan) in common::preset_plans() {
+        let mut elements = 0;
+        for slot in plan.slots() {
+            elements += if slot.place == Place::Own { slot.dims.iter().product::<usize>() } else { 0 };
+        }
+        assert_eq!(plan.bytes(), 4 * elements as u64, "{name}");
+        assert_eq!(roles.iter().map(|&role| plan.bytes_of(role)).sum::<u64>(), plan.bytes(), "{name}: by role");
+    }
+}
+
+#[test]
+fn sections_partition_the_calls() {
+    let sections = [Section::Gather, Section::Forward, Section::Loss, Section::Backward, Section::Update];
+    for (name, plan) in common::preset_plans() {
+        let mut next = 0;
+        for section in sections {
+            let range = plan.section(section);
+            assert_eq!(range.start, next, "{name}: {section:?} begins where the one before ends");
+            assert!(plan.calls()[range.clone()].iter().all(|call| call.section == section), "{name}: {section:?}");
+            next = range.end;
+        }
+        assert_eq!(0..next, plan.all(), "{name}");
+        if name.ends_with(".train") {
+            assert!(sections.iter().all(|&section| !plan.section(section).is_empty()), "{name} has an empty section");
+        }
+    }
+}
+
+/// Section, kernel at its shape, and slot names of a range of calls.
+fn listing(plan: &Plan, calls: Range<usize>) -> Vec<String> {
+    plan.calls()[calls]
+        .iter()
+        .map(|call| {
+            let names: Vec<_> = call.args.iter().map(|&id| plan.slot(id).name.as_str()).collect();
+            format!("{:?} {} {}", call.section, call.at, names.join(" "))
+        })
+        .collect()
+}
+
+#[test]
+fn the_inference_plan_is_the_first_part_of_the_training_plan() {
+    for preset in PRESETS {
+        let net = parse(&preset.config().spec);
+        let (training, inference) = (train(&net, 5), inference_plan(&net, &source(), 15));
+        let first = 0..training.section(Section::Forward).end;
+        assert_eq!(listing(&training, first), listing(&inference, inference.all()), "{}", preset.name);
+    }
+}
+
+#[test]
+fn equal_settings_make_equal_plans() {
+    let net = parse(CNN);
+    assert_eq!(train(&net, 3).to_string(), train(&net, 3).to_string());
+    assert_ne!(train(&net, 3).to_string(), train(&net, 4).to_string());
+}
+
+#[test]
+fn every_gradient_is_written_once_and_every_activation_is_used() {
+    for (name, plan) in common::preset_plans() {
+        let mut writers = vec![0; plan.slots().len()];
+        let mut readers = vec![0; plan.slots().len()];
+        for call in plan.calls() {
+            for (arg, &id) in call.at.args().iter().zip(&call.args) {
+                writers[id.index()] += usize::from(arg.access != siamese::kernel::Access::Read);
+                readers[id.index()] += usize::from(arg.access != siamese::kernel::Access::Write);
+            }
+        }
+        for (place, slot) in plan.slots().iter().enumerate() {
+            let part = slot.place != Place::Own;
+            match slot.role {
+                Role::Gradient if part => assert_eq!(writers[place], 1, "{name}: writers of {}", slot.name),
+                Role::Activation => assert_eq!(writers[place], 1, "{name}: writers of {}", slot.name),
+                Role::Input => assert!(readers[place] > 0, "{name}: nothing reads {}", slot.name),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_have_pytorch_s_sizes() {
+    // Input size, kernel, stride, padding "same"; what torch.nn.Conv2d makes of it.
+    for (size, kernel, stride, same, expected) in [
+        (28, 3, 1, true, Some(28)),
+        (28, 3, 1, false, Some(26)),
+        (28, 3, 2, true, Some(14)),
+        (28, 5, 2, true, Some(14)),
+        (27, 3, 2, true, Some(14)),
+        (28, 3, 2, false, Some(13)),
+        (28, 1, 2, true, Some(14)),
+        (7, 3, 2, true, Some(4)),
+        (7, 3, 2, false, Some(3)),
+        (8, 3, 3, false, Some(2)),
+        (11, 3, 3, false, Some(3)),
+        (9, 5, 2, true, Some(5)),
+        (6, 5, 2, true, Some(3)),
+        (5, 5, 1, false, Some(1)),
+        (4, 5, 1, false, None),
+        (4, 5, 1, true, Some(4)),
+        (1, 3, 1, true, Some(1)),
+        (1, 7, 4, true, Some(1)),
+        (2, 3, 1, false, None),
+        (10, 3, 255, true, Some(1)),
+    ] {
+        // One axis, then the other, so that the two cannot be mixed up.
+        for (height, width) in [(size, 16), (16, size)] {
+            let window = Window::new([2, height, width, 3], 4, kernel, stride, same);
+            let what = format!("{height}×{width}, kernel {kernel}, stride {stride}, same {same}");
+            let Some(expected) = expected else {
+                assert!(window.is_none(), "{what}");
+                continue;
+            };
+            let window = window.unwrap_or_else(|| panic!("{what} is refused"));
+            let (along, padded) = if height == size { (window.out_height, size) } else { (window.out_width, size) };
+            assert_eq!(along, expected, "{what}");
+            assert_eq!(along, (padded + 2 * window.pad - (kernel - 1) - 1) / stride + 1, "{what}: PyTorch's formula");
+            assert_eq!(window.outputs(), 2 * window.out_height * window.out_width * 4, "{what}");
+        }
+    }
+    for (size, pool, expected) in [(28, 2, Some(14)), (7, 2, Some(3)), (8, 3, Some(2)), (2, 3, None), (5, 1, Some(5))] {
+        let shape = MaxPoolShape::new([1, size, 9, 2], pool);
+        assert_eq!(shape.map(|shape| shape.out_height), expected, "pool {pool} over {size}");
+    }
+}
+
+#[test]
+fn pooling_and_activation_may_change_places() {
+    for (one, other) in [
+        ("conv8 relu pool dense4", "conv8 pool relu dense4"),
+        ("conv8 sigmoid pool pool3 dense4 l2", "conv8 pool pool3 sigmoid dense4 l2"),
+    ] {
+        let [first, second] = [one, other].map(|spec| train(&parse(spec), 2));
+        assert_eq!(listing(&first, first.all()), listing(&second, second.all()), "{one} | {other}");
+        assert_eq!(first.to_string(), second.to_string(), "{one} | {other}");
+    }
+    let [first, second] = ["conv8 relu pool dense4", "conv8 pool dense4 relu"].map(|spec| train(&parse(spec), 2));
+    assert_ne!(listing(&first, first.all()), listing(&second, second.all()), "two different networks");
+}
