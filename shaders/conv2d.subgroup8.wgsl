@@ -1,5 +1,5 @@
-// y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o]),
-// for eight-lane software Vulkan
+// y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of
+//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o]), for eight-lane software Vulkan
 //
 // x  [batch, in_height, in_width, in_channels]     in_channels a multiple of 4; zero outside
 // w  [kernel, kernel, in_channels, out_channels]   out_channels a multiple of 4

@@ -1,4 +1,5 @@
-// y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o])
+// y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of
+//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o])
 //
 // x  [batch, in_height, in_width, in_channels]     zero outside
 // w  [kernel, kernel, in_channels, out_channels]

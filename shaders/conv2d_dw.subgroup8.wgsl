@@ -1,5 +1,5 @@
-// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o],
-// for eight-lane software Vulkan
+// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of
+//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o], for eight-lane software Vulkan
 //
 // x   [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
 // dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation
@@ -55,7 +55,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
                 if ix >= in_width {
                     continue;
                 }
-                tile_add_outer(x[(from_row + ix) * (in_channels / 4u) + a], dz[(to_row + ox) * (out_channels / 4u) + b]);
+                tile_add_outer(
+                    x[(from_row + ix) * (in_channels / 4u) + a],
+                    dz[(to_row + ox) * (out_channels / 4u) + b],
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o],
-// for eight-lane software Vulkan
+// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of
+//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o], for eight-lane software Vulkan
 //
 // x   [batch, in_height, in_width, in_channels]      any number of channels
 // dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation

@@ -1,4 +1,5 @@
-// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o]
+// dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of
+//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o]
 //
 // x   [batch, in_height, in_width, in_channels]
 // dz  [batch, out_height, out_width, out_channels]   gradient before the activation

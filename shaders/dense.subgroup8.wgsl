@@ -34,7 +34,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let a3 = min(row + lane + 24u, rows - 1u) * steps;
     for (var k = 0u; k < steps; k++) {
         let at = 4u * k * width + own;
-        tile_add_rows(x[a0 + k], x[a1 + k], x[a2 + k], x[a3 + k], w[at], w[at + width], w[at + 2u * width], w[at + 3u * width]);
+        tile_add_rows(
+            x[a0 + k], x[a1 + k], x[a2 + k], x[a3 + k],
+            w[at], w[at + width], w[at + 2u * width], w[at + 3u * width],
+        );
     }
     tile_store(row);
 }

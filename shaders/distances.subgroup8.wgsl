@@ -30,7 +30,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let a3 = min(row + lane + 24u, queries - 1u) * steps;
     for (var k = 0u; k < steps; k++) {
         let at = own + k;
-        let r = transpose(mat4x4f(reference[at], reference[at + steps], reference[at + 2u * steps], reference[at + 3u * steps]));
+        let r = transpose(mat4x4f(
+            reference[at], reference[at + steps], reference[at + 2u * steps], reference[at + 3u * steps],
+        ));
         tile_add_squares(query[a0 + k], query[a1 + k], query[a2 + k], query[a3 + k], r[0], r[1], r[2], r[3]);
     }
     tile_store(row);

@@ -1,4 +1,5 @@
-// d_ap = scale * sum over d of (a - p)^2;  d_an = scale * sum over d of (a - n)^2;  hinge = max(d_ap - d_an + margin, 0)
+// d_ap = scale * sum over d of (a - p)^2;  d_an = scale * sum over d of (a - n)^2
+// hinge = max(d_ap - d_an + margin, 0)
 //
 // e      [3*triplets, dims]   anchors, then positives, then negatives
 // terms  [triplets, 4]        hinge, 1 where it is above 0 (an active triplet), d_ap, d_an

@@ -152,7 +152,8 @@ fn compare_at_least(at: &At, shader: &str, got: &[Option<Array>], expected: &[Ar
                 report.share = share;
                 if share > 1.0 {
                     report.failure = Some(format!(
-                        "`{}`[{index}] is {got:e}, the reference {expected:e}; off by {error:.3e} where {bound:.3e} is allowed",
+                        "`{}`[{index}] is {got:e}, the reference {expected:e}; off by {error:.3e} where {bound:.3e} is \
+                         allowed",
                         arg.name
                     ));
                 }

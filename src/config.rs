@@ -151,7 +151,8 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "notebook",
-        about: "the Keras notebook exactly: two dense layers, mean-square distance, 10 epochs of 29 steps of 2048 triplets",
+        about: "the Keras notebook exactly: two dense layers, mean-square distance, 10 epochs of 29 steps of 2048 \
+                triplets",
         config: || Config {
             spec: "dense64 relu dense64 sigmoid".to_owned(),
             divisor: 256.0,

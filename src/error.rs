@@ -12,39 +12,102 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A data file does not hold what its format promises.
     #[error("{}: found {found}, expected {expected}", path.display())]
-    Data { path: PathBuf, found: String, expected: String },
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What it should hold.
+        expected: String,
+    },
 
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    Io {
+        /// What was tried: `read`, `write`, …
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 
     /// A network spec cannot be understood; `start..end` are the bytes of the word at fault.
-    #[error("{reason}\n  {spec}\n  {}{}", " ".repeat(spec[..*start].chars().count()), "^".repeat(spec[*start..*end].chars().count().max(1)))]
-    Spec { spec: String, start: usize, end: usize, reason: String },
+    #[error("{reason}\n  {spec}\n  {}", carets(spec, *start, *end))]
+    Spec {
+        /// The whole spec.
+        spec: String,
+        /// First byte of the word.
+        start: usize,
+        /// The byte behind the word.
+        end: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
 
     /// A setting is out of its range, or two settings contradict each other.
     #[error("{setting}: {reason}")]
-    Config { setting: String, reason: String },
+    Config {
+        /// The option that sets it.
+        setting: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 
     /// No adapter fits the request.
     #[error("no adapter matches `{wanted}`; {}", found_adapters(found))]
-    NoAdapter { wanted: String, found: Vec<String> },
+    NoAdapter {
+        /// The request.
+        wanted: String,
+        /// Every adapter there is.
+        found: Vec<String>,
+    },
 
     /// The adapter cannot hold or run the plan.
     #[error("{adapter}: {what} needs {needed} bytes, the adapter allows {allowed}")]
-    Limit { adapter: String, what: String, needed: u64, allowed: u64 },
+    Limit {
+        /// The adapter.
+        adapter: String,
+        /// What is too large.
+        what: String,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes it may have.
+        allowed: u64,
+    },
 
     /// The device reported an error, or was lost.
     #[error("{adapter}: {reason}")]
-    Device { adapter: String, reason: String },
+    Device {
+        /// The adapter.
+        adapter: String,
+        /// What the driver says.
+        reason: String,
+    },
 
     /// A value that should be finite is not.
     #[error("the loss is not finite at step {step}; the first array with a non-finite value is `{slot}`")]
-    Diverged { step: u64, slot: String },
+    Diverged {
+        /// The step, from 1.
+        step: u64,
+        /// The first array of the plan that holds such a value.
+        slot: String,
+    },
 
     /// A checkpoint cannot be used.
     #[error("{}: {reason}", path.display())]
-    Checkpoint { path: PathBuf, reason: String },
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Carets below the bytes `start..end` of a line, one where they are none.
+fn carets(line: &str, start: usize, end: usize) -> String {
+    let (before, marked) = (line[..start].chars().count(), line[start..end].chars().count());
+    format!("{}{}", " ".repeat(before), "^".repeat(marked.max(1)))
 }
 
 fn found_adapters(found: &[String]) -> String {
@@ -71,10 +134,13 @@ impl Error {
     /// What to do about it, as one sentence.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Error::Data { .. } => "fetch the file again, or point `--data` at a folder that holds the four IDX files of a set".into(),
+            Error::Data { .. } => {
+                "fetch the file again, or point `--data` at a folder that holds the four IDX files of a set".into()
+            }
             Error::Io { .. } => return None,
             Error::Spec { .. } => {
-                "layers are conv<channels>[k<size>][s<stride>][v], pool[<size>], dense<outputs>, relu, sigmoid, l2".into()
+                "layers are conv<channels>[k<size>][s<stride>][v], pool[<size>], dense<outputs>, relu, sigmoid, l2"
+                    .into()
             }
             Error::Config { .. } => "see `siamese help train` for the settings and their ranges".into(),
             Error::NoAdapter { found, .. } if found.is_empty() => {
@@ -83,13 +149,17 @@ impl Error {
                     .into()
             }
             Error::NoAdapter { .. } => {
-                "`siamese adapters` lists what can be chosen; `--adapter auto` takes the best, `--adapter cpu` needs no driver".into()
+                "`siamese adapters` lists what can be chosen; `--adapter auto` takes the best, `--adapter cpu` needs \
+                 no driver"
+                    .into()
             }
             Error::Limit { .. } => "choose a smaller `--batch` or a smaller network, or another adapter".into(),
             Error::Device { .. } => {
                 "`siamese check` proves every kernel on this adapter; a smaller `--batch` needs less memory".into()
             }
-            Error::Diverged { .. } => "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into(),
+            Error::Diverged { .. } => {
+                "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into()
+            }
             Error::Checkpoint { .. } => "give a checkpoint.safetensors that `siamese train` wrote".into(),
         })
     }

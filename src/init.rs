@@ -10,8 +10,8 @@ pub enum Init {
     /// where the activation is near linear around zero. Glorot and Bengio, *Understanding the difficulty of training
     /// deep feedforward neural networks*, AISTATS 2010, equation 16.
     GlorotUniform,
-    /// `U(±sqrt(6 / fan_in))`: variance `2 / fan_in`, which makes up for the half that ReLU sets to zero. He, Zhang, Ren
-    /// and Sun, *Delving Deep into Rectifiers*, ICCV 2015, equation 10, as a uniform distribution of that variance.
+    /// `U(±sqrt(6 / fan_in))`: variance `2 / fan_in`, which makes up for the half that ReLU sets to zero. He, Zhang,
+    /// Ren and Sun, *Delving Deep into Rectifiers*, ICCV 2015, equation 10, as a uniform distribution of that variance.
     HeUniform,
     /// All zero; for biases.
     Zeros,

@@ -1,4 +1,109 @@
-//! siamese
+//! Siamese embedding networks, trained with triplet loss on any GPU through raw wgpu compute shaders.
+//!
+//! This page is the map: the idea, the way of the data, what is guaranteed and by which test, who may use whom, and
+//! where to change what.
+//!
+//! # The idea
+//!
+//! - [`Kernel`](kernel::Kernel): an operation with its contract, its shaders, and its scalar CPU reference.
+//! - [`At`](kernel::At): a kernel at a shape; everything needed to check it, time it, launch it.
+//! - [`Slot`](plan::Slot): a named array with a shape, an element type and a role (parameter, gradient, moment,
+//!   activation, input, statistic).
+//! - [`Call`](plan::Call): an `At` on slots, one for each argument.
+//! - [`Plan`](plan::Plan): slots and calls in order. Each call belongs to one of five sections, gather · forward ·
+//!   loss · backward · update, and a section is a range of calls.
+//! - [`Runner`](run::Runner): executes a plan: `write` a slot, `run` a range of calls, `read` a slot. There are two,
+//!   [`cpu::Runner`] and [`gpu::Runner`].
+//!
+//! A [`Net`](net::Net) is parsed from text and lowered to a plan once. Both runners, the tests, the benches, the memory
+//! sizes and the printed table read that plan; nothing is described twice. Where the runners disagree,
+//! [`check::calls`] runs a plan call by call and stops at the first that is wrong.
+//!
+//! The three branches of the Siamese network share their weights because they are rows of one batch over one weight
+//! slot: anchors are rows `0..B`, positives `B..2B`, negatives `2B..3B` ([`siamese::Branch`]). Their gradients are
+//! summed because the weight-gradient kernels sum over rows.
+//!
+//! # The way of the data
+//!
+//! ```text
+//! once      Config ─ siamese::training_plan(Net) ─▶ Plan ─ gpu::Runner::new ─▶ pipelines · buffers · bind groups
+//!           files ─ data ─▶ Dataset ─ write(images) ─▶ device        u8, four to a word
+//!           init(seed) or a checkpoint ─ write(parameters, moments) ─▶ device
+//!
+//! a step    sampler(seed, step) ─ write(rows) ─▶ device              3·B row numbers
+//!           Update::scalars(step) ─ write(step) ─▶ device            three numbers
+//!           run(all)   gather ▸ forward ▸ loss ▸ backward ▸ update   one submission
+//!           snapshot(stats) … collect ─▶ Stats                       six numbers, two steps later
+//!
+//! eval      fork(inference plan) on the same parameters ─ embed ─▶ embeddings ─ eval ─▶ figures
+//! save      read(parameters, moments) ─ checkpoint ─▶ safetensors file
+//! ```
+//!
+//! It flows one way: images go up once, row numbers go up each step, a few numbers come down. The host waits only where
+//! it needs an answer, and to keep no more than a few steps in flight.
+//!
+//! # What is guaranteed, and by which test
+//!
+//! - Each shader computes what its reference computes: every kernel, shader and awkward shape of the registry, and
+//!   every call of the presets' plans. (`tests/kernels.rs`)
+//! - The comparison sees a mistake: shaders broken on purpose fail it, an overrun as well as a term left out.
+//!   (`tests/sabotage.rs`)
+//! - The backward pass of the reference is the derivative of its forward pass. (`tests/gradients.rs`)
+//! - The reference computes what PyTorch computes. (`tests/golden.rs`)
+//! - The stacked plan is three branches with one set of weights. (`tests/siamese.rs`)
+//! - Whole plans make the same steps on both runners. (`tests/train.rs`)
+//! - Registry, files and WGSL agree: names, bindings, constants. Every shader keeps WebGPU's default limits and
+//!   translates to SPIR-V, MSL and HLSL; every kernel is used by a plan. (`tests/contract.rs`)
+//! - A kernel without a reference, cases, a work count or a tolerance, or one left off the registry, does not
+//!   compile. ([`kernel::Kernel`])
+//! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/train.rs`)
+//! - Images cross the bus once. (`tests/train.rs`)
+//! - Same seed, same device, same shaders: same bits; a resumed run is the uninterrupted one. No shader has atomics.
+//!   (`tests/train.rs`, `tests/tidy.rs`)
+//! - Batches are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/data.rs`,
+//!   `tests/train.rs`)
+//! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
+//!   at the word. (`tests/plan.rs`)
+//! - Only `gpu` names wgpu. The library does not print, exit or read the environment. Modules use lower rungs only.
+//!   (`tests/tidy.rs`)
+//!
+//! Mistakes in the program panic. What is wrong in the world (files, adapters, memory, arguments) is an [`Error`] that
+//! carries names and numbers, with a [hint](Error::hint).
+//!
+//! # Who may use whom
+//!
+//! A module may use its own rung and those below, never one above, and never in a circle. (`kernel` and
+//! `host`, the two halves of one interface, know each other.)
+//!
+//! ```text
+//! 6  main                                                  the program
+//! 5  train  eval  embed  checkpoint  check
+//! 4  cpu  gpu                                              the runners; only gpu names wgpu
+//! 3  net  siamese  run
+//! 2  plan
+//! 1  kernels                                               know no plan and no device
+//! 0  kernel  host  error  config  data  sampler  init
+//! ```
+//!
+//! # Where to change what
+//!
+//! | change | files |
+//! | --- | --- |
+//! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
+//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in `net.rs` or `siamese.rs` |
+//! | a new layer | its kernels, one [`Layer`](net::Layer) in `src/net.rs` |
+//! | a new loss | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
+//! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
+//! | a new preset | one row of [`PRESETS`](config::PRESETS) |
+//! | a new metric | `src/eval.rs`, `tests/eval.rs` |
+//! | another kind of data set | one file in `src/data/` |
+//! | another backend | one file that implements [`Runner`](run::Runner) |
+//!
+//! The kernel tests and the benches follow the registry and the plans: none of them needs a line for a new shader,
+//! kernel or preset. The rules of the shader folder are in `shaders/README.md`.
+
+#![warn(missing_docs)]
+
 pub mod check;
 pub mod checkpoint;
 pub mod config;
@@ -18,4 +123,5 @@ pub mod run;
 pub mod sampler;
 pub mod siamese;
 pub mod train;
+
 pub use error::{Error, Result};

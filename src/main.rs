@@ -1,1 +1,3 @@
+//! The program; see `siamese help`.
+
 fn main() {}

@@ -27,11 +27,30 @@ use crate::plan::{ALIGNMENT, Builder, Role, Section, SlotId, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// Convolution, with its bias and activation.
-    Conv { channels: usize, kernel: usize, stride: usize, same: bool, activation: Activation },
+    Conv {
+        /// Output channels.
+        channels: usize,
+        /// Rows and columns of the kernel.
+        kernel: usize,
+        /// Step between neighbouring outputs.
+        stride: usize,
+        /// Padded with `(kernel - 1) / 2` zeros on each side, or not at all.
+        same: bool,
+        /// What follows the bias.
+        activation: Activation,
+    },
     /// Max pooling.
-    Pool { size: usize },
+    Pool {
+        /// Rows and columns of a window.
+        size: usize,
+    },
     /// Dense layer, with its bias and activation.
-    Dense { outputs: usize, activation: Activation },
+    Dense {
+        /// Values of an output row.
+        outputs: usize,
+        /// What follows the bias.
+        activation: Activation,
+    },
     /// L2 normalisation.
     L2,
 }
@@ -54,11 +73,26 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// `[kernel, kernel, in, out]` on the device, `[out, in, kernel, kernel]` in files.
-    Conv { kernel: usize, inputs: usize, outputs: usize },
+    Conv {
+        /// Rows and columns of the kernel.
+        kernel: usize,
+        /// Input channels.
+        inputs: usize,
+        /// Output channels.
+        outputs: usize,
+    },
     /// `[height·width·channels, out]` on the device, `[out, channels·height·width]` in files.
-    Dense { input: [usize; 3], outputs: usize },
+    Dense {
+        /// Height, width and channels of what is flattened.
+        input: [usize; 3],
+        /// Values of an output row.
+        outputs: usize,
+    },
     /// `[out]` in both.
-    Bias { outputs: usize },
+    Bias {
+        /// Values, one an output or output channel.
+        outputs: usize,
+    },
 }
 
 impl Layout {

@@ -183,8 +183,8 @@ fn centroids_are_plain_means() {
 fn one_shot_excludes_its_gallery_and_may_answer_unknown() {
     assert_eq!(first_of_each_label(&[5, 3, 5, 3, 4]), [1, 4, 0]);
 
-    // Gallery: label 0 at (0, 0), label 1 at (4, 0). Probes at (1, 0) and (3, 0), rightly recognised with a mean squared
-    // difference of 1/2; at (2, 0), a tie with 2; and at (0, 2), label 1 but near label 0, with 2.
+    // Gallery: label 0 at (0, 0), label 1 at (4, 0). Probes at (1, 0) and (3, 0), rightly recognised with a mean
+    // squared difference of 1/2; at (2, 0), a tie with 2; and at (0, 2), label 1 but near label 0, with 2.
     let query = Embedded {
         values: &[0.0, 0.0, 4.0, 0.0, 1.0, 0.0, 3.0, 0.0, 2.0, 0.0, 0.0, 2.0],
         dims: 2,

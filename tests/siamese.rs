@@ -241,7 +241,8 @@ fn gradients_on_the_cpu() {
     assert_gradients(cpu::Runner::<f64>::new, 1e-12);
 }
 
-/// The sums over rows are grouped otherwise, in f32: up to 21 rows of 110 pixels, each rounded by 2⁻²⁴ of a partial sum.
+/// The sums over rows are grouped otherwise, in f32: up to 21 rows of 110 pixels, each rounded by 2⁻²⁴ of a partial
+/// sum.
 #[test]
 fn gradients_on_the_gpu() {
     let device = common::device();

@@ -2,8 +2,8 @@
 //!
 //! A file is a big-endian header and then the elements: two zero bytes, the element type (`0x08` = unsigned byte), the
 //! number of dimensions, and each dimension as a u32 (<http://yann.lecun.com/exdb/mnist/>, "The IDX file format").
-//! Images have the dimensions `[rows, height, width]`, or `[rows, height, width, channels]` for colour; labels `[rows]`.
-//! Files may be packed with gzip, which shows in their first two bytes, whatever their name.
+//! Images have the dimensions `[rows, height, width]`, or `[rows, height, width, channels]` for colour, labels
+//! `[rows]`. Files may be packed with gzip, which shows in their first two bytes, whatever their name.
 //!
 //! Pixels and labels are kept as they are. EMNIST's images are transposed, and its letters are labelled from 1.
 
