@@ -8,6 +8,7 @@ use std::path::Path;
 
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -80,6 +81,19 @@ impl View for Tensor {
     }
 }
 
+/// What a file says of itself, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    /// Of the program that wrote it.
+    version: String,
+    config: Config,
+    input: [usize; 3],
+    step: u64,
+}
+
+/// Metadata entry that holds the [`Header`].
+const ENTRY: &str = "siamese";
+
 /// Prefixes of the tensors that hold moments.
 const MOMENTS: [&str; 2] = ["adam.m.", "adam.v."];
 
@@ -97,6 +111,7 @@ impl Checkpoint {
             let init = parameter.init(config.initialisation);
             let values = &mut parameters[range];
             crate::init::fill(init, config.seed, &parameter.name, parameter.fan_in, parameter.fan_out, values);
+            values.iter_mut().for_each(|value| *value *= config.gain);
         }
         let moments = Some([vec![0.0; length], vec![0.0; length]]);
         Checkpoint { config: config.clone(), input: net.input, step: 0, parameters, moments }
@@ -150,15 +165,14 @@ impl Checkpoint {
                 views.push((format!("{prefix}{}", parameter.name), tensor));
             }
         }
-        let config = serde_json::to_string(&self.config).expect("plain data");
-        let input = serde_json::to_string(&self.input).expect("plain data");
-        let metadata = HashMap::from([
-            ("format".to_owned(), "pt".to_owned()),
-            ("siamese".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("config".to_owned(), config),
-            ("input".to_owned(), input),
-            ("step".to_owned(), self.step.to_string()),
-        ]);
+        let header = Header {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: self.config.clone(),
+            input: self.input,
+            step: self.step,
+        };
+        // One entry: the format keeps entries in no order, and equal checkpoints are to be equal files.
+        let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
         let bytes = safetensors::serialize(views, Some(metadata)).expect("tensors whose sizes agree");
         write_atomically(path, &bytes)
     }
@@ -174,16 +188,13 @@ impl Checkpoint {
             .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let entry = |name: &str| metadata.get(name).ok_or_else(|| fault(format!("the metadata has no entry `{name}`")));
-        let unreadable = |name: &str, error: String| fault(format!("metadata entry `{name}`: {error}"));
-        let config: Config =
-            serde_json::from_str(entry("config")?).map_err(|error| unreadable("config", error.to_string()))?;
-        let input: [usize; 3] =
-            serde_json::from_str(entry("input")?).map_err(|error| unreadable("input", error.to_string()))?;
-        let step = entry("step")?.parse::<u64>().map_err(|error| unreadable("step", error.to_string()))?;
-        config.validate().map_err(|error| unreadable("config", error.to_string()))?;
-        let net = Net::parse(&config.spec, input).map_err(|error| unreadable("config", error.to_string()))?;
+        let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
+        let text = metadata.ok_or_else(|| fault(format!("the metadata has no entry `{ENTRY}`")))?;
+        let unreadable = |error: String| fault(format!("metadata entry `{ENTRY}`: {error}"));
+        let Header { config, input, step, .. } =
+            serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+        config.validate().map_err(|error| unreadable(error.to_string()))?;
+        let net = Net::parse(&config.spec, input).map_err(|error| unreadable(error.to_string()))?;
 
         let (tensors, length) = tensors(&net);
         let arena = |prefix: &str| -> Result<Vec<f32>> {

@@ -79,6 +79,9 @@ pub struct Config {
     pub learning_rate: f32,
     /// How weights start.
     pub initialisation: Initialisation,
+    /// Factor on the weights' start. Below 1 an embedding of length 1 learns faster: it does not see the scale of the
+    /// weights before it, so that steps of one size turn smaller weights further.
+    pub gain: f32,
     /// What a positive may be.
     pub positive: Positive,
     /// Triplets of a step; each is three images.
@@ -142,6 +145,7 @@ pub const PRESETS: &[Preset] = &[
             update: Update::ADAM,
             learning_rate: 1e-3,
             initialisation: Initialisation::ByActivation,
+            gain: 0.4,
             positive: Positive::Other,
             triplets: 128,
             steps: Length::Images(200_000).steps(128, 60_000),
@@ -160,6 +164,7 @@ pub const PRESETS: &[Preset] = &[
             update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
             learning_rate: 1e-3,
             initialisation: Initialisation::Glorot,
+            gain: 1.0,
             positive: Positive::Any,
             triplets: 2048,
             steps: Length::Epochs(10).steps(2048, 60_000),
@@ -195,6 +200,7 @@ impl Config {
         positive("--learning-rate", self.learning_rate)?;
         positive("--margin", self.loss.margin)?;
         positive("divisor", self.divisor)?;
+        positive("gain", self.gain)?;
         self.thresholds.iter().try_for_each(|&threshold| positive("--threshold", threshold))?;
         if !(1..=1 << 20).contains(&self.triplets) {
             return Err(Error::config("--batch", format!("{} triplets are not from 1 to {}", self.triplets, 1 << 20)));

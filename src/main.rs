@@ -1,3 +1,29 @@
-//! The program; see `siamese help`.
+//! The program: runs a command, prints an error and its hint.
+//!
+//! Exit codes: 0 done, 1 a check failed, 2 wrong use or environment, 130 interrupted (and saved).
 
-fn main() {}
+mod cli;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        // Who reads the output has seen enough.
+        Err(cli::Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(cli::Failure::Output(error)) => {
+            eprintln!("error: cannot write the output: {error}");
+            ExitCode::from(2)
+        }
+        Err(cli::Failure::Library(error)) => {
+            eprintln!("error: {error}");
+            if let Some(hint) = error.hint() {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}

@@ -591,9 +591,10 @@ fn broken_files_are_refused_by_name() {
     };
     refused(&edited("conv2.bias", "conv7.bias"), "conv2.bias");
     refused(&edited("\"shape\":[6,16]", "\"shape\":[16,6]"), "dense2.weight");
-    refused(&edited("\"step\":\"0\"", "\"stop\":\"0\""), "step");
-    refused(&edited("dense16 relu", "dense16 rely"), "config");
-    refused(&edited("[14, 12, 3]", "[14, 12, x]"), "input");
+    refused(&edited(r#"\"step\": 0"#, r#"\"stop\": 0"#), "step");
+    refused(&edited("dense16 relu", "dense16 rely"), "`rely` is no layer");
+    refused(&edited("[14, 12, 3]", "[14, 12, x]"), "expected value");
+    refused(&edited("\"siamese\"", "\"siamois\""), "no entry `siamese`");
 
     match Checkpoint::load(&folder.path().join("missing")) {
         Err(Error::Io { path: named, .. }) => assert!(named.ends_with("missing")),

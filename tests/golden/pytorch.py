@@ -157,13 +157,14 @@ config = {
     "update": {"adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}},
     "learning_rate": 1e-3,
     "initialisation": "by-activation",
+    "gain": 1.0,
     "positive": "other",
     "triplets": 4,
     "steps": 10,
     "seed": 0,
     "thresholds": [],
 }
-metadata = {"format": "pt", "config": json.dumps(config), "input": json.dumps([14, 12, 3]), "step": "0"}
+metadata = {"siamese": json.dumps({"version": "0.1.0", "config": config, "input": [14, 12, 3], "step": 0})}
 weights = {name: value.float() for name, value in network.state_dict().items()}
 save_file(weights, HERE / "checkpoint.safetensors", metadata)
 

@@ -1,0 +1,94 @@
+//! `siamese check`
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use siamese::check::{self, Report};
+use siamese::config::PRESETS;
+use siamese::embed::BATCH;
+use siamese::kernel::At;
+use siamese::kernels;
+use siamese::net::Net;
+use siamese::siamese::{Source, inference_plan, training_plan};
+
+use super::engine::Engine;
+use super::{AdapterArg, Outcome};
+use crate::report::counter;
+
+/// Proves every kernel in every shader that the adapter can run, at awkward shapes and at those of the presets, against
+/// the CPU reference in 64 bits. Ends with exit code 1 if one is wrong.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  siamese check
+  siamese check --adapter nvidia --kernel conv2d")]
+pub struct Check {
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Only kernels whose name contains this
+    #[arg(long, value_name = "NAME", default_value = "")]
+    kernel: String,
+}
+
+/// All cases of the registry, and the distinct calls of the presets.
+fn calls() -> Vec<At> {
+    let mut calls: Vec<At> = kernels::all().into_iter().flat_map(|entry| entry.cases).collect();
+    for preset in PRESETS {
+        let config = preset.config();
+        let net = Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
+        let source = Source { slot: "images".to_owned(), images: 1000, scale: config.scale() };
+        let plans = [
+            training_plan(&net, &source, config.triplets, config.loss, config.update),
+            inference_plan(&net, &source, BATCH),
+        ];
+        for at in plans.iter().flat_map(|plan| plan.distinct()) {
+            if !calls.contains(&at) {
+                calls.push(at);
+            }
+        }
+    }
+    calls
+}
+
+impl Check {
+    pub fn run(self) -> Outcome {
+        let engine = Engine::open(&self.adapter.adapter)?;
+        let calls: Vec<_> = calls().into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
+        eprintln!("{}", engine.title());
+        let bar = counter(calls.len() as u64);
+        let mut worst: BTreeMap<(String, String), (usize, f64)> = BTreeMap::new();
+        let mut wrong = 0;
+        let mut note = |report: Report| {
+            let entry = worst.entry((report.at.name().to_owned(), report.shader.clone())).or_default();
+            *entry = (entry.0 + 1, entry.1.max(report.share));
+            if !report.passed() {
+                wrong += 1;
+                bar.suspend(|| eprintln!("wrong: {report}"));
+            }
+        };
+        for at in &calls {
+            match &engine {
+                Engine::Cpu => note(check::reference(at, 1)),
+                Engine::Gpu(device) => {
+                    for shader in at.shaders() {
+                        if shader.fits && device.features().offer(shader.needs) {
+                            note(check::shader(device, at, &shader, 1)?);
+                        }
+                    }
+                }
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{:<12} {:<26} {:>6} {:>16}", "kernel", "shader", "cases", "tolerance used")?;
+        for ((kernel, shader), (cases, share)) in &worst {
+            writeln!(out, "{kernel:<12} {shader:<26} {cases:>6} {:>14.0} %", 100.0 * share)?;
+        }
+        let total: usize = worst.values().map(|(cases, _)| cases).sum();
+        writeln!(out, "{} of {total} right", total - wrong)?;
+        Ok(ExitCode::from(u8::from(wrong > 0)))
+    }
+}

@@ -1,0 +1,87 @@
+//! `siamese eval`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use siamese::checkpoint::Checkpoint;
+use siamese::config::Config;
+use siamese::data::Split;
+use siamese::eval::Evaluation;
+use siamese::run::Runner;
+use siamese::siamese::{Source, inference_plan};
+use siamese::{Error, Result, embed, host};
+
+use super::engine::{Engine, Job};
+use super::{AdapterArg, DataArg, Failure, Outcome, model_file};
+use crate::report::{Events, evaluation_bar, evaluation_table};
+
+/// Evaluates a saved network: 5-NN, centroid, one-shot, recognition under thresholds, ROC AUC, EER, TAR at FAR 1e-3.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  siamese eval runs/cnn
+  siamese eval weights.safetensors --adapter cpu --json")]
+pub struct Eval {
+    /// Run folder, or a safetensors file that `train` or `export` wrote
+    model: PathBuf,
+    #[command(flatten)]
+    data: DataArg,
+    #[command(flatten)]
+    adapter: AdapterArg,
+    /// Recognition thresholds, in the loss's distance; may be repeated [default: the model's]
+    #[arg(long, value_name = "DISTANCE")]
+    threshold: Vec<f32>,
+    /// Print the evaluation as a JSON line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub fn run(self) -> Outcome {
+        let mut checkpoint = Checkpoint::load(&model_file(&self.model))?;
+        if !self.threshold.is_empty() {
+            checkpoint.config.thresholds.clone_from(&self.threshold);
+            checkpoint.config.validate()?;
+        }
+        let split = self.data.load()?;
+        let images = [split.train.height, split.train.width, split.train.channels];
+        if images != checkpoint.input {
+            let reason = format!("its images are {images:?}, the network takes {:?}", checkpoint.input);
+            return Err(Error::config("--data", reason).into());
+        }
+        let engine = Engine::open(&self.adapter.adapter)?;
+        let config = checkpoint.config.clone();
+        let evaluation = engine.run(Evaluate { checkpoint: &checkpoint, config: &config, split: &split })?;
+        Events::new(self.json, None).evaluation(&evaluation)?;
+        if !self.json {
+            evaluation_table(&evaluation)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+struct Evaluate<'a> {
+    checkpoint: &'a Checkpoint,
+    config: &'a Config,
+    split: &'a Split,
+}
+
+impl Job for Evaluate<'_> {
+    type Output = Evaluation;
+
+    fn run<R: Runner>(self, make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>) -> Result<Evaluation, Failure> {
+        let net = self.checkpoint.net()?;
+        let train = &self.split.train;
+        let source = Source::new(train, self.config.scale());
+        let mut runner = make(Arc::new(inference_plan(&net, &source, embed::BATCH.min(train.len()))))?;
+        let images = runner.plan().id(&source.slot);
+        runner.write(images, host::pack(&train.images).as_slice())?;
+        self.checkpoint.restore(&mut runner)?;
+        let bar = evaluation_bar();
+        let evaluation = embed::evaluate(&runner, &net, self.config, self.split, |progress| bar.show(progress))?;
+        bar.finish();
+        Ok(evaluation)
+    }
+}

@@ -1,0 +1,197 @@
+//! What is shown: progress on stderr, results on stdout as a table or as JSON lines.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use siamese::Error;
+use siamese::embed::Progress;
+use siamese::eval::Evaluation;
+use siamese::train::StepReport;
+
+use crate::cli::Failure;
+
+/// Between two lines of progress where stderr is not a terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Events as JSON lines: on stdout if the user wants them there, and in the run's metrics file.
+pub struct Events {
+    stdout: bool,
+    metrics: Option<(io::BufWriter<File>, PathBuf)>,
+}
+
+impl Events {
+    /// On stdout if `stdout`, and in the file if there is one.
+    pub fn new(stdout: bool, metrics: Option<(File, PathBuf)>) -> Self {
+        Events { stdout, metrics: metrics.map(|(file, path)| (io::BufWriter::new(file), path)) }
+    }
+
+    /// Whether stdout carries events.
+    pub fn json(&self) -> bool {
+        self.stdout
+    }
+
+    /// Writes one event.
+    pub fn emit(&mut self, event: &Value) -> Result<(), Failure> {
+        if self.stdout {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{event}")?;
+            out.flush()?;
+        }
+        if let Some((file, path)) = &mut self.metrics {
+            let is_step = event["event"] == "step";
+            let written = writeln!(file, "{event}").and_then(|()| if is_step { Ok(()) } else { file.flush() });
+            written.map_err(Error::io("write", path))?;
+        }
+        Ok(())
+    }
+
+    /// The event of a finished step.
+    pub fn step(&mut self, report: &StepReport, images_per_s: f64) -> Result<(), Failure> {
+        let stats = &report.stats;
+        self.emit(&json!({
+            "event": "step",
+            "step": report.step,
+            "images": report.images,
+            "loss": stats.loss,
+            "active": stats.active,
+            "d_ap": stats.d_ap,
+            "d_an": stats.d_an,
+            "gradient_norm": stats.gradient_norm,
+            "images_per_s": images_per_s,
+        }))
+    }
+
+    /// The event of an evaluation.
+    pub fn evaluation(&mut self, evaluation: &Evaluation) -> Result<(), Failure> {
+        let mut event = json!({ "event": "evaluation" });
+        let figures = serde_json::to_value(evaluation).expect("plain data");
+        if let (Value::Object(event), Value::Object(figures)) = (&mut event, figures) {
+            event.extend(figures);
+        }
+        self.emit(&event)
+    }
+}
+
+/// Progress of a training: a bar on a terminal, a line every few seconds elsewhere.
+pub struct Steps {
+    bar: Option<ProgressBar>,
+    total: u64,
+    images_a_step: u64,
+    /// When the steps began that speed is measured over, and how many were done then.
+    since: (Instant, u64),
+    line: Instant,
+}
+
+impl Steps {
+    /// From step `done` to step `total`.
+    pub fn new(done: u64, total: u64, images_a_step: u64) -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {eta} left").expect("a template");
+            ProgressBar::new(total).with_style(style).with_position(done)
+        });
+        let now = Instant::now();
+        Steps { bar, total, images_a_step, since: (now, done), line: now }
+    }
+
+    /// The first step is done, shaders and all: speed counts from here.
+    pub fn first(&mut self, elapsed: Duration) {
+        self.since = (Instant::now(), self.since.1 + 1);
+        if self.bar.is_none() {
+            eprintln!("first step after {:.1} s", elapsed.as_secs_f64());
+        }
+    }
+
+    /// Shows a finished step; answers images a second.
+    pub fn show(&mut self, report: &StepReport) -> f64 {
+        let (since, done) = self.since;
+        let steps = (report.step - done) as f64;
+        let speed = steps * self.images_a_step as f64 / since.elapsed().as_secs_f64();
+        let stats = &report.stats;
+        let words = format!("loss {:.4}  active {:4.1} %  {speed:.0} images/s", stats.loss, 100.0 * stats.active);
+        if let Some(bar) = &self.bar {
+            bar.set_message(words);
+            bar.set_position(report.step);
+        } else if self.line.elapsed() > LINE_EVERY || report.step == self.total {
+            self.line = Instant::now();
+            let left = since.elapsed().as_secs_f64() * (self.total - report.step) as f64 / steps.max(1.0);
+            eprintln!("step {}/{}  {words}  {left:.0} s left", report.step, self.total);
+        }
+        speed
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish();
+        }
+    }
+}
+
+/// Progress of an evaluation.
+pub struct EvaluationBar {
+    bar: Option<ProgressBar>,
+    stage: RefCell<&'static str>,
+}
+
+/// Progress of an evaluation: a bar on a terminal, a line for each stage elsewhere.
+pub fn evaluation_bar() -> EvaluationBar {
+    let bar = io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}").expect("a template");
+        ProgressBar::new(0).with_style(style)
+    });
+    EvaluationBar { bar, stage: RefCell::new("") }
+}
+
+impl EvaluationBar {
+    /// Shows where the evaluation is.
+    pub fn show(&self, progress: Progress) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            bar.set_message(progress.stage);
+        } else if self.stage.replace(progress.stage) != progress.stage {
+            eprintln!("{} …", progress.stage);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A bar that counts cases; hidden where stderr is not a terminal.
+pub fn counter(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} calls  {eta} left").expect("a template");
+    ProgressBar::new(total).with_style(style)
+}
+
+/// The evaluation as a table on stdout.
+pub fn evaluation_table(evaluation: &Evaluation) -> io::Result<()> {
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let mut rows = vec![
+        ("5-NN accuracy", percent(evaluation.knn5)),
+        ("centroid accuracy", percent(evaluation.centroid)),
+        ("one-shot accuracy", percent(evaluation.one_shot)),
+        ("ROC AUC", format!("{:.5}", evaluation.auc)),
+        ("EER", percent(evaluation.eer)),
+        ("TAR at FAR 1e-3", evaluation.tar_far_1e3.map_or("too few pairs".to_owned(), percent)),
+    ];
+    rows.extend(evaluation.thresholds.iter().map(|threshold| {
+        let (accepted, right) = (percent(threshold.accepted), percent(threshold.right));
+        (
+            "recognition",
+            format!("under {}: {accepted} accepted, {right} accepted and right", threshold.threshold as f32),
+        )
+    }));
+    let mut out = io::stdout().lock();
+    rows.iter().try_for_each(|(name, value)| writeln!(out, "{name:<18} {value}"))
+}

@@ -1,0 +1,257 @@
+//! The program as a user runs it: what it prints, where, and with which exit code.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn siamese(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_siamese"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    siamese(arguments).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// Runs a command that must succeed; answers its stdout.
+fn succeed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs a command that must fail with exit code 2; answers its stderr.
+fn fail(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    let words = text(&output.stderr);
+    assert!(!words.contains("panicked"), "{words}");
+    words
+}
+
+fn events(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+/// A small set of 8×8 images in four classes: a bright quadrant each, on noise.
+fn small_set(folder: &Path) {
+    let write = |name: &str, count: u32, offset: u32| {
+        let mut images = [[0, 0, 8, 3].as_slice(), &count.to_be_bytes(), &[0, 0, 0, 8], &[0, 0, 0, 8]].concat();
+        let mut labels = [[0, 0, 8, 1].as_slice(), &count.to_be_bytes()].concat();
+        for image in 0..count {
+            let label = (image * 7 + offset) % 4;
+            for pixel in 0..64 {
+                let noise = (image * 2_654_435_761 + pixel * 40_503 + offset) >> 7 & 63;
+                let bright = label == pixel / 32 * 2 + pixel % 8 / 4;
+                images.push(noise as u8 + if bright { 150 } else { 0 });
+            }
+            labels.push(label as u8);
+        }
+        fs::write(folder.join(format!("{name}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).unwrap();
+    };
+    write("train", 300, 0);
+    write("t10k", 120, 5);
+}
+
+/// A folder that holds a small data set in `data`, and its path as text.
+fn place() -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    small_set(&data);
+    let [root, data] = [folder.path(), &data].map(|path| path.to_str().unwrap().to_owned());
+    (folder, root, data)
+}
+
+const SPEC: &str = "conv4 relu pool dense8 l2";
+
+#[test]
+fn train_eval_export() {
+    let (folder, root, data) = place();
+    let out = format!("{root}/run");
+    let train = ["train", "--spec", SPEC, "--data", &data, "--steps", "40", "--batch", "16", "--out", &out, "--json"];
+    let trained = events(&succeed(&train));
+    assert_eq!(trained[0]["event"], "start");
+    let steps: Vec<_> = trained.iter().filter(|event| event["event"] == "step").collect();
+    assert_eq!(steps.len(), 40);
+    for (place, step) in steps.iter().enumerate() {
+        assert_eq!(step["step"], place as u64 + 1);
+        assert_eq!(step["images"], 48 * (place as u64 + 1));
+        for figure in ["loss", "active", "images_per_s", "d_ap", "d_an", "gradient_norm"] {
+            assert!(step[figure].as_f64().is_some_and(f64::is_finite), "{figure} in {step}");
+        }
+    }
+    let evaluation = trained.last().unwrap();
+    assert_eq!(evaluation["event"], "evaluation");
+    for figure in ["knn5", "centroid", "one_shot", "auc", "eer", "tar_far_1e3"] {
+        let share = evaluation[figure].as_f64().unwrap_or_else(|| panic!("{figure} in {evaluation}"));
+        assert!((0.0..=1.0).contains(&share), "{figure} is {share}");
+    }
+    assert!(evaluation["knn5"].as_f64().unwrap() > 0.9, "four bright quadrants are easy: {evaluation}");
+
+    let metrics = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    assert_eq!(events(&metrics), trained, "the metrics file holds the events");
+    let manifest: Value = serde_json::from_slice(&fs::read(folder.path().join("run/run.json")).unwrap()).unwrap();
+    assert_eq!(manifest["config"]["spec"], SPEC);
+    assert!(manifest["shaders"].as_array().is_some_and(|shaders| !shaders.is_empty()));
+
+    let evaluated = events(&succeed(&["eval", &out, "--data", &data, "--json"]));
+    assert_eq!(&evaluated[0], evaluation, "a saved network evaluates as it did after training");
+
+    let half = format!("{root}/half.safetensors");
+    succeed(&["export", &out, "--out", &half, "--f16"]);
+    let table = succeed(&["eval", &half, "--data", &data]);
+    assert!(table.contains("5-NN accuracy") && table.contains("TAR at FAR 1e-3"), "{table}");
+    let (whole, half) = (fs::metadata(format!("{out}/checkpoint.safetensors")).unwrap(), fs::metadata(&half).unwrap());
+    assert!(half.len() < whole.len() / 3, "no moments, half the bits");
+
+    let refused = fail(&train);
+    assert!(refused.contains("--out") && refused.contains("--resume"), "{refused}");
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let (_folder, root, data) = place();
+    let common = ["--spec", SPEC, "--data", &data, "--batch", "16", "--seed", "3"];
+    let [whole, parts] = ["whole", "parts"].map(|name| format!("{root}/{name}"));
+    succeed(&[["train", "--steps", "9", "--out", &whole].as_slice(), &common].concat());
+    succeed(&[["train", "--steps", "4", "--out", &parts].as_slice(), &common].concat());
+    succeed(&["train", "--resume", "--steps", "9", "--out", &parts, "--data", &data]);
+    let [whole, parts] = [whole, parts].map(|run| fs::read(format!("{run}/checkpoint.safetensors")).unwrap());
+    assert!(whole == parts, "the checkpoints differ");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_saves_and_ends() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    let mut child = siamese(&["train", "--spec", SPEC, "--data", &data, "--steps", "1000000", "--out", &out, "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains("\"step\":5,")), "it trains");
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let last = lines.map(|line| line.unwrap()).last().expect("a line after the interrupt");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(last.contains("\"saved\""), "{last}");
+    let saved: Value = serde_json::from_str(&last).unwrap();
+    let steps = (saved["step"].as_u64().unwrap() + 2).to_string();
+    succeed(&["train", "--resume", "--out", &out, "--data", &data, "--steps", &steps]);
+}
+
+#[test]
+fn the_cpu_trains_without_a_driver() {
+    let (_folder, root, data) = place();
+    let output =
+        siamese(&["train", "--adapter", "cpu", "--spec", SPEC, "--data", &data, "--steps", "3", "--batch", "8"])
+            .args(["--out", &format!("{root}/run")])
+            .env("VK_DRIVER_FILES", "/nowhere.json")
+            .env("VK_ICD_FILENAMES", "/nowhere.json")
+            .output()
+            .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn mnist_is_built_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = siamese(&["train", "--spec", "dense8 l2", "--steps", "2", "--batch", "8"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("MNIST train (60000 images, 10 labels)"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("5-NN accuracy"));
+    assert!(folder.path().join("runs/cnn/checkpoint.safetensors").exists(), "the folder is named by the preset");
+}
+
+#[test]
+fn wrong_use_is_explained() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    let spec = fail(&["train", "--spec", "conv8 rely dense4", "--out", &out]);
+    assert!(spec.contains("`rely` is no layer") && spec.contains("        ^^^^"), "{spec}");
+    assert!(spec.contains("hint:"), "{spec}");
+
+    let adapter = fail(&["train", "--adapter", "no such card", "--data", &data, "--out", &out]);
+    assert!(adapter.contains("`no such card`") && adapter.contains("found: 0:"), "{adapter}");
+
+    let missing = fail(&["train", "--data", &root, "--out", &out]);
+    assert!(missing.contains(&root) && missing.contains("expected"), "{missing}");
+
+    let images = format!("{data}/train-images-idx3-ubyte");
+    let bytes = fs::read(&images).unwrap();
+    fs::write(&images, &bytes[..bytes.len() - 1]).unwrap();
+    let truncated = fail(&["train", "--data", &data, "--out", &out]);
+    assert!(truncated.contains(&images), "{truncated}");
+    fs::write(&images, bytes).unwrap();
+
+    for (option, value) in [("--learning-rate", "-1"), ("--margin", "nan"), ("--batch", "0"), ("--steps", "0")] {
+        let words = fail(&["train", "--data", &data, "--out", &out, &format!("{option}={value}")]);
+        assert!(words.contains(option), "{words}");
+    }
+    assert!(fail(&["train", "--preset", "resnet"]).contains("cnn, notebook"));
+    assert!(fail(&["train", "--resume", "--out", &out, "--seed", "1"]).contains("--seed"));
+    assert!(!Path::new(&out).exists(), "nothing was made for a run that did not start");
+}
+
+#[test]
+fn no_driver_says_how_to_get_one() {
+    let output = siamese(&["adapters"])
+        .env("VK_DRIVER_FILES", "/nowhere.json")
+        .env("VK_ICD_FILENAMES", "/nowhere.json")
+        .env("LIBGL_DRIVERS_PATH", "/nowhere")
+        .env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nowhere.json")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+    let words = text(&output.stderr);
+    assert!(words.contains("none was found") && words.contains("scripts/setup.sh"), "{words}");
+}
+
+#[test]
+fn bad_checkpoints_are_refused() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    succeed(&["train", "--spec", SPEC, "--data", &data, "--steps", "1", "--batch", "8", "--out", &out]);
+    let file = format!("{out}/checkpoint.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    for (name, content) in [("cut", &bytes[..bytes.len() / 2]), ("empty", &[]), ("text", b"no tensors here at all")] {
+        let bad = format!("{root}/{name}.safetensors");
+        fs::write(&bad, content).unwrap();
+        let words = fail(&["eval", &bad, "--data", &data]);
+        assert!(words.contains(&bad) && words.contains("safetensors"), "{words}");
+    }
+    let words = fail(&["eval", &format!("{root}/nothing")]);
+    assert!(words.contains("cannot read"), "{words}");
+    let words = fail(&["eval", &out]);
+    assert!(words.contains("[28, 28, 1]") && words.contains("[8, 8, 1]"), "{words}");
+}
+
+#[test]
+fn tables_are_printed() {
+    let plan = succeed(&["plan", "--spec", "conv4 relu pool dense8 l2", "--batch", "4"]);
+    for word in ["conv2d_dw", "conv1.weight", "adam", "parameters", "in buffers"] {
+        assert!(plan.contains(word), "{word} in {plan}");
+    }
+    assert!(succeed(&["plan", "--preset", "notebook", "--infer"]).contains("54400 parameters"));
+    assert!(succeed(&["adapters"]).contains("backend"));
+    for line in events(&succeed(&["adapters", "--json"])) {
+        assert!(line["name"].is_string() && line["max_binding"].is_u64(), "{line}");
+    }
+    let check = succeed(&["check", "--kernel", "l2norm"]);
+    assert!(check.contains("l2norm_dx") && check.contains("tolerance used"), "{check}");
+}
