@@ -49,7 +49,7 @@ fn small_set(folder: &Path) {
         for image in 0..count {
             let label = (image * 7 + offset) % 4;
             for pixel in 0..64 {
-                let noise = (image * 2_654_435_761 + pixel * 40_503 + offset) >> 7 & 63;
+                let noise = (image * 4_241 + pixel * 40_503 + offset).wrapping_mul(2_654_435_761) >> 26;
                 let bright = label == pixel / 32 * 2 + pixel % 8 / 4;
                 images.push(noise as u8 + if bright { 150 } else { 0 });
             }
