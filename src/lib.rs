@@ -76,7 +76,7 @@
 //! `host`, the two halves of one interface, know each other.)
 //!
 //! ```text
-//! 6  main                                                  the program
+//! 6  main  cli  report                                     the program
 //! 5  train  eval  embed  checkpoint  check
 //! 4  cpu  gpu                                              the runners; only gpu names wgpu
 //! 3  net  siamese  run
@@ -96,6 +96,7 @@
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval.rs`, `tests/eval.rs` |
+//! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
 //!

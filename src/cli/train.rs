@@ -61,7 +61,8 @@ pub struct Train {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on from the checkpoint in --out
-    #[arg(long, requires = "out", conflicts_with_all = ["preset", "spec", "batch", "margin", "learning_rate", "seed", "threshold"])]
+    #[arg(long, requires = "out")]
+    #[arg(conflicts_with_all = ["preset", "spec", "batch", "margin", "learning_rate", "seed", "threshold"])]
     resume: bool,
     /// Print events as JSON lines on stdout
     #[arg(long)]
