@@ -10,7 +10,7 @@ use siamese::config::PRESETS;
 use siamese::gpu::{self, Device, Probe};
 use siamese::kernel::{At, ShaderAt};
 use siamese::net::Net;
-use siamese::siamese::{Source, inference_plan, neighbours_plan, training_plan};
+use siamese::siamese::{Source, inference_plan, neighbours_plan, slots, training_plan};
 
 #[derive(Parser)]
 #[command(about = "Throughput of each kernel, checked before it is timed")]
@@ -43,8 +43,8 @@ fn calls() -> Vec<(String, At)> {
         let config = preset.config();
         let net = Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
         let source = Source { slot: "images".to_owned(), images: 60_000, scale: config.scale() };
-        add(preset.name, training_plan(&net, &source, config.triplets, config.loss, config.update).distinct());
-        add(preset.name, inference_plan(&net, &source, siamese::embed::BATCH).distinct());
+        add(preset.name, training_plan(&net, &source, &config).distinct());
+        add(preset.name, inference_plan(&net, &source, siamese::embed::BATCH, slots::PARAMETERS).distinct());
     }
     add("eval", neighbours_plan(256, 60_000, 64, 5).distinct());
     calls

@@ -64,7 +64,7 @@ fn bench<R: Runner>(options: &Options, make: impl Fn(Arc<Plan>) -> Result<R>) ->
             trainer.run(until, &stop, |_| ())?;
         }
         let steps = (trainer.steps() - before) as f64;
-        let trained = steps * 3.0 * config.triplets as f64 / start.elapsed().as_secs_f64();
+        let trained = steps * config.batch.rows() as f64 / start.elapsed().as_secs_f64();
         let host = 1e3 * (trainer.host_time() - host).as_secs_f64() / steps;
 
         embed::embed(trainer.runner(), &net, &data.clone().take(embed::BATCH), config.scale(), |_| ())?;

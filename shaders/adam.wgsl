@@ -1,23 +1,31 @@
-// m = beta1*m + (1 - beta1)*g;  v = beta2*v + (1 - beta2)*g^2;  p -= rate * (m*m_scale) / (sqrt(v*v_scale) + epsilon)
+// g' = g * min(clip / norm, 1)
+// m = beta1*m + (1 - beta1)*g';  v = beta2*v + (1 - beta2)*g'^2
+// p -= rate * (weight_decay*p + (m*m_scale) / (sqrt(v*v_scale) + epsilon))
 //
-// step  [3]        rate, m_scale = 1/(1 - beta1^t), v_scale = 1/(1 - beta2^t): they change each step
-// g     [length]   gradients
-// p     [length]   parameters
-// m     [length]   first moments
-// v     [length]   second moments
+// step   [4]        rate, m_scale = 1/(1 - beta1^t), v_scale = 1/(1 - beta2^t), which change each step; the last
+//                   belongs to average
+// stats  [6]        the fifth is the norm of all gradients
+// g      [length]   gradients
+// p      [length]   parameters
+// m      [length]   first moments
+// v      [length]   second moments
 //
-// Over the whole flat arenas at once; one thread updates one value. Kingma & Ba 2015, algorithm 1.
+// Over the whole flat arenas at once; one thread updates one value. A clip of 0 leaves the gradients as they are.
+// Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2.
 
 override length: u32;
 override beta1: f32;
 override beta2: f32;
 override epsilon: f32;
+override weight_decay: f32;
+override clip: f32;
 
 @group(0) @binding(0) var<storage, read> step: array<f32>;
-@group(0) @binding(1) var<storage, read> g: array<f32>;
-@group(0) @binding(2) var<storage, read_write> p: array<f32>;
-@group(0) @binding(3) var<storage, read_write> m: array<f32>;
-@group(0) @binding(4) var<storage, read_write> v: array<f32>;
+@group(0) @binding(1) var<storage, read> stats: array<f32>;
+@group(0) @binding(2) var<storage, read> g: array<f32>;
+@group(0) @binding(3) var<storage, read_write> p: array<f32>;
+@group(0) @binding(4) var<storage, read_write> m: array<f32>;
+@group(0) @binding(5) var<storage, read_write> v: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -25,9 +33,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if j >= length {
         return;
     }
-    let first = beta1 * m[j] + (1.0 - beta1) * g[j];
-    let second = beta2 * v[j] + (1.0 - beta2) * g[j] * g[j];
+    var gradient = g[j];
+    if clip > 0.0 && stats[4] > clip {
+        gradient *= clip / stats[4];
+    }
+    let first = beta1 * m[j] + (1.0 - beta1) * gradient;
+    let second = beta2 * v[j] + (1.0 - beta2) * gradient * gradient;
     m[j] = first;
     v[j] = second;
-    p[j] -= step[0] * (first * step[1]) / (sqrt(second * step[2]) + epsilon);
+    p[j] -= step[0] * (weight_decay * p[j] + (first * step[1]) / (sqrt(second * step[2]) + epsilon));
 }

@@ -1,14 +1,15 @@
 // d_ap = scale * sum over d of (a - p)^2;  d_an = scale * sum over d of (a - n)^2
-// hinge = max(d_ap - d_an + margin, 0)
 //
 // e      [3*triplets, dims]   anchors, then positives, then negatives
-// terms  [triplets, 4]        hinge, 1 where it is above 0 (an active triplet), d_ap, d_an
+// terms  [triplets, 5]        penalty of d_ap - d_an, 1, 1 where d_ap - d_an + margin is above 0 (an active triplet),
+//                             d_ap, d_an
 //
 // scale is 1 for FaceNet's squared distance, 1/dims for the mean of squares. One thread makes one triplet.
 
 override triplets: u32;
 override dims: u32;
 override margin: f32;
+override sharpness: f32;
 override scale: f32;
 
 @group(0) @binding(0) var<storage, read> e: array<f32>;
@@ -29,9 +30,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         ap += to_positive * to_positive;
         an += to_negative * to_negative;
     }
-    let violation = scale * ap - scale * an + margin;
-    terms[4u * t] = max(violation, 0.0);
-    terms[4u * t + 1u] = select(0.0, 1.0, violation > 0.0);
-    terms[4u * t + 2u] = scale * ap;
-    terms[4u * t + 3u] = scale * an;
+    let x = scale * ap - scale * an;
+    terms[5u * t] = penalty(x).x;
+    terms[5u * t + 1u] = 1.0;
+    terms[5u * t + 2u] = select(0.0, 1.0, x + margin > 0.0);
+    terms[5u * t + 3u] = scale * ap;
+    terms[5u * t + 4u] = scale * an;
 }

@@ -1,8 +1,8 @@
-// Gradient of the mean hinge over the triplets, for each active one, with f = 2*scale/triplets:
-//   da = f * (n - p),  dp = f * (p - a),  dn = f * (a - n);  0 where the triplet is not active
+// Gradient of the mean penalty over the triplets, with f = 2*scale/triplets * slope of the triplet's penalty:
+//   da = f * (n - p),  dp = f * (p - a),  dn = f * (a - n)
 //
 // e      [3*triplets, dims]   anchors, then positives, then negatives
-// terms  [triplets, 4]        from triplet; the second says whether it is active
+// terms  [triplets, 5]        from triplet; the last two are d_ap and d_an
 // de     [3*triplets, dims]
 //
 // One thread makes one value.
@@ -10,6 +10,7 @@
 override triplets: u32;
 override dims: u32;
 override margin: f32;
+override sharpness: f32;
 override scale: f32;
 
 @group(0) @binding(0) var<storage, read> e: array<f32>;
@@ -33,6 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     } else if index >= branch {
         direction = positive - anchor;
     }
-    let f = 2.0 * scale / f32(triplets);
-    de[index] = select(0.0, f * direction, terms[4u * (place / dims) + 1u] > 0.0);
+    let t = place / dims;
+    let slope = penalty(terms[5u * t + 3u] - terms[5u * t + 4u]).y;
+    de[index] = 2.0 * scale / f32(triplets) * slope * direction;
 }

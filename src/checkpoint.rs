@@ -28,8 +28,12 @@ pub struct Checkpoint {
     pub step: u64,
     /// The arena of the parameters, in device order.
     pub parameters: Vec<f32>,
+    /// The arena of their moving average, where the configuration has one; none in an export.
+    pub average: Option<Vec<f32>>,
     /// The arenas of the moments; none in an export.
     pub moments: Option<[Vec<f32>; 2]>,
+    /// How these weights did on the validation images, where that was looked at.
+    pub validation: Option<f64>,
 }
 
 /// Precision of an export.
@@ -89,11 +93,14 @@ struct Header {
     config: Config,
     input: [usize; 3],
     step: u64,
+    validation: Option<f64>,
 }
 
 /// Metadata entry that holds the [`Header`].
 const ENTRY: &str = "siamese";
 
+/// Prefix of the tensors that hold the moving average.
+const AVERAGE: &str = "ema.";
 /// Prefixes of the tensors that hold moments.
 const MOMENTS: [&str; 2] = ["adam.m.", "adam.v."];
 
@@ -114,7 +121,8 @@ impl Checkpoint {
             values.iter_mut().for_each(|value| *value *= config.gain);
         }
         let moments = Some([vec![0.0; length], vec![0.0; length]]);
-        Checkpoint { config: config.clone(), input: net.input, step: 0, parameters, moments }
+        let average = config.average.map(|_| parameters.clone());
+        Checkpoint { config: config.clone(), input: net.input, step: 0, parameters, average, moments, validation: None }
     }
 
     /// Reads the arenas of a training runner.
@@ -124,20 +132,45 @@ impl Checkpoint {
             runner.read(slot).map(|array| array.floats().to_vec())
         };
         let parameters = arena(slots::PARAMETERS)?;
+        let average = config.average.map(|_| arena(slots::AVERAGE)).transpose()?;
         let moments = Some([arena(slots::MOMENTS[0])?, arena(slots::MOMENTS[1])?]);
-        Ok(Checkpoint { config: config.clone(), input: net.input, step, parameters, moments })
+        Ok(Checkpoint {
+            config: config.clone(),
+            input: net.input,
+            step,
+            parameters,
+            average,
+            moments,
+            validation: None,
+        })
     }
 
-    /// Writes the parameters, and where the plan trains the moments, to a runner.
+    /// Writes to a runner what its plan has of the parameters, their average and the moments.
     pub fn restore(&self, runner: &mut impl Runner) -> Result<()> {
-        let slot = runner.plan().id(slots::PARAMETERS);
-        runner.write(slot, self.parameters.as_slice())?;
-        for (name, moment) in slots::MOMENTS.iter().zip(self.moments.iter().flatten()) {
-            if let Some(slot) = runner.plan().find(name) {
-                runner.write(slot, moment.as_slice())?;
+        let [moment1, moment2] = &self.moments.as_ref().map_or([None, None], |[m, v]| [Some(m), Some(v)]);
+        let arenas = [
+            (slots::PARAMETERS, Some(&self.parameters)),
+            (slots::AVERAGE, self.average.as_ref()),
+            (slots::MOMENTS[0], *moment1),
+            (slots::MOMENTS[1], *moment2),
+        ];
+        for (name, values) in arenas {
+            if let (Some(slot), Some(values)) = (runner.plan().find(name), values) {
+                runner.write(slot, values.as_slice())?;
             }
         }
         Ok(())
+    }
+
+    /// The weights to be used: their average where there is one.
+    pub fn weights(&self) -> &[f32] {
+        self.average.as_ref().unwrap_or(&self.parameters)
+    }
+
+    /// The weights to be used alone, as the parameters of a network that is not trained further.
+    pub fn export(&self) -> Checkpoint {
+        let config = Config { average: None, ..self.config.clone() };
+        Checkpoint { config, parameters: self.weights().to_vec(), average: None, moments: None, ..self.clone() }
     }
 
     /// Writes the file: to a temporary name beside it first, so that a failure leaves an older file whole.
@@ -147,12 +180,12 @@ impl Checkpoint {
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
         let net = self.net()?;
         let (tensors, _) = tensors(&net);
-        let arenas = [("", Some(&self.parameters))]
+        let arenas = [("", &self.parameters)]
             .into_iter()
-            .chain(MOMENTS.into_iter().zip(self.moments.iter().flatten().map(Some)));
+            .chain(self.average.iter().map(|average| (AVERAGE, average)))
+            .chain(MOMENTS.into_iter().zip(self.moments.iter().flatten()));
         let mut views = Vec::new();
         for (prefix, arena) in arenas {
-            let Some(arena) = arena else { continue };
             for (parameter, range) in &tensors {
                 let values = parameter.layout.to_file(&arena[range.clone()]);
                 let (dtype, bytes) = match precision {
@@ -170,6 +203,7 @@ impl Checkpoint {
             config: self.config.clone(),
             input: self.input,
             step: self.step,
+            validation: self.validation,
         };
         // One entry: the format keeps entries in no order, and equal checkpoints are to be equal files.
         let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
@@ -191,7 +225,7 @@ impl Checkpoint {
         let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
         let text = metadata.ok_or_else(|| fault(format!("the metadata has no entry `{ENTRY}`")))?;
         let unreadable = |error: String| fault(format!("metadata entry `{ENTRY}`: {error}"));
-        let Header { config, input, step, .. } =
+        let Header { config, input, step, validation, .. } =
             serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         config.validate().map_err(|error| unreadable(error.to_string()))?;
         let net = Net::parse(&config.spec, input).map_err(|error| unreadable(error.to_string()))?;
@@ -225,9 +259,10 @@ impl Checkpoint {
             Ok(arena)
         };
         let parameters = arena("")?;
+        let average = config.average.map(|_| arena(AVERAGE)).transpose()?;
         let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
         let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
-        Ok(Checkpoint { config, input, step, parameters, moments })
+        Ok(Checkpoint { config, input, step, parameters, average, moments, validation })
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::sampler::Positive;
+use crate::sampler::{Augment, Batch, Mining, Positive};
 
 /// How the distance of two embeddings is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,13 +18,36 @@ pub enum Distance {
     MeanSquare,
 }
 
-/// The triplet loss `max(d(a, p) - d(a, n) + margin, 0)`, averaged over the batch.
+/// What a triplet costs, by x = d(a, p) - d(a, n).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Margin {
+    /// `max(x + margin, 0)`: the negative must be farther by this much. FaceNet, equation 3.
+    Hinge(f32),
+    /// `ln(1 + exp(s·x)) / s` with this s: never content, and for large s the hinge with margin 0. Hermans, Beyer &
+    /// Leibe, *In Defense of the Triplet Loss*, 2017, have s = 1.
+    Soft(f32),
+}
+
+impl Margin {
+    /// The margin of the hinge, 0 for the soft one.
+    pub fn hinge(self) -> f32 {
+        if let Margin::Hinge(margin) = self { margin } else { 0.0 }
+    }
+
+    /// The s of the soft margin, 0 for the hinge.
+    pub fn sharpness(self) -> f32 {
+        if let Margin::Soft(sharpness) = self { sharpness } else { 0.0 }
+    }
+}
+
+/// The triplet loss, averaged over the triplets that count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
     /// The distance d.
     pub distance: Distance,
-    /// How much farther the negative must be.
-    pub margin: f32,
+    /// What a triplet costs.
+    pub margin: Margin,
 }
 
 /// The optimiser.
@@ -39,19 +62,27 @@ pub enum Update {
         beta2: f32,
         /// Added to the divisor.
         epsilon: f32,
+        /// Share of every parameter taken away each step, times the learning rate: decoupled from the gradient as in
+        /// Loshchilov & Hutter 2019 (AdamW).
+        weight_decay: f32,
     },
 }
 
 impl Update {
     /// Adam with the constants of its paper.
-    pub const ADAM: Update = Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    pub const ADAM: Update = Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
+}
 
-    /// The scalars that change each step, in the order of the shader's `step` array; steps count from 1.
-    pub fn scalars(self, learning_rate: f32, step: u64) -> [f32; 3] {
-        let Update::Adam { beta1, beta2, .. } = self;
-        let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(step as f64))) as f32;
-        [learning_rate, correction(beta1), correction(beta2)]
-    }
+/// How the learning rate goes over the run, after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// The same at every step.
+    Constant,
+    /// Half a cosine from the full rate to zero (Loshchilov & Hutter 2017, without restarts).
+    Cosine,
+    /// A tenth after half of the run, a hundredth after three quarters (He et al. 2016, on CIFAR).
+    Step,
 }
 
 /// How weights start; biases start at zero.
@@ -64,6 +95,17 @@ pub enum Initialisation {
     ByActivation,
 }
 
+/// Watching the run on images held back from the training set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Images held back.
+    pub images: usize,
+    /// Steps between two looks.
+    pub every: u64,
+    /// Looks without a new best after which the run ends; `None`: it goes on to its last step.
+    pub patience: Option<u64>,
+}
+
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -73,25 +115,38 @@ pub struct Config {
     pub divisor: f32,
     /// The loss.
     pub loss: Loss,
+    /// What a step's batch is, and which of its triplets count.
+    pub batch: Batch,
+    /// How images are changed on their way into a batch.
+    pub augment: Augment,
     /// The optimiser.
     pub update: Update,
-    /// Its step size.
+    /// Its step size at its highest.
     pub learning_rate: f32,
+    /// Steps in which the learning rate rises from zero, in a line.
+    pub warmup: u64,
+    /// How the learning rate goes on.
+    pub schedule: Schedule,
+    /// Gradients longer than this are shortened to it (Pascanu, Mikolov & Bengio 2013).
+    pub clip: Option<f32>,
+    /// Decay of the moving average of the weights, which is then what is evaluated (Polyak & Juditsky 1992; FaceNet's
+    /// reimplementations have 0.9999).
+    pub average: Option<f32>,
     /// How weights start.
     pub initialisation: Initialisation,
     /// Factor on the weights' start. Below 1 an embedding of length 1 learns faster: it does not see the scale of the
     /// weights before it, so that steps of one size turn smaller weights further.
     pub gain: f32,
-    /// What a positive may be.
-    pub positive: Positive,
-    /// Triplets of a step; each is three images.
-    pub triplets: usize,
     /// Steps of the whole run.
     pub steps: u64,
     /// Where every random choice comes from.
     pub seed: u64,
     /// Thresholds of recognition that an evaluation reports, in the loss's distance.
     pub thresholds: Vec<f32>,
+    /// Images held back to watch the run.
+    pub validation: Option<Validation>,
+    /// Labels trained on, the others being what is evaluated; `None`: all are trained on and evaluated.
+    pub train_labels: Option<Vec<u32>>,
 }
 
 /// How long to train, in the unit the user likes.
@@ -101,17 +156,17 @@ pub enum Length {
     Steps(u64),
     /// Times the training set's number of images as anchors, whole steps only.
     Epochs(u64),
-    /// Images seen, three a triplet; the last step is whole.
+    /// Images seen, every row of a batch counted; the last step is whole.
     Images(u64),
 }
 
 impl Length {
-    /// Steps of `triplets` triplets over a set of `images` images.
-    pub fn steps(self, triplets: usize, images: usize) -> u64 {
+    /// Steps of `batch` over a set of `images` images.
+    pub fn steps(self, batch: &Batch, images: usize) -> u64 {
         match self {
             Length::Steps(steps) => steps,
-            Length::Epochs(epochs) => epochs * (images / triplets).max(1) as u64,
-            Length::Images(images) => images.div_ceil(3 * triplets as u64),
+            Length::Epochs(epochs) => epochs * (images / batch.anchors()).max(1) as u64,
+            Length::Images(images) => images.div_ceil(batch.rows() as u64),
         }
     }
 }
@@ -137,42 +192,57 @@ impl Preset {
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "cnn",
-        about: "two convolutions and two dense layers, FaceNet's loss on embeddings of length 1; 200,000 images",
-        config: || Config {
-            spec: "conv32 relu pool conv64 relu pool dense128 relu dense64 l2".to_owned(),
-            divisor: 255.0,
-            loss: Loss { distance: Distance::SquaredEuclidean, margin: 0.2 },
-            update: Update::ADAM,
-            learning_rate: 1e-3,
-            initialisation: Initialisation::ByActivation,
-            gain: 0.4,
-            positive: Positive::Other,
-            triplets: 128,
-            steps: Length::Images(200_000).steps(128, 60_000),
-            seed: 0,
-            thresholds: vec![0.5, 1.0],
-        },
+        about: "two convolutions and two dense layers, FaceNet's loss and semi-hard mining; 200,000 images",
+        config: cnn,
     },
     Preset {
         name: "notebook",
         about: "the Keras notebook exactly: two dense layers, mean-square distance, 10 epochs of 29 steps of 2048 \
                 triplets",
-        config: || Config {
-            spec: "dense64 relu dense64 sigmoid".to_owned(),
-            divisor: 256.0,
-            loss: Loss { distance: Distance::MeanSquare, margin: 0.2 },
-            update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
-            learning_rate: 1e-3,
-            initialisation: Initialisation::Glorot,
-            gain: 1.0,
-            positive: Positive::Any,
-            triplets: 2048,
-            steps: Length::Epochs(10).steps(2048, 60_000),
-            seed: 0,
-            thresholds: vec![0.03, 0.07],
-        },
+        config: notebook,
     },
 ];
+
+fn cnn() -> Config {
+    let batch = Batch::Mined { labels: 10, images: 32, mining: Mining::SemiHard };
+    Config {
+        spec: "conv32 relu pool conv64 relu pool dense128 relu dense64 l2".to_owned(),
+        divisor: 255.0,
+        loss: Loss { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) },
+        batch,
+        augment: Augment::NONE,
+        update: Update::ADAM,
+        learning_rate: 1e-3,
+        warmup: 0,
+        schedule: Schedule::Cosine,
+        clip: None,
+        average: None,
+        initialisation: Initialisation::ByActivation,
+        gain: 0.4,
+        steps: Length::Images(200_000).steps(&batch, 60_000),
+        seed: 0,
+        thresholds: vec![0.5, 1.0],
+        validation: None,
+        train_labels: None,
+    }
+}
+
+fn notebook() -> Config {
+    let batch = Batch::Random { triplets: 2048, positive: Positive::Any };
+    Config {
+        spec: "dense64 relu dense64 sigmoid".to_owned(),
+        divisor: 256.0,
+        loss: Loss { distance: Distance::MeanSquare, margin: Margin::Hinge(0.2) },
+        batch,
+        update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
+        schedule: Schedule::Constant,
+        initialisation: Initialisation::Glorot,
+        gain: 1.0,
+        steps: Length::Epochs(10).steps(&batch, 60_000),
+        thresholds: vec![0.03, 0.07],
+        ..cnn()
+    }
+}
 
 impl FromStr for Preset {
     type Err = Error;
@@ -191,24 +261,63 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] naming the setting, its value and the range.
     pub fn validate(&self) -> Result<()> {
-        let positive = |setting: &str, value: f32| {
-            if value.is_finite() && value > 0.0 {
-                return Ok(());
-            }
-            Err(Error::config(setting, format!("{value} is not a positive number")))
+        let check = |setting: &str, value: f32, right: bool, range: &str| {
+            if right { Ok(()) } else { Err(Error::config(setting, format!("{value} is not {range}"))) }
         };
+        let positive =
+            |setting: &str, value: f32| check(setting, value, value.is_finite() && value > 0.0, "a positive number");
         positive("--learning-rate", self.learning_rate)?;
-        positive("--margin", self.loss.margin)?;
+        match self.loss.margin {
+            Margin::Hinge(margin) => positive("--margin", margin)?,
+            Margin::Soft(sharpness) => positive("--soft-margin", sharpness)?,
+        }
         positive("divisor", self.divisor)?;
         positive("gain", self.gain)?;
+        self.clip.map_or(Ok(()), |clip| positive("--clip", clip))?;
+        let average = self.average.unwrap_or(0.5);
+        check("--ema", average, 0.0 < average && average < 1.0, "between 0 and 1")?;
+        let Update::Adam { weight_decay, .. } = self.update;
+        check("--weight-decay", weight_decay, (0.0..1.0).contains(&weight_decay), "from 0 to below 1")?;
         self.thresholds.iter().try_for_each(|&threshold| positive("--threshold", threshold))?;
-        if !(1..=1 << 20).contains(&self.triplets) {
-            return Err(Error::config("--batch", format!("{} triplets are not from 1 to {}", self.triplets, 1 << 20)));
-        }
+        self.augment.validate()?;
+        self.batch.validate()?;
         if self.steps == 0 {
             return Err(Error::config("--steps", "0 steps train nothing"));
         }
+        if let Some(Validation { images, every, patience }) = self.validation {
+            for (setting, value) in
+                [("--validation", images as u64), ("--validate-every", every), ("--patience", patience.unwrap_or(1))]
+            {
+                if value == 0 {
+                    return Err(Error::config(setting, "0 is not a positive number"));
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// The learning rate of a step; steps count from 1.
+    pub fn rate(&self, step: u64) -> f32 {
+        let warm = (step as f64 / self.warmup.max(1) as f64).min(1.0);
+        let done = (step - 1) as f64 / self.steps as f64;
+        let factor = match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Schedule::Step if done < 0.5 => 1.0,
+            Schedule::Step if done < 0.75 => 0.1,
+            Schedule::Step => 0.01,
+        };
+        (f64::from(self.learning_rate) * warm * factor) as f32
+    }
+
+    /// The scalars that change each step, in the order of the device's `step` array: learning rate, the corrections of
+    /// Adam's two moments, and the weight of the new parameters in their moving average. Steps count from 1.
+    pub fn scalars(&self, step: u64) -> [f32; 4] {
+        let Update::Adam { beta1, beta2, .. } = self.update;
+        let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(step as f64))) as f32;
+        // The first steps do not outlive their worth: the average begins as a short one and grows.
+        let decay = self.average.unwrap_or(0.0).min((1 + step) as f32 / (10 + step) as f32);
+        [self.rate(step), correction(beta1), correction(beta2), 1.0 - decay]
     }
 
     /// Factor on the bytes of an image.

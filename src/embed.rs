@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Distance};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation};
 use crate::host;
@@ -15,8 +15,8 @@ use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, sl
 /// Images embedded at a time.
 pub const BATCH: usize = 500;
 
-/// Embeds a data set with the parameters of `runner`: `[rows, dims]`. Images that `runner` has on the device are not
-/// sent again. `progress` hears how many images are done.
+/// Embeds a data set with the parameters of `runner`, or their moving average where it keeps one: `[rows, dims]`.
+/// Images that `runner` has on the device are not sent again. `progress` hears how many images are done.
 pub fn embed<R: Runner>(
     runner: &R,
     net: &Net,
@@ -26,7 +26,9 @@ pub fn embed<R: Runner>(
 ) -> Result<Vec<f32>> {
     let source = Source::new(data, scale);
     let batch = BATCH.min(data.len()).min(net.most_rows());
-    let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch)))?;
+    let averaged = runner.plan().find(slots::AVERAGE).is_some();
+    let arena = if averaged { slots::AVERAGE } else { slots::PARAMETERS };
+    let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch, arena)))?;
     let images = fork.plan().id(&source.slot);
     // A part of a set has the name of the whole, and is not shared.
     let length = |plan: &Plan, id| plan.slot(id).len();
@@ -95,8 +97,20 @@ const K: usize = 5;
 pub const PAIRS: usize = 50_000;
 /// Seed of the published pair list.
 pub const PAIR_SEED: u64 = 0;
+/// False accept rate that a threshold is chosen for on the validation images, if there are any.
+const TARGET_FAR: f64 = 1e-3;
 
-/// Evaluates the parameters of `runner` on a split: every figure of [`Evaluation`], thresholds from `config`.
+/// How the parameters of `runner` do on images held back: MAP@R within them, see [`eval::map_at_r`].
+///
+/// # Errors
+/// What the device reports.
+pub fn validate<R: Runner>(runner: &R, net: &Net, config: &Config, data: &Dataset) -> Result<f64> {
+    let values = embed(runner, net, data, config.scale(), |_| ())?;
+    Ok(eval::map_at_r(Embedded { values: &values, dims: net.dims(), labels: &data.labels }))
+}
+
+/// Evaluates the parameters of `runner` on the images that `parts` has for it: every figure of [`Evaluation`],
+/// thresholds from `config`.
 ///
 /// # Errors
 /// [`Error::Config`] where the sets are too small to evaluate or an embedding is not finite.
@@ -104,9 +118,10 @@ pub fn evaluate<R: Runner>(
     runner: &R,
     net: &Net,
     config: &Config,
-    split: &Split,
+    parts: &Parts,
     mut progress: impl FnMut(Progress),
 ) -> Result<Evaluation> {
+    let split = &parts.evaluation;
     if split.train.len() < K {
         let reason = format!("{} training images are too few for {K} neighbours", split.train.len());
         return Err(Error::config("--data", reason));
@@ -115,6 +130,8 @@ pub fn evaluate<R: Runner>(
     let mut stage = |stage, data: &Dataset| {
         embed(runner, net, data, config.scale(), |done| progress(Progress { stage, done, total: data.len() }))
     };
+    let validation = parts.validation.as_ref();
+    let held = validation.map(|data| stage("embedding the validation images", data)).transpose()?;
     let train = stage("embedding the training images", &split.train)?;
     let test = stage("embedding the test images", &split.test)?;
     if let Some(place) = train.iter().chain(&test).position(|value| !value.is_finite()) {
@@ -137,6 +154,11 @@ pub fn evaluate<R: Runner>(
     let mut evaluation = eval::evaluate(reference, query, &found, K, &thresholds, &pairs);
     for (threshold, &given) in evaluation.thresholds.iter_mut().zip(&config.thresholds) {
         threshold.threshold = f64::from(given);
+    }
+    if let (Some(data), Some(values)) = (validation, held) {
+        let held = Embedded { values: &values, dims: net.dims(), labels: &data.labels };
+        let held_pairs = eval::verification_pairs(&data.labels, PAIRS, PAIR_SEED)?;
+        evaluation.calibrated = eval::calibrate(&eval::roc(held, &held_pairs), &eval::roc(query, &pairs), TARGET_FAR);
     }
     Ok(evaluation)
 }

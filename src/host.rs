@@ -30,6 +30,8 @@ pub trait Real:
     fn f64(self) -> f64;
     /// Square root.
     fn sqrt(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
     /// The natural exponential.
     fn exp(self) -> Self;
     /// Neither infinite nor NaN.
@@ -53,6 +55,9 @@ macro_rules! real {
             }
             fn sqrt(self) -> Self {
                 <$type>::sqrt(self)
+            }
+            fn ln(self) -> Self {
+                <$type>::ln(self)
             }
             fn exp(self) -> Self {
                 <$type>::exp(self)

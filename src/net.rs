@@ -384,10 +384,10 @@ impl Net {
     }
 
     /// Adds the parameter arenas to a plan.
-    pub fn declare(&self, builder: &mut Builder, training: bool) -> Vec<Tensor> {
+    pub fn declare(&self, builder: &mut Builder, arena: &str, training: bool) -> Vec<Tensor> {
         let tensors: Vec<_> =
             self.parameters().into_iter().map(|parameter| (parameter.name, parameter.layout.device_dims())).collect();
-        builder.parameters(&tensors, training)
+        builder.parameters(arena, &tensors, training)
     }
 
     /// Adds the forward pass of `rows` images in slot `images`; the last slot of the answer's outputs is the embedding.

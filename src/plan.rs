@@ -268,16 +268,16 @@ impl Builder {
         SlotId(self.slots.len() - 1)
     }
 
-    /// Lays the tensors into the flat arena `parameters`, and for training into `gradients`, `moment1` and `moment2`
+    /// Lays the tensors into the flat arena named `arena`, and for training into `gradients`, `moment1` and `moment2`
     /// at the same offsets, so that the optimiser is one call and a checkpoint three reads.
-    pub fn parameters(&mut self, tensors: &[(String, Vec<usize>)], training: bool) -> Vec<Tensor> {
+    pub fn parameters(&mut self, arena: &str, tensors: &[(String, Vec<usize>)], training: bool) -> Vec<Tensor> {
         let mut offsets = Vec::new();
         let mut length = 0;
         for (_, dims) in tensors {
             offsets.push(length);
             length += dims.iter().product::<usize>().next_multiple_of(ALIGNMENT);
         }
-        let arena = self.slot("parameters", Element::F32, &[length], Role::Parameter);
+        let arena = self.slot(arena, Element::F32, &[length], Role::Parameter);
         let gradients = training.then(|| {
             self.slot("moment1", Element::F32, &[length], Role::Moment);
             self.slot("moment2", Element::F32, &[length], Role::Moment);

@@ -1,15 +1,18 @@
-//! Which images go into a step's batch, as a pure function of (seed, step): a run that is resumed draws what it would
-//! have drawn, and no sampler state is saved.
+//! Which images go into a step's batch and how they are changed on the way, as a pure function of (seed, step): a run
+//! that is resumed draws what it would have drawn, and no sampler state is saved.
 
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
-use rand::{RngExt, SeedableRng};
+use rand::seq::index;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Which images may be the positive of a triplet.
+/// Which images may be the positive of a random triplet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Positive {
@@ -19,24 +22,205 @@ pub enum Positive {
     Other,
 }
 
-/// Random triplets: anchors uniform over all images, the positive uniform over the images of the anchor's label (see
-/// [`Positive`]), the negative uniform over the images of all other labels.
-pub struct Triplets {
+/// Which triplets of a batch count, found on the device by the embeddings of the very step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mining {
+    /// Every pair of anchor and positive with every negative that is farther than the positive, but not by the margin
+    /// (FaceNet, section 3.2). A pair without such a negative does not count. With a soft margin: every farther one.
+    SemiHard,
+    /// Each anchor with its farthest positive and its nearest negative (Hermans, Beyer & Leibe 2017, equation 5).
+    BatchHard,
+    /// Every triplet of the batch, averaged over those that cost anything (the same, equation 7).
+    BatchAll,
+}
+
+/// What a step's batch is, and which of its triplets count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batch {
+    /// Triplets drawn at random: anchors uniform over all images, the positive uniform over the images of the anchor's
+    /// label, the negative uniform over the images of all other labels.
+    Random {
+        /// Triplets, three rows each.
+        triplets: usize,
+        /// Which images may be positives.
+        positive: Positive,
+    },
+    /// P labels drawn at random with K images of each (P×K), whose triplets are mined.
+    Mined {
+        /// P, the labels of a batch.
+        labels: usize,
+        /// K, the images of each. Of a label with fewer, images repeat.
+        images: usize,
+        /// Which triplets count.
+        mining: Mining,
+    },
+}
+
+impl Batch {
+    /// Rows: the images of a step.
+    pub fn rows(&self) -> usize {
+        match *self {
+            Batch::Random { triplets, .. } => 3 * triplets,
+            Batch::Mined { labels, images, .. } => labels * images,
+        }
+    }
+
+    /// Rows that are anchors.
+    pub fn anchors(&self) -> usize {
+        match *self {
+            Batch::Random { triplets, .. } => triplets,
+            Batch::Mined { .. } => self.rows(),
+        }
+    }
+
+    /// The batch for a set with `available` labels: where that is fewer than P, all of them with more images each.
+    pub fn fit(self, available: usize) -> Batch {
+        match self {
+            Batch::Mined { labels, images, mining } if (1..labels).contains(&available) => {
+                Batch::Mined { labels: available, images: (labels * images).div_ceil(available), mining }
+            }
+            other => other,
+        }
+    }
+
+    /// Checks the sizes.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the size and its range.
+    pub fn validate(&self) -> Result<()> {
+        const MOST: usize = 1 << 20;
+        let reason = match *self {
+            Batch::Random { triplets, .. } if !(1..=MOST).contains(&triplets) => {
+                format!("{triplets} triplets are not from 1 to {MOST}")
+            }
+            Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
+                format!("{self}: triplets need 2 labels or more, and 2 images or more of each")
+            }
+            Batch::Mined { .. } if self.rows() > MINED_ROWS => {
+                format!("{self}: {} images are more than the {MINED_ROWS} that can be mined at once", self.rows())
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::config("--batch", reason))
+    }
+}
+
+/// The most images of a mined batch: their distances are a matrix.
+const MINED_ROWS: usize = 8192;
+
+/// As the option `--batch` has it.
+impl fmt::Display for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Batch::Random { triplets, .. } => write!(f, "{triplets}"),
+            Batch::Mined { labels, images, .. } => write!(f, "{labels}x{images}"),
+        }
+    }
+}
+
+/// How far an image may be moved and bent on its way into a batch: every amount is drawn uniformly from zero to its
+/// bound, to either side. All zero: images stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Augment {
+    /// Shift to each side, in pixels.
+    pub shift: f32,
+    /// Turn about the centre, in degrees.
+    pub rotate: f32,
+    /// Change of height and of width, as a share; the two are drawn apart.
+    pub scale: f32,
+    /// Shear, in pixels of width a pixel of height.
+    pub shear: f32,
+    /// Displacement of the control points of an elastic distortion, in pixels, to each side. The points lie a quarter
+    /// of the image apart and are joined by cubic B-splines: the smooth random fields of Simard, Steinkraus & Platt
+    /// 2003 with a deviation of 0.58 times the points' distance.
+    pub elastic: f32,
+}
+
+impl Augment {
+    /// Images as they are.
+    pub const NONE: Augment = Augment { shift: 0.0, rotate: 0.0, scale: 0.0, shear: 0.0, elastic: 0.0 };
+    /// Moved, turned, scaled and sheared as handwriting is.
+    pub const AFFINE: Augment = Augment { shift: 2.0, rotate: 10.0, scale: 0.1, shear: 0.1, elastic: 0.0 };
+    /// The same, and bent.
+    pub const ELASTIC: Augment = Augment { elastic: 4.0, ..Augment::AFFINE };
+
+    /// Checks the amounts.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the amount and its range.
+    pub fn validate(&self) -> Result<()> {
+        let Augment { shift, rotate, scale, shear, elastic } = *self;
+        let bounds = [("shift", shift, 1e3), ("rotate", rotate, 180.0), ("scale", scale, 0.9), ("shear", shear, 10.0)];
+        for (name, value, most) in bounds.into_iter().chain([("elastic", elastic, 1e3)]) {
+            if !(0.0..=most).contains(&value) {
+                return Err(Error::config("--augment", format!("{name}={value} is not from 0 to {most}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Augment {
+    type Err = Error;
+
+    /// `none`, `affine`, `elastic`, or amounts such as `shift=2 rotate=10`.
+    fn from_str(text: &str) -> Result<Augment> {
+        let mut augment = match text {
+            "none" => return Ok(Augment::NONE),
+            "affine" => return Ok(Augment::AFFINE),
+            "elastic" => return Ok(Augment::ELASTIC),
+            _ => Augment::NONE,
+        };
+        let wrong = |part: &str| {
+            let reason = format!("`{part}` is not none, affine, elastic, or amounts such as \"shift=2 rotate=10\"");
+            Error::config("--augment", reason)
+        };
+        for part in text.split_whitespace() {
+            let (name, value) = part.split_once('=').ok_or_else(|| wrong(part))?;
+            let value = value.parse().map_err(|_| wrong(part))?;
+            match name {
+                "shift" => augment.shift = value,
+                "rotate" => augment.rotate = value,
+                "scale" => augment.scale = value,
+                "shear" => augment.shear = value,
+                "elastic" => augment.elastic = value,
+                _ => return Err(wrong(part)),
+            }
+        }
+        augment.validate()?;
+        Ok(augment)
+    }
+}
+
+/// How the images of one batch are changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Warps {
+    /// `[rows, 6]`: the map from a place of the new image to one of the old, both as (x, y) from the centre, in pixels:
+    /// `x' = m0·x + m1·y + m2`, `y' = m3·x + m4·y + m5`.
+    pub maps: Vec<f32>,
+    /// `[rows]`: where the displacements of the elastic distortion come from.
+    pub keys: Vec<u32>,
+}
+
+/// Draws the batches of one data set.
+pub struct Sampler {
     /// All rows, those of one label side by side.
     by_label: Vec<u32>,
     /// Where each label that occurs begins in `by_label`, ascending; the first is 0.
     starts: Vec<usize>,
-    positive: Positive,
+    batch: Batch,
     seed: u64,
 }
 
-impl Triplets {
+impl Sampler {
     /// A sampler of the rows of `labels`, whose batches all follow from `seed`.
     ///
     /// # Errors
-    /// [`Error::Config`] if fewer than two labels occur, so that there would be no negatives, or if the rows cannot be
-    /// counted in a u32.
-    pub fn new(labels: &[u32], seed: u64, positive: Positive) -> Result<Self> {
+    /// [`Error::Config`] if fewer than two labels occur, so that there would be no negatives, if a batch wants more
+    /// labels than occur, or if the rows cannot be counted in a u32.
+    pub fn new(labels: &[u32], seed: u64, batch: Batch) -> Result<Self> {
         let label_of = |row: &u32| labels[*row as usize];
         let rows = u32::try_from(labels.len())
             .map_err(|_| Error::config("data", format!("{} images are more than a u32 can count", labels.len())))?;
@@ -50,20 +234,37 @@ impl Triplets {
                 Some(start)
             })
             .collect();
-        if starts.len() < 2 {
-            let found = starts.len();
+        let found = starts.len();
+        if found < 2 {
             let reason =
                 format!("the training set has {found} different labels in {rows} images; triplets need 2 or more");
             return Err(Error::config("data", reason));
         }
-        Ok(Self { by_label, starts, positive, seed })
+        if let Batch::Mined { labels, .. } = batch
+            && labels > found
+        {
+            let reason = format!("{batch} takes {labels} labels, the training set has {found}");
+            return Err(Error::config("--batch", reason));
+        }
+        Ok(Self { by_label, starts, batch, seed })
     }
 
-    /// The batch of a step: the rows of the anchors, then those of the positives, then those of the negatives;
-    /// `3 * triplets` entries. It does not depend on other steps, and a smaller batch is the beginning of a larger.
-    pub fn batch(&self, step: u64, triplets: usize) -> Vec<u32> {
+    /// The images of a step's batch by row number: for random triplets all anchors, then the positives, then the
+    /// negatives; for a P×K batch K of one label, K of the next, and so on. It does not depend on other steps, and a
+    /// smaller number of random triplets is the beginning of a larger.
+    pub fn batch(&self, step: u64) -> Vec<u32> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(step);
+        match self.batch {
+            Batch::Random { triplets, positive } => self.triplets(rng, triplets, positive),
+            Batch::Mined { labels, images, .. } => {
+                let drawn = index::sample(&mut rng, self.starts.len(), labels);
+                drawn.iter().flat_map(|label| self.images(&mut rng, label, images)).collect()
+            }
+        }
+    }
+
+    fn triplets(&self, mut rng: ChaCha8Rng, triplets: usize, positive: Positive) -> Vec<u32> {
         // Indices are drawn as u32: rand draws other numbers for a usize where that has 32 bits.
         let mut below = |end: usize| rng.random_range(0..end as u32) as usize;
 
@@ -72,8 +273,8 @@ impl Triplets {
         let (positives, negatives) = rest.split_at_mut(triplets);
         for ((anchor_row, positive_row), negative_row) in anchors.iter_mut().zip(positives).zip(negatives) {
             let anchor = below(self.by_label.len());
-            let label = self.label_around(anchor);
-            let positive = match self.positive {
+            let label = self.range(self.starts.partition_point(|&start| start <= anchor) - 1);
+            let positive = match positive {
                 Positive::Other if label.len() > 1 => skip(label.start + below(label.len() - 1), anchor..anchor + 1),
                 Positive::Other => anchor,
                 Positive::Any => label.start + below(label.len()),
@@ -86,10 +287,48 @@ impl Triplets {
         rows
     }
 
-    /// The range of `by_label` that has the label at `index`.
-    fn label_around(&self, index: usize) -> Range<usize> {
-        let next = self.starts.partition_point(|&start| start <= index);
-        self.starts[next - 1]..self.starts.get(next).copied().unwrap_or(self.by_label.len())
+    /// `count` rows of a label: different ones while there are any, then all of them anew.
+    fn images(&self, rng: &mut ChaCha8Rng, label: usize, count: usize) -> Vec<u32> {
+        let own = &self.by_label[self.range(label)];
+        let mut rows = Vec::with_capacity(count);
+        while rows.len() < count {
+            let wanted = own.len().min(count - rows.len());
+            rows.extend(index::sample(rng, own.len(), wanted).iter().map(|place| own[place]));
+        }
+        rows
+    }
+
+    /// The range of `by_label` that has the label number `label` of those that occur.
+    fn range(&self, label: usize) -> Range<usize> {
+        self.starts[label]..self.starts.get(label + 1).copied().unwrap_or(self.by_label.len())
+    }
+
+    /// How the images of a step's batch are changed.
+    pub fn warps(&self, step: u64, augment: &Augment) -> Warps {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        // The streams below 2⁶³ belong to the batches.
+        rng.set_stream(step | 1 << 63);
+        let rows = self.batch.rows();
+        let mut warps = Warps { maps: Vec::with_capacity(6 * rows), keys: Vec::with_capacity(rows) };
+        for _ in 0..rows {
+            let mut amount = |bound: f32| {
+                // 24 bits are what an f32 holds exactly.
+                f64::from(bound) * (f64::from(rng.next_u32() >> 8) / f64::from(1 << 23) - 1.0)
+            };
+            let [shift_x, shift_y] = [amount(augment.shift), amount(augment.shift)];
+            let (sin, cos) = amount(augment.rotate).to_radians().sin_cos();
+            let [width, height] = [1.0 + amount(augment.scale), 1.0 + amount(augment.scale)];
+            let shear = amount(augment.shear);
+            // Rotation × shear × scale.
+            let map = [cos * width, (cos * shear - sin) * height, shift_x].into_iter().chain([
+                sin * width,
+                (sin * shear + cos) * height,
+                shift_y,
+            ]);
+            warps.maps.extend(map.map(|value| value as f32));
+            warps.keys.push(rng.next_u32());
+        }
+        warps
     }
 }
 

@@ -2,18 +2,20 @@
 
 use std::ops::Range;
 
-use crate::config::{Distance, Loss, Update};
+use crate::config::{Config, Distance, Loss, Update};
 use crate::data::Dataset;
 use crate::kernel::Element;
 use crate::kernels::{
-    Adam, AdamShape, Distances, DistancesShape, Gather, GatherShape, Norm, NormShape, Statistics, StatisticsShape,
-    TopK, TopKShape, Triplet, TripletDx, TripletShape,
+    Adam, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather, GatherShape, Mine, MineDx, MineDxShape,
+    MineHard, MineShape, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape, TopK, TopKShape, Triplet,
+    TripletDx, TripletShape, Warp, WarpShape,
 };
 use crate::net::Net;
 use crate::plan::{Builder, Plan, Role, Section, SlotId};
+use crate::sampler::{Augment, Batch, Mining};
 
-/// One of the three inputs of a triplet. The branches share their weights because they are rows of one batch over one
-/// weight slot; their gradients are summed because the weight-gradient kernels sum over rows.
+/// One of the three inputs of a random triplet. The branches share their weights because they are rows of one batch
+/// over one weight slot; their gradients are summed because the weight-gradient kernels sum over rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
     /// The image compared.
@@ -57,12 +59,18 @@ impl Source {
 pub mod slots {
     /// Row numbers of the batch.
     pub const ROWS: &str = "rows";
-    /// Scalars of the optimiser, see [`Update::scalars`](crate::config::Update::scalars).
+    /// How the images of the batch are moved and bent, see [`Warps`](crate::sampler::Warps).
+    pub const MAPS: &str = "maps";
+    /// Seeds of their elastic distortion.
+    pub const KEYS: &str = "keys";
+    /// Scalars that change each step, see [`Config::scalars`](crate::config::Config::scalars).
     pub const STEP: &str = "step";
     /// The statistics of a step, see [`Stats`](super::Stats).
     pub const STATS: &str = "stats";
     /// Arena of the trained values.
     pub const PARAMETERS: &str = "parameters";
+    /// Arena of their moving average.
+    pub const AVERAGE: &str = "average";
     /// Arenas of the moments.
     pub const MOMENTS: [&str; 2] = ["moment1", "moment2"];
     /// Queries of a neighbours plan.
@@ -76,13 +84,14 @@ pub mod slots {
 /// What a training step reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stats {
-    /// Mean hinge of the batch.
+    /// Mean penalty of the triplets that count.
     pub loss: f32,
-    /// Share of the triplets that violate the margin.
+    /// Share of active triplets, those that violate the margin: of the random ones, of the one of each anchor
+    /// (batch-hard), or of all that the batch has.
     pub active: f32,
-    /// Mean distance of anchor and positive.
+    /// Mean distance of anchor and positive, of the random triplets or of all pairs of the batch.
     pub d_ap: f32,
-    /// Mean distance of anchor and negative.
+    /// Mean distance of anchor and negative, likewise.
     pub d_an: f32,
     /// Euclidean norm of the whole gradient.
     pub gradient_norm: f32,
@@ -100,37 +109,87 @@ impl Stats {
     }
 }
 
-fn gather(builder: &mut Builder, net: &Net, source: &Source, batch: usize) -> SlotId {
+fn gather(builder: &mut Builder, net: &Net, source: &Source, batch: usize, augment: &Augment) -> SlotId {
     let (pixels, images) = (net.pixels(), source.images);
     let words = (images * pixels).div_ceil(4);
     let bytes = builder.slot(&source.slot, Element::U32, &[words], Role::Input);
     let rows = builder.slot(slots::ROWS, Element::U32, &[batch], Role::Input);
     let [height, width, channels] = net.input;
+    let scale = source.scale;
+    if *augment == Augment::NONE {
+        let x = builder.activation("batch", &[batch, height, width, channels]);
+        builder.call::<Gather>(Section::Gather, GatherShape { images, batch, pixels, scale }, &[bytes, rows, x]);
+        return x;
+    }
+    let maps = builder.slot(slots::MAPS, Element::F32, &[batch, 6], Role::Input);
+    let keys = builder.slot(slots::KEYS, Element::U32, &[batch], Role::Input);
     let x = builder.activation("batch", &[batch, height, width, channels]);
-    let shape = GatherShape { images, batch, pixels, scale: source.scale };
-    builder.call::<Gather>(Section::Gather, shape, &[bytes, rows, x]);
+    let shape = WarpShape { images, batch, height, width, channels, scale, elastic: augment.elastic };
+    builder.call::<Warp>(Section::Gather, shape, &[bytes, rows, maps, keys, x]);
     x
 }
 
-/// The plan of a training step on `triplets` triplets: 3 · `triplets` rows, in the order of [`Branch::ALL`].
-pub fn training_plan(net: &Net, source: &Source, triplets: usize, loss: Loss, update: Update) -> Plan {
-    let mut builder = Builder::default();
-    let tensors = net.declare(&mut builder, true);
-    let x = gather(&mut builder, net, source, 3 * triplets);
-    let forward = net.forward(&mut builder, &tensors, 3 * triplets, x);
+/// How many triplets and distances the terms of a loss sum up, for their means.
+struct Counts {
+    rows: usize,
+    triplets: usize,
+    positives: usize,
+    negatives: usize,
+}
 
-    let embedding = forward.embedding();
-    let dims = net.dims();
+/// Adds the loss of a batch and its gradient by the embedding; answers that, the terms, and what they count.
+fn loss(builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch, loss: Loss) -> (SlotId, SlotId, Counts) {
     let scale = match loss.distance {
         Distance::SquaredEuclidean => 1.0,
         Distance::MeanSquare => 1.0 / dims as f32,
     };
-    let shape = TripletShape { triplets, dims, margin: loss.margin, scale };
-    let terms = builder.activation("terms", &[triplets, 4]);
-    let gradient = builder.activation("embedding.dx", &[3 * triplets, dims]);
-    builder.call::<Triplet>(Section::Loss, shape.clone(), &[embedding, terms]);
-    builder.call::<TripletDx>(Section::Loss, shape, &[embedding, terms, gradient]);
+    let (margin, sharpness) = (loss.margin.hinge(), loss.margin.sharpness());
+    let gradient = |builder: &mut Builder| builder.activation("embedding.dx", &[batch.rows(), dims]);
+    match *batch {
+        Batch::Random { triplets, .. } => {
+            let shape = TripletShape { triplets, dims, margin, sharpness, scale };
+            let terms = builder.activation("terms", &[triplets, 5]);
+            let gradient = gradient(builder);
+            builder.call::<Triplet>(Section::Loss, shape.clone(), &[embedding, terms]);
+            builder.call::<TripletDx>(Section::Loss, shape, &[embedding, terms, gradient]);
+            (gradient, terms, Counts { rows: triplets, triplets, positives: triplets, negatives: triplets })
+        }
+        Batch::Mined { labels, images, mining } => {
+            let rows = batch.rows();
+            let distance = builder.activation("distance", &[rows, rows]);
+            let weights = builder.activation("weights", &[rows, rows]);
+            let terms = builder.activation("terms", &[rows, 5]);
+            let totals = builder.activation("totals", &[5]);
+            let gradient = gradient(builder);
+            let shape = DistancesShape { queries: rows, references: rows, dims };
+            builder.call::<Distances>(Section::Loss, shape, &[embedding, embedding, distance]);
+            let semi_hard = u32::from(mining == Mining::SemiHard);
+            let shape = MineShape { labels, images, margin, sharpness, scale, semi_hard };
+            let mined = [distance, weights, terms];
+            let (positives, negatives) = (rows * (images - 1), rows * (rows - images));
+            let triplets = if mining == Mining::BatchHard {
+                builder.call::<MineHard>(Section::Loss, shape, &mined);
+                rows
+            } else {
+                builder.call::<Mine>(Section::Loss, shape, &mined);
+                positives * (rows - images)
+            };
+            builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns: 5, splits: 1 }, &[terms, totals]);
+            let shape = MineDxShape { labels, images, dims, scale };
+            builder.call::<MineDx>(Section::Loss, shape, &[embedding, weights, totals, gradient]);
+            (gradient, terms, Counts { rows, triplets, positives, negatives })
+        }
+    }
+}
 
+/// The plan of a training step as `config` has it. Of random triplets the rows are in the order of [`Branch::ALL`].
+pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
+    let mut builder = Builder::default();
+    let batch = &config.batch;
+    let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
+    let x = gather(&mut builder, net, source, batch.rows(), &config.augment);
+    let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
+    let (gradient, terms, counts) = loss(&mut builder, forward.embedding(), net.dims(), batch, config.loss);
     net.backward(&mut builder, &forward, gradient);
 
     let [parameters, gradients] = [slots::PARAMETERS, "gradients"].map(|name| builder.id(name));
@@ -140,20 +199,27 @@ pub fn training_plan(net: &Net, source: &Source, triplets: usize, loss: Loss, up
     let chunks = norm.chunks();
     let partial = builder.activation("norm", &[chunks, 2]);
     let stats = builder.slot(slots::STATS, Element::F32, &[6], Role::Statistic);
-    let step = builder.slot(slots::STEP, Element::F32, &[3], Role::Input);
+    let step = builder.slot(slots::STEP, Element::F32, &[4], Role::Input);
     builder.call::<Norm>(Section::Update, norm, &[gradients, partial]);
-    builder.call::<Statistics>(Section::Update, StatisticsShape { triplets, chunks }, &[terms, partial, stats]);
-    let Update::Adam { beta1, beta2, epsilon } = update;
-    let shape = AdamShape { length, beta1, beta2, epsilon };
-    builder.call::<Adam>(Section::Update, shape, &[step, gradients, parameters, moments[0], moments[1]]);
+    let Counts { rows, triplets, positives, negatives } = counts;
+    let shape = StatisticsShape { rows, triplets, positives, negatives, chunks };
+    builder.call::<Statistics>(Section::Update, shape, &[terms, partial, stats]);
+    let Update::Adam { beta1, beta2, epsilon, weight_decay } = config.update;
+    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: config.clip.unwrap_or(0.0) };
+    builder.call::<Adam>(Section::Update, shape, &[step, stats, gradients, parameters, moments[0], moments[1]]);
+    if config.average.is_some() {
+        let average = builder.slot(slots::AVERAGE, Element::F32, &[length], Role::Parameter);
+        builder.call::<Average>(Section::Update, AverageShape { length }, &[step, parameters, average]);
+    }
     builder.finish()
 }
 
-/// The plan that embeds `batch` images: gather and forward only. The embeddings are the slot [`embedding_slot`].
-pub fn inference_plan(net: &Net, source: &Source, batch: usize) -> Plan {
+/// The plan that embeds `batch` images: gather and forward only, with the weights of arena `arena`
+/// ([`slots::PARAMETERS`] or [`slots::AVERAGE`]). The embeddings are the slot [`embedding_slot`].
+pub fn inference_plan(net: &Net, source: &Source, batch: usize, arena: &str) -> Plan {
     let mut builder = Builder::default();
-    let tensors = net.declare(&mut builder, false);
-    let x = gather(&mut builder, net, source, batch);
+    let tensors = net.declare(&mut builder, arena, false);
+    let x = gather(&mut builder, net, source, batch, &Augment::NONE);
     net.forward(&mut builder, &tensors, batch, x);
     builder.finish()
 }

@@ -1,18 +1,19 @@
 //! The training loop, generic over the runner. It prints nothing: events go out.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
+use crate::config::{Config, Margin};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::host::{self, Array};
 use crate::net::Net;
 use crate::plan::{Plan, SlotId};
 use crate::run::Runner;
-use crate::sampler::Triplets;
+use crate::sampler::{Augment, Sampler};
 use crate::siamese::{Source, Stats, slots, training_plan};
 
 /// Steps that may be in flight before the host waits for the oldest.
@@ -23,23 +24,108 @@ const IN_FLIGHT: usize = 2;
 pub struct StepReport {
     /// Number of the step, from 1.
     pub step: u64,
-    /// Images seen by then, three a triplet.
+    /// Images seen by then: rows of batches.
     pub images: u64,
     /// Its statistics.
     pub stats: Stats,
+}
+
+/// What is wrong with a training that goes on without getting anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ailment {
+    /// All embeddings are almost one point.
+    Collapsed,
+    /// The loss stays at the margin: positives are as far as negatives.
+    AtTheMargin,
+    /// In most steps no triplet counts.
+    NoTriplets,
+}
+
+impl fmt::Display for Ailment {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Ailment::Collapsed => {
+                "the embeddings have collapsed: images of different labels lie at almost one point. Start again with a \
+                 lower --learning-rate or a --warmup, and with --mining semi-hard if it was batch-hard"
+            }
+            Ailment::AtTheMargin => {
+                "the loss stays at the margin: positives are as far from their anchors as negatives are. Start again \
+                 with a lower --learning-rate or another --seed, and see that the labels are right"
+            }
+            Ailment::NoTriplets => {
+                "in most steps no triplet counts, so that nothing is learned. Use --mining semi-hard, a larger --batch \
+                 or a larger --margin, or stop here"
+            }
+        })
+    }
+}
+
+/// Looks over a training's reports for [`Ailment`]s, and names each once.
+#[derive(Clone, Debug)]
+pub struct Health {
+    margin: Margin,
+    /// Since the last look: steps, steps without a triplet that counts, sums of loss, d_ap and d_an.
+    steps: u64,
+    empty: u64,
+    sums: [f64; 3],
+    named: Vec<Ailment>,
+}
+
+impl Health {
+    /// Steps that are looked at together; one alone may be bad luck.
+    const WINDOW: u64 = 100;
+
+    /// Of a training with this margin.
+    pub fn new(margin: Margin) -> Health {
+        Health { margin, steps: 0, empty: 0, sums: [0.0; 3], named: Vec::new() }
+    }
+
+    /// Takes in a report; answers what has come to light.
+    pub fn look(&mut self, report: &StepReport) -> Option<Ailment> {
+        let Stats { loss, d_ap, d_an, .. } = report.stats;
+        self.steps += 1;
+        self.empty += u64::from(loss == 0.0);
+        for (sum, value) in self.sums.iter_mut().zip([loss, d_ap, d_an]) {
+            *sum += f64::from(value);
+        }
+        if self.steps < Health::WINDOW {
+            return None;
+        }
+        let [loss, d_ap, d_an] = self.sums.map(|sum| sum / Health::WINDOW as f64);
+        // The distance that the loss asks for: it cannot be met within a small part of it.
+        let wanted = f64::from(match self.margin {
+            Margin::Hinge(margin) => margin,
+            Margin::Soft(sharpness) => 1.0 / sharpness,
+        });
+        let at_margin = (loss - wanted).abs() < 0.03 * wanted && (d_an - d_ap).abs() < 0.03 * wanted;
+        let found = if d_an < 0.03 * wanted {
+            Some(Ailment::Collapsed)
+        } else if at_margin {
+            Some(Ailment::AtTheMargin)
+        } else if 2 * self.empty > Health::WINDOW {
+            Some(Ailment::NoTriplets)
+        } else {
+            None
+        };
+        *self = Health { named: std::mem::take(&mut self.named), ..Health::new(self.margin) };
+        let new = found.filter(|ailment| !self.named.contains(ailment));
+        self.named.extend(new);
+        new
+    }
 }
 
 /// Trains one network on one data set.
 pub struct Trainer<R: Runner> {
     config: Config,
     net: Net,
-    sampler: Triplets,
+    sampler: Sampler,
     runner: R,
     /// Steps begun and steps reported.
     begun: u64,
     reported: u64,
     host_time: Duration,
     rows: SlotId,
+    warps: Option<[SlotId; 2]>,
     step: SlotId,
     stats: SlotId,
 }
@@ -61,9 +147,11 @@ impl<R: Runner> Trainer<R> {
             );
             return Err(Error::config("--data", reason));
         }
-        if 3 * config.triplets > net.most_rows() {
-            let most = net.most_rows() / 3;
-            let reason = format!("{} triplets are too many for this network, {most} are the most", config.triplets);
+        let rows = config.batch.rows();
+        if rows > net.most_rows() {
+            let most = net.most_rows();
+            let reason =
+                format!("{} has {rows} images, {most} are the most that this network can take at once", config.batch);
             return Err(Error::config("--batch", reason));
         }
         if start.moments.is_none() {
@@ -72,16 +160,19 @@ impl<R: Runner> Trainer<R> {
                 "the file has no optimiser moments: it is an export, not a checkpoint",
             ));
         }
-        let sampler = Triplets::new(&data.labels, config.seed, config.positive)?;
+        let sampler = Sampler::new(&data.labels, config.seed, config.batch)?;
         let source = Source::new(data, config.scale());
-        let plan = Arc::new(training_plan(&net, &source, config.triplets, config.loss, config.update));
+        let plan = Arc::new(training_plan(&net, &source, &config));
         let mut runner = make(plan)?;
         let images = runner.plan().id(&source.slot);
         runner.write(images, host::pack(&data.images).as_slice())?;
         start.restore(&mut runner)?;
         let [rows, step, stats] = [slots::ROWS, slots::STEP, slots::STATS].map(|name| runner.plan().id(name));
         let (begun, reported) = (start.step, start.step);
-        Ok(Trainer { config, net, sampler, runner, begun, reported, host_time: Duration::ZERO, rows, step, stats })
+        let warps =
+            (config.augment != Augment::NONE).then(|| [slots::MAPS, slots::KEYS].map(|name| runner.plan().id(name)));
+        let host_time = Duration::ZERO;
+        Ok(Trainer { config, net, sampler, runner, begun, reported, host_time, rows, warps, step, stats })
     }
 
     /// The settings.
@@ -122,12 +213,16 @@ impl<R: Runner> Trainer<R> {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let batch = self.sampler.batch(self.begun, self.config.triplets);
+        let batch = self.sampler.batch(self.begun);
+        let warps = self.warps.map(|slots| (slots, self.sampler.warps(self.begun, &self.config.augment)));
         let start = Instant::now();
         self.begun += 1;
-        let scalars = self.config.update.scalars(self.config.learning_rate, self.begun);
         self.runner.write(self.rows, batch.as_slice())?;
-        self.runner.write(self.step, scalars.as_slice())?;
+        if let Some(([maps, keys], warps)) = warps {
+            self.runner.write(maps, warps.maps.as_slice())?;
+            self.runner.write(keys, warps.keys.as_slice())?;
+        }
+        self.runner.write(self.step, self.config.scalars(self.begun).as_slice())?;
         let all = self.runner.plan().all();
         self.runner.run(all)?;
         self.runner.snapshot(self.stats)?;
@@ -145,7 +240,7 @@ impl<R: Runner> Trainer<R> {
             if !finite || non_finite > 0.0 {
                 return Err(Error::Diverged { step: self.reported, slot: self.first_non_finite()? });
             }
-            report(StepReport { step: self.reported, images: 3 * self.config.triplets as u64 * self.reported, stats });
+            report(StepReport { step: self.reported, images: self.config.batch.rows() as u64 * self.reported, stats });
         }
         Ok(())
     }
@@ -161,6 +256,14 @@ impl<R: Runner> Trainer<R> {
             }
         }
         Ok("none of them any more".to_owned())
+    }
+
+    /// Takes over the weights of a checkpoint of this run, to evaluate them.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.restore(&mut self.runner)
     }
 
     /// The weights and moments as they are now.

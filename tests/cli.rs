@@ -78,7 +78,7 @@ const SPEC: &str = "conv4 relu pool dense8 l2";
 fn train_eval_export() {
     let (folder, root, data) = place();
     let out = format!("{root}/run");
-    let train = ["train", "--spec", SPEC, "--data", &data, "--steps", "40", "--batch", "16", "--out", &out, "--json"];
+    let train = ["train", "--spec", SPEC, "--data", &data, "--steps", "40", "--batch", "4x12", "--out", &out, "--json"];
     let trained = events(&succeed(&train));
     assert_eq!(trained[0]["event"], "start");
     let steps: Vec<_> = trained.iter().filter(|event| event["event"] == "step").collect();
@@ -121,13 +121,53 @@ fn train_eval_export() {
 #[test]
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let (_folder, root, data) = place();
-    let common = ["--spec", SPEC, "--data", &data, "--batch", "16", "--seed", "3"];
+    // A constant learning rate, so that the first four steps do not depend on how many follow.
+    let common = ["--schedule", "constant", "--spec", SPEC, "--data", &data, "--ema", "0.9", "--seed", "3"];
     let [whole, parts] = ["whole", "parts"].map(|name| format!("{root}/{name}"));
     succeed(&[["train", "--steps", "9", "--out", &whole].as_slice(), &common].concat());
     succeed(&[["train", "--steps", "4", "--out", &parts].as_slice(), &common].concat());
     succeed(&["train", "--resume", "--steps", "9", "--out", &parts, "--data", &data]);
     let [whole, parts] = [whole, parts].map(|run| fs::read(format!("{run}/checkpoint.safetensors")).unwrap());
     assert!(whole == parts, "the checkpoints differ");
+}
+
+/// Every part of a recipe at once: watched on images held back, ended early, the best weights kept and evaluated.
+#[test]
+fn a_watched_run_keeps_its_best() {
+    let (folder, root, data) = place();
+    let out = format!("{root}/run");
+    let recipe = "--augment=affine --ema=0.9 --warmup=5 --schedule=step --clip=1 --weight-decay=0.01 --batch=4x4 \
+                  --validation=60 --validate-every=10 --patience=2 --learning-rate=0.01";
+    let train = ["train", "--spec", SPEC, "--data", &data, "--steps", "2000", "--out", &out, "--json"];
+    let printed = events(&succeed(&[train.as_slice(), &recipe.split(' ').collect::<Vec<_>>()].concat()));
+    let looks: Vec<_> = printed.iter().filter(|event| event["event"] == "validation").collect();
+    let steps = printed.iter().filter(|event| event["event"] == "step").count();
+    assert_eq!(looks.len(), steps / 10, "a look every ten steps");
+    assert!(steps < 2000, "four bright quadrants are learned long before");
+    let score = |event: &Value| event["map_at_r"].as_f64().unwrap();
+    let best = looks.iter().rev().find(|event| event["best"] == true).expect("a best");
+    assert!(looks.iter().all(|event| score(event) <= score(best)));
+    assert_eq!(looks[looks.len() - 1]["step"].as_u64().unwrap(), best["step"].as_u64().unwrap() + 20);
+
+    let evaluation = printed.last().unwrap();
+    let best_file = format!("{out}/best.safetensors");
+    assert_eq!(&events(&succeed(&["eval", &best_file, "--data", &data, "--json"]))[0], evaluation);
+    let raw = &events(&succeed(&["eval", &best_file, "--data", &data, "--json", "--raw"]))[0];
+    assert_ne!(raw, evaluation, "the average is what is evaluated");
+    assert!(evaluation["calibrated"]["threshold"].is_number(), "a threshold from the images held back: {evaluation}");
+    assert!(folder.path().join("run/checkpoint.safetensors").exists());
+}
+
+/// Trained on two labels, evaluated on the other two.
+#[test]
+fn unseen_labels_are_evaluated() {
+    let (_folder, root, data) = place();
+    let common = ["--spec", SPEC, "--data", &data, "--steps", "20", "--json", "--out"];
+    let out = format!("{root}/run");
+    let trained = succeed(&[["train", "--train-classes", "0,2"].as_slice(), &common, &[&out]].concat());
+    let evaluation = events(&trained).pop().unwrap();
+    assert_eq!(evaluation["gallery"].as_array().unwrap().len(), 2, "{evaluation}");
+    assert_eq!(events(&succeed(&["eval", &out, "--data", &data, "--json"]))[0], evaluation);
 }
 
 #[cfg(unix)]
@@ -156,7 +196,7 @@ fn an_interrupt_saves_and_ends() {
 fn the_cpu_trains_without_a_driver() {
     let (_folder, root, data) = place();
     let output =
-        siamese(&["train", "--adapter", "cpu", "--spec", SPEC, "--data", &data, "--steps", "3", "--batch", "8"])
+        siamese(&["train", "--adapter", "cpu", "--spec", SPEC, "--data", &data, "--steps", "3", "--batch", "2x4"])
             .args(["--out", &format!("{root}/run")])
             .env("VK_DRIVER_FILES", "/nowhere.json")
             .env("VK_ICD_FILENAMES", "/nowhere.json")
@@ -168,7 +208,7 @@ fn the_cpu_trains_without_a_driver() {
 #[test]
 fn mnist_is_built_in() {
     let folder = tempfile::tempdir().unwrap();
-    let output = siamese(&["train", "--spec", "dense8 l2", "--steps", "2", "--batch", "8"])
+    let output = siamese(&["train", "--spec", "dense8 l2", "--steps", "2", "--batch", "2x4"])
         .current_dir(&folder)
         .output()
         .unwrap();
@@ -199,7 +239,25 @@ fn wrong_use_is_explained() {
     assert!(truncated.contains(&images), "{truncated}");
     fs::write(&images, bytes).unwrap();
 
-    for (option, value) in [("--learning-rate", "-1"), ("--margin", "nan"), ("--batch", "0"), ("--steps", "0")] {
+    for (option, value) in [
+        ("--learning-rate", "-1"),
+        ("--margin", "nan"),
+        ("--soft-margin", "0"),
+        ("--batch", "1x8"),
+        ("--batch", "64"),
+        ("--batch", "9x8"),
+        ("--steps", "0"),
+        ("--ema", "1"),
+        ("--clip", "0"),
+        ("--weight-decay", "-1"),
+        ("--augment", "bend"),
+        ("--validation", "300"),
+        ("--train-classes", "0-2"),
+        ("--train-classes", "0,9"),
+        ("--train-classes", "a"),
+        ("--mining", "hardest"),
+        ("--schedule", "never"),
+    ] {
         let words = fail(&["train", "--data", &data, "--out", &out, &format!("{option}={value}")]);
         assert!(words.contains(option), "{words}");
     }
@@ -226,7 +284,7 @@ fn no_driver_says_how_to_get_one() {
 fn bad_checkpoints_are_refused() {
     let (_folder, root, data) = place();
     let out = format!("{root}/run");
-    succeed(&["train", "--spec", SPEC, "--data", &data, "--steps", "1", "--batch", "8", "--out", &out]);
+    succeed(&["train", "--spec", SPEC, "--data", &data, "--steps", "1", "--batch", "2x4", "--out", &out]);
     let file = format!("{out}/checkpoint.safetensors");
     let bytes = fs::read(&file).unwrap();
     for (name, content) in [("cut", &bytes[..bytes.len() / 2]), ("empty", &[]), ("text", b"no tensors here at all")] {
@@ -243,7 +301,7 @@ fn bad_checkpoints_are_refused() {
 
 #[test]
 fn tables_are_printed() {
-    let plan = succeed(&["plan", "--spec", "conv4 relu pool dense8 l2", "--batch", "4"]);
+    let plan = succeed(&["plan", "--spec", "conv4 relu pool dense8 l2", "--batch", "2x2"]);
     for word in ["conv2d_dw", "conv1.weight", "adam", "parameters", "in buffers"] {
         assert!(plan.contains(word), "{word} in {plan}");
     }

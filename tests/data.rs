@@ -1,7 +1,7 @@
 //! Data sets, the triplet sampler and the first weights: what is read is what the files hold, what is broken is refused
 //! by name, and what is random follows from the seed alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use siamese::data::{Dataset, Split, idx, mnist};
 use siamese::error::{Error, Result};
 use siamese::init::{self, Init};
-use siamese::sampler::{Positive, Triplets};
+use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
 use tempfile::TempDir;
 
 const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
@@ -405,6 +405,10 @@ fn labels() -> Vec<u32> {
     (0..200u32).map(|row| if row == 77 { 40 } else { (row * 7 + row / 3) % 5 * 3 }).collect()
 }
 
+fn random(triplets: usize, positive: Positive) -> Batch {
+    Batch::Random { triplets, positive }
+}
+
 fn triplets(rows: &[u32]) -> impl Iterator<Item = (usize, usize, usize)> {
     let count = rows.len() / 3;
     (0..count).map(move |i| (rows[i] as usize, rows[count + i] as usize, rows[2 * count + i] as usize))
@@ -414,10 +418,10 @@ fn triplets(rows: &[u32]) -> impl Iterator<Item = (usize, usize, usize)> {
 fn a_triplet_is_two_images_of_a_label_and_one_of_another() {
     let labels = labels();
     for positive in [Positive::Any, Positive::Other] {
-        let sampler = Triplets::new(&labels, 3, positive).unwrap();
+        let sampler = Sampler::new(&labels, 3, random(128, positive)).unwrap();
         let (mut seen, mut own_positives) = (HashSet::new(), 0);
         for step in 0..40 {
-            let rows = sampler.batch(step, 128);
+            let rows = sampler.batch(step);
             assert_eq!(rows.len(), 3 * 128);
             for (a, p, n) in triplets(&rows) {
                 assert_eq!(labels[a], labels[p]);
@@ -440,9 +444,9 @@ fn a_triplet_is_two_images_of_a_label_and_one_of_another() {
 #[test]
 fn anchors_positives_and_negatives_are_uniform() {
     // Label 0 has rows 0 and 1, label 1 has rows 2 to 5.
-    let sampler = Triplets::new(&[0, 0, 1, 1, 1, 1], 9, Positive::Other).unwrap();
+    let sampler = Sampler::new(&[0, 0, 1, 1, 1, 1], 9, random(60_000, Positive::Other)).unwrap();
     let mut counts = [[0u32; 6]; 3];
-    for (a, p, n) in triplets(&sampler.batch(0, 60_000)) {
+    for (a, p, n) in triplets(&sampler.batch(0)) {
         for (count, row) in counts.iter_mut().zip([a, p, n]) {
             count[row] += 1;
         }
@@ -459,29 +463,137 @@ fn anchors_positives_and_negatives_are_uniform() {
 #[test]
 fn a_batch_follows_from_seed_and_step_alone() {
     let labels = labels();
-    let sampler = |seed| Triplets::new(&labels, seed, Positive::Other).unwrap();
-    let one = sampler(1);
-    for step in [0, 1, 2, 500] {
-        let _ = one.batch(step, 9);
+    let mined = Batch::Mined { labels: 4, images: 16, mining: Mining::SemiHard };
+    for batch in [random(64, Positive::Other), mined] {
+        let sampler = |seed| Sampler::new(&labels, seed, batch).unwrap();
+        let one = sampler(1);
+        for step in [0, 1, 2, 500] {
+            let _ = one.batch(step);
+        }
+        assert_eq!(one.batch(500), sampler(1).batch(500));
+        assert_ne!(one.batch(500), one.batch(501));
+        assert_ne!(one.batch(500), sampler(2).batch(500));
+        let warps = |seed, step| sampler(seed).warps(step, &Augment::ELASTIC);
+        assert_eq!(warps(1, 500), warps(1, 500));
+        assert_ne!(warps(1, 500), warps(1, 501));
+        assert_ne!(warps(1, 500), warps(2, 500));
     }
-    assert_eq!(one.batch(500, 64), sampler(1).batch(500, 64));
-    assert_ne!(one.batch(500, 64), one.batch(501, 64));
-    assert_ne!(one.batch(500, 64), sampler(2).batch(500, 64));
-    assert!(triplets(&one.batch(500, 10)).eq(triplets(&one.batch(500, 64)).take(10)));
-    assert!(one.batch(u64::MAX, 0).is_empty());
+    let some = |count| Sampler::new(&labels, 1, random(count, Positive::Other)).unwrap().batch(500);
+    assert!(triplets(&some(10)).eq(triplets(&some(64)).take(10)));
+}
+
+/// P different labels, K different images of each; of a label with fewer each as often as any other, or once more.
+#[test]
+fn a_balanced_batch_is_some_images_of_some_labels() {
+    let labels = labels();
+    for (wanted, images) in [(2, 2), (4, 16), (6, 50)] {
+        let batch = Batch::Mined { labels: wanted, images, mining: Mining::BatchAll };
+        let sampler = Sampler::new(&labels, 5, batch).unwrap();
+        let mut seen = HashSet::new();
+        for step in 0..60 {
+            let rows = sampler.batch(step);
+            assert_eq!(rows.len(), wanted * images);
+            let mut drawn = HashSet::new();
+            for group in rows.chunks(images) {
+                let label = labels[group[0] as usize];
+                assert!(group.iter().all(|&row| labels[row as usize] == label), "a group has one label");
+                assert!(drawn.insert(label), "label {label} was drawn twice");
+                let all = labels.iter().filter(|&&other| other == label).count();
+                let counts = group.iter().fold(HashMap::new(), |mut counts, row| {
+                    *counts.entry(row).or_insert(0usize) += 1;
+                    counts
+                });
+                assert_eq!(counts.len(), all.min(images), "different images of label {label}");
+                assert!(counts.values().all(|&count| count == images / all || count == images.div_ceil(all)));
+            }
+            seen.extend(rows);
+        }
+        assert!(seen.len() > 120, "sixty batches of {wanted}x{images} show {} of 200 images", seen.len());
+    }
+    let refused = Sampler::new(&labels, 5, Batch::Mined { labels: 7, images: 2, mining: Mining::SemiHard });
+    let error = refused.err().expect("six labels are not seven").to_string();
+    assert!(error.contains("--batch") && error.contains("7x2") && error.contains('6'), "{error}");
+}
+
+#[test]
+fn a_batch_fits_a_set_with_few_labels() {
+    let batch = Batch::Mined { labels: 10, images: 32, mining: Mining::SemiHard };
+    assert_eq!(batch.fit(10), batch);
+    assert_eq!(batch.fit(47), batch);
+    assert_eq!(batch.fit(2), Batch::Mined { labels: 2, images: 160, mining: Mining::SemiHard });
+    assert_eq!(batch.fit(3).rows(), 321);
+}
+
+/// Amounts keep their bounds and use them; none leaves every image where it is.
+#[test]
+fn warps_keep_their_bounds() {
+    let labels = labels();
+    let sampler = Sampler::new(&labels, 5, random(500, Positive::Other)).unwrap();
+    let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+    assert!(sampler.warps(3, &Augment::NONE).maps.chunks(6).all(|map| map == identity));
+    let shifts = sampler.warps(3, &Augment { shift: 3.0, ..Augment::NONE });
+    let furthest = shifts.maps.chunks(6).flat_map(|map| [map[2], map[5]]).fold(0f32, |most, x| most.max(x.abs()));
+    assert!((2.9..=3.0).contains(&furthest), "shifts of up to {furthest}");
+    let turned = sampler.warps(3, &Augment { rotate: 30.0, ..Augment::NONE });
+    let least = turned.maps.chunks(6).map(|map| map[0]).fold(1f32, f32::min);
+    assert!((least - 30f32.to_radians().cos()).abs() < 0.01, "turns of up to {}", least.acos().to_degrees());
+    for map in turned.maps.chunks(6) {
+        assert!((map[0] * map[4] - map[1] * map[3] - 1.0).abs() < 1e-6, "a turn keeps areas");
+    }
+    let keys: HashSet<u32> = turned.keys.iter().copied().collect();
+    assert!(keys.len() > 1490, "keys repeat");
+}
+
+#[test]
+fn amounts_are_read_and_checked() {
+    assert_eq!("none".parse::<Augment>().unwrap(), Augment::NONE);
+    assert_eq!("elastic".parse::<Augment>().unwrap(), Augment::ELASTIC);
+    let some = Augment { shift: 2.5, elastic: 1.0, ..Augment::NONE };
+    assert_eq!("shift=2.5 elastic=1".parse::<Augment>().unwrap(), some);
+    for wrong in ["shift", "bend=1", "shift=x", "scale=2", "rotate=-1", "shift=nan"] {
+        let error = wrong.parse::<Augment>().expect_err(wrong).to_string();
+        assert!(error.contains("--augment"), "{error}");
+    }
+}
+
+/// Labels and images divide without loss, and images held back are not trained on.
+#[test]
+fn a_set_is_divided() {
+    let split = idx::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist")).unwrap();
+    let split = Split { train: split.train.take(2000), test: split.test.take(500) };
+    let whole = split.clone().divide(None, None, 1).unwrap();
+    assert_eq!((&whole.train, &whole.evaluation), (&split.train, &split));
+    let parts = split.clone().divide(Some(&[0, 1, 7]), Some(100), 1).unwrap();
+    let held = parts.validation.unwrap();
+    assert_eq!(held.len(), 100);
+    let chosen = |label: &u32| [0, 1, 7].contains(label);
+    assert!(parts.train.labels.iter().chain(&held.labels).all(chosen));
+    let evaluation = &parts.evaluation;
+    assert!(!evaluation.train.labels.iter().chain(&evaluation.test.labels).any(chosen));
+    assert_eq!(parts.train.len() + 100 + evaluation.train.len(), 2000);
+    assert_eq!(evaluation.test.len(), split.test.labels.iter().filter(|label| !chosen(label)).count());
+    let held = |seed| split.clone().divide(None, Some(100), seed).unwrap().validation;
+    assert_eq!(held(1), held(1));
+    assert_ne!(held(1), held(2));
+    let names: HashSet<_> = [&parts.train, &evaluation.train, &split.train].map(|set| set.name.clone()).into();
+    assert_eq!(names.len(), 3, "runners share images by name");
+    for (labels, validation) in [(&[0, 12][..], None), (&[0, 1, 2, 3, 4, 5, 6, 7, 8], None), (&[0, 1], Some(9000))] {
+        assert!(split.clone().divide(Some(labels), validation, 1).is_err(), "{labels:?}, {validation:?}");
+    }
 }
 
 #[test]
 fn a_seed_means_the_same_batch_in_every_version() {
     // A resumed run and a repeated run need these numbers to stay as they are, whatever happens to `rand`.
-    let sampler = Triplets::new(&labels(), 42, Positive::Other).unwrap();
-    assert_eq!(sampler.batch(7, 3), [7, 127, 159, 24, 157, 95, 149, 98, 49]);
+    let drawn = |batch| Sampler::new(&labels(), 42, batch).unwrap().batch(7);
+    assert_eq!(drawn(random(3, Positive::Other)), [7, 127, 159, 24, 157, 95, 149, 98, 49]);
+    assert_eq!(drawn(Batch::Mined { labels: 2, images: 3, mining: Mining::SemiHard }), [80, 65, 157, 118, 73, 101]);
 }
 
 #[test]
 fn a_label_with_a_single_image_has_the_anchor_as_its_positive() {
-    let sampler = Triplets::new(&[8, 5, 5], 0, Positive::Other).unwrap();
-    let rows = sampler.batch(0, 300);
+    let sampler = Sampler::new(&[8, 5, 5], 0, random(300, Positive::Other)).unwrap();
+    let rows = sampler.batch(0);
     assert!(triplets(&rows).any(|(a, ..)| a == 0));
     for (a, p, n) in triplets(&rows) {
         match a {
@@ -495,7 +607,7 @@ fn a_label_with_a_single_image_has_the_anchor_as_its_positive() {
 fn fewer_than_two_labels_are_refused() {
     for (labels, found) in [(&[][..], "0 different labels in 0 images"), (&[4, 4, 4], "1 different labels in 3 images")]
     {
-        let error = Triplets::new(labels, 0, Positive::Any).err().unwrap();
+        let error = Sampler::new(labels, 0, random(1, Positive::Any)).err().unwrap();
         assert!(matches!(&error, Error::Config { setting, .. } if setting == "data"), "{error}");
         assert!(error.to_string().contains(found), "{error}");
     }

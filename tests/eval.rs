@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use siamese::error::Error;
 use siamese::eval::{
-    Embedded, Pairs, Roc, centroid_accuracy, evaluate, first_of_each_label, knn_accuracy, one_shot, verification,
-    verification_pairs,
+    Embedded, Pairs, Roc, calibrate, centroid_accuracy, evaluate, first_of_each_label, folded_accuracy, knn_accuracy,
+    map_at_r, one_shot, one_shot_galleries, retrieval, verification, verification_pairs,
 };
 
 /// What `tests/golden/eval.py` writes.
@@ -281,4 +281,112 @@ fn labels_without_pairs_are_refused() {
     for labels in [&[] as &[u32], &[4, 4, 4], &[0, 1, 2]] {
         assert!(matches!(verification_pairs(labels, 10, 0), Err(Error::Config { .. })), "{labels:?}");
     }
+}
+
+// -------------------------------------------------------------------------------------- retrieval, folds, intervals
+
+/// What `tests/golden/retrieval.py` writes.
+#[derive(Deserialize)]
+struct GoldenRetrieval {
+    dims: usize,
+    values: Vec<f32>,
+    labels: Vec<u32>,
+    recall: [f64; 4],
+    r_precision: f64,
+    map_at_r: f64,
+    positive: Vec<f32>,
+    negative: Vec<f32>,
+    accuracy: f64,
+    accuracy_error: f64,
+}
+
+fn golden_retrieval() -> GoldenRetrieval {
+    serde_json::from_str(include_str!("golden/retrieval.json")).expect("the golden file is what its script writes")
+}
+
+#[test]
+fn retrieval_is_that_of_pytorch_metric_learning() {
+    let golden = golden_retrieval();
+    let e = Embedded { values: &golden.values, dims: golden.dims, labels: &golden.labels };
+    let found = retrieval(e);
+    for (found, expected) in found.recall.into_iter().zip(golden.recall) {
+        assert_close(found, expected);
+    }
+    // The library computes in f32.
+    assert!((found.r_precision - golden.r_precision).abs() < 1e-6, "{found:?}");
+    assert!((found.map_at_r - golden.map_at_r).abs() < 1e-6, "{found:?}, not {}", golden.map_at_r);
+    assert_eq!(map_at_r(e), found.map_at_r);
+}
+
+#[test]
+fn folds_are_those_of_the_golden_file() {
+    let golden = golden_retrieval();
+    let found = folded_accuracy(&golden.positive, &golden.negative);
+    assert_close(found.mean, golden.accuracy);
+    assert_close(found.error, golden.accuracy_error);
+}
+
+/// Two labels on a line: 0, 1, 2 and 3, 4.
+#[test]
+fn retrieval_by_hand() {
+    let values = [0.0, 1.0, 2.0, 2.6, 9.0];
+    let labels = [7, 7, 7, 3, 3];
+    let found = retrieval(Embedded { values: &values, dims: 1, labels: &labels });
+    // Nearest to 0: 1 2; to 1: 0 2 (0 first, both at distance 1); to 2: 2.6 1; to 2.6: 2; to 9: 2.6.
+    assert_close(found.recall[0], 3.0 / 5.0);
+    assert_close(found.r_precision, (1.0 + 1.0 + 0.5 + 0.0 + 1.0) / 5.0);
+    assert_close(found.map_at_r, (1.0 + 1.0 + 0.25 + 0.0 + 1.0) / 5.0);
+    assert_close(found.recall[3], 1.0);
+}
+
+#[test]
+fn galleries_are_random_and_leave_themselves_out() {
+    // Ten clusters, one image of each far off in another cluster: a gallery that takes it loses two labels' probes.
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for label in 0..10u32 {
+        for place in 0..20u32 {
+            let cluster = if place == 0 { (label + 1) % 10 } else { label };
+            values.extend([cluster as f32, place as f32 * 1e-3]);
+            labels.push(label);
+        }
+    }
+    let e = Embedded { values: &values, dims: 2, labels: &labels };
+    let found = one_shot_galleries(e);
+    assert_eq!(found, one_shot_galleries(e));
+    assert_eq!(found.galleries, 200);
+    assert!(found.low < found.mean && found.mean < found.high && found.high < 1.0, "{found:?}");
+    assert!((0.8..0.95).contains(&found.mean), "{found:?}");
+}
+
+#[test]
+fn intervals_hold_the_figure_and_shrink_with_more_pairs() {
+    let golden = Golden::read();
+    let intervals = |count| {
+        let pairs = verification_pairs(&golden.query_labels, count, 0).unwrap();
+        let found = verification(golden.query(), &pairs);
+        let auc = found.intervals.auc;
+        assert!(auc.low < found.auc && found.auc < auc.high, "{found:?}");
+        let eer = found.intervals.eer;
+        assert!(eer.low < found.eer.rate && found.eer.rate < eer.high, "{found:?}");
+        let (tar, bounds) = (found.tar_far_1e2.unwrap().rate, found.intervals.tar_far_1e2.unwrap());
+        assert!(bounds.low <= tar && tar <= bounds.high, "{found:?}");
+        assert_eq!(found.tar_far_1e4.is_some(), count >= 10_000);
+        assert_eq!(found.intervals.tar_far_1e4.is_some(), count >= 10_000);
+        auc.high - auc.low
+    };
+    let (few, many) = (intervals(500), intervals(12_500));
+    assert!((4.0..6.5).contains(&(few / many)), "25 times the pairs, a fifth of the interval: {few} and {many}");
+}
+
+#[test]
+fn a_threshold_is_chosen_here_and_judged_there() {
+    let ramp = |from: f32, count: usize| (0..count).map(|place| from + place as f32 / count as f32).collect::<Vec<_>>();
+    let validation = Roc::new(ramp(0.0, 100), ramp(0.5, 1000));
+    let test = Roc::new(ramp(0.1, 100), ramp(0.4, 1000));
+    let found = calibrate(&validation, &test, 0.01).unwrap();
+    // The tenth of 1,000 negatives from 0.5 up lies at 0.509; there 0.1 has 41 of 100, 0.4 has 110 of 1,000.
+    assert!((found.threshold - 0.509).abs() < 1e-6, "{found:?}");
+    assert_close(found.tar, 0.41);
+    assert_close(found.far, 0.11);
+    assert_eq!(calibrate(&validation, &test, 1e-4), None);
 }

@@ -13,17 +13,19 @@ use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, Distance, PRESETS, Update};
+use siamese::config::{Config, Distance, PRESETS, Schedule, Update};
 use siamese::error::Error;
 use siamese::host::{Array, pack};
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense,
     DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, Distances, DistancesShape, L2Norm, L2NormDx, L2NormShape,
-    MaxPool, MaxPoolDx, MaxPoolShape, SumRows, SumRowsShape, TopK, TopKShape, Triplet, TripletDx, TripletShape, Window,
+    MaxPool, MaxPoolDx, MaxPoolShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TopK,
+    TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window,
 };
 use siamese::net::Net;
 use siamese::plan::Section;
 use siamese::run::Runner;
+use siamese::sampler::Mining;
 use siamese::siamese::{Source, Stats, embedding_slot, inference_plan, slots, training_plan};
 use siamese::{cpu, gpu};
 
@@ -124,6 +126,8 @@ struct Cases {
     max_pool2d: Vec<PoolCase>,
     linear: Vec<LinearCase>,
     triplet: Vec<TripletCase>,
+    mined: Vec<MinedCase>,
+    warp: Vec<WarpCase>,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +151,20 @@ struct LinearCase {
 struct TripletCase {
     margin: f32,
     distance: Distance,
+}
+
+#[derive(Deserialize)]
+struct MinedCase {
+    labels: usize,
+    images: usize,
+    mining: Mining,
+    margin: f32,
+    sharpness: f32,
+}
+
+#[derive(Deserialize)]
+struct WarpCase {
+    elastic: f32,
 }
 
 fn operations() -> (File, Cases) {
@@ -309,14 +327,14 @@ fn triplet_loss() {
         };
         // The scale of a mean of five is rounded to f32.
         let tolerance = if case.distance == Distance::MeanSquare { 2.0f64.powi(-24) } else { F64 };
-        let shape = TripletShape { triplets, dims, margin: case.margin, scale };
+        let shape = TripletShape { triplets, dims, margin: case.margin, sharpness: 0.0, scale };
         let made = run::<Triplet>(shape.clone(), &[("e", e.array())]);
-        let column = |place: usize| made.floats("terms").iter().copied().skip(place).step_by(4).collect::<Vec<_>>();
+        let column = |place: usize| made.floats("terms").iter().copied().skip(place).step_by(5).collect::<Vec<_>>();
         let loss = column(0).iter().sum::<f64>() / triplets as f64;
         assert_close(&what("loss"), &[loss], &get("loss").values, tolerance);
-        assert_close(&what("d_ap"), &column(2), &get("ap").values, tolerance);
-        assert_close(&what("d_an"), &column(3), &get("an").values, tolerance);
-        let active = column(1).iter().sum::<f64>();
+        assert_close(&what("d_ap"), &column(3), &get("ap").values, tolerance);
+        assert_close(&what("d_an"), &column(4), &get("an").values, tolerance);
+        let active = column(2).iter().sum::<f64>();
         assert!(0.0 < active && active < triplets as f64, "triplet {number}: both sides of the hinge must occur");
         let back = run::<TripletDx>(shape, &[("e", e.array()), ("terms", floats(made.floats("terms")))]);
         assert_close(&what("de"), back.floats("de"), &get("de").values, tolerance);
@@ -329,24 +347,99 @@ fn adam() {
     let get = |key: &str| file.get(&format!("adam.{key}"));
     let (gradients, steps) = (get("g"), get("steps"));
     let length = gradients.dims[1];
-    let Update::Adam { beta1, beta2, epsilon } = Update::ADAM;
+    let Update::Adam { beta1, beta2, epsilon, weight_decay } = Update::ADAM;
     let mut p = get("p").array();
     let (mut m, mut v) = (floats(&vec![0.0; length]), floats(&vec![0.0; length]));
     let rows = gradients.values.chunks(length).zip(steps.values.chunks(length));
     for (step, (g, expected)) in (1u64..).zip(rows) {
         // The step's scalars before they are rounded to f32, so that the kernel can be compared in f64 …
         let correction = |beta: f32| 1.0 / (1.0 - f64::from(beta).powi(step as i32));
-        let scalars = [f64::from(1e-3f32), correction(beta1), correction(beta2)];
+        let scalars = [f64::from(1e-3f32), correction(beta1), correction(beta2), 1.0];
         // … and as the trainer hands them over.
-        assert_eq!(Update::ADAM.scalars(1e-3, step).map(f64::from), scalars.map(|value| f64::from(value as f32)));
-        let shape = AdamShape { length, beta1, beta2, epsilon };
-        let inputs = [("step", floats(&scalars)), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
+        let config = Config { learning_rate: 1e-3, schedule: Schedule::Constant, ..PRESETS[0].config() };
+        assert_eq!(config.scalars(step).map(f64::from), scalars.map(|value| f64::from(value as f32)));
+        let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: 0.0 };
+        let stats = floats(&[0.0; 6]);
+        let inputs = [("step", floats(&scalars)), ("stats", stats), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
         let made = run::<Adam>(shape, &inputs);
         assert_close(&format!("adam: parameters after step {step}"), made.floats("p"), expected, F64);
         [p, m, v] = ["p", "m", "v"].map(|name| made.array(name).clone());
     }
     assert_close("adam: first moment", m.floats(), &get("m").values, F64);
     assert_close("adam: second moment", v.floats(), &get("v").values, F64);
+}
+
+/// Decoupled weight decay, and gradients shortened to a norm of 2 (PyTorch divides by the norm + 1e-6).
+#[test]
+fn adamw() {
+    let (file, _) = operations();
+    let get = |key: &str| file.get(&format!("adamw.{key}"));
+    let (gradients, steps) = (get("g"), get("steps"));
+    let length = gradients.dims[1];
+    let Update::Adam { beta1, beta2, epsilon, .. } = Update::ADAM;
+    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay: 0.1, clip: 2.0 };
+    let mut p = get("p").array();
+    let (mut m, mut v) = (floats(&vec![0.0; length]), floats(&vec![0.0; length]));
+    for (step, (g, expected)) in (1i32..).zip(gradients.values.chunks(length).zip(steps.values.chunks(length))) {
+        let correction = |beta: f32| 1.0 / (1.0 - f64::from(beta).powi(step));
+        let scalars = floats(&[f64::from(1e-3f32), correction(beta1), correction(beta2), 1.0]);
+        let norm = g.iter().map(|g| g * g).sum::<f64>().sqrt();
+        assert!(norm > 2.0, "a gradient that is not clipped shows nothing");
+        let stats = floats(&[0.0, 0.0, 0.0, 0.0, norm, 0.0]);
+        let inputs = [("step", scalars), ("stats", stats), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
+        let made = run::<Adam>(shape.clone(), &inputs);
+        assert_close(&format!("adamw: parameters after step {step}"), made.floats("p"), expected, 1e-6);
+        [p, m, v] = ["p", "m", "v"].map(|name| made.array(name).clone());
+    }
+}
+
+#[test]
+fn mined() {
+    let (file, cases) = operations();
+    for (number, case) in cases.mined.iter().enumerate() {
+        let get = |key: &str| file.get(&format!("mined.{number}.{key}"));
+        let what = |key: &str| format!("{:?} {number}: {key}", case.mining);
+        let e = get("e");
+        let (rows, dims) = (e.dims[0], e.dims[1]);
+        let MinedCase { labels, images, mining, margin, sharpness } = *case;
+        let distances = DistancesShape { queries: rows, references: rows, dims };
+        let distance = run::<Distances>(distances, &[("query", e.array()), ("reference", e.array())]);
+        let semi_hard = u32::from(mining == Mining::SemiHard);
+        let shape = MineShape { labels, images, margin, sharpness, scale: 1.0, semi_hard };
+        let inputs = [("distance", distance.array("distance").clone())];
+        let made =
+            if mining == Mining::BatchHard { run::<MineHard>(shape, &inputs) } else { run::<Mine>(shape, &inputs) };
+        let totals =
+            run::<SumRows>(SumRowsShape { rows, columns: 5, splits: 1 }, &[("x", made.array("terms").clone())]);
+        let totals = totals.floats("y");
+        assert!(totals[1] > 0.0 && totals[0] > 0.0, "{}: no triplet counts", what("loss"));
+        assert_close(&what("loss"), &[totals[0] / totals[1]], &get("loss").values, F64);
+        let inputs = [("e", e.array()), ("w", made.array("w").clone()), ("totals", floats(totals))];
+        let back = run::<MineDx>(MineDxShape { labels, images, dims, scale: 1.0 }, &inputs);
+        assert_close(&what("de"), back.floats("de"), &get("de").values, F64);
+    }
+}
+
+#[test]
+fn warp() {
+    let (file, cases) = operations();
+    for (number, case) in cases.warp.iter().enumerate() {
+        let get = |key: &str| file.get(&format!("warp.{number}.{key}"));
+        let (images, rows) = (get("images"), get("rows"));
+        let [height, width, channels] = [1, 2, 3].map(|place| images.dims[place]);
+        let (elastic, scale) = (case.elastic, 1.0);
+        let shape = WarpShape { images: images.dims[0], batch: rows.dims[0], height, width, channels, scale, elastic };
+        let bytes: Vec<u8> = images.values.iter().map(|&byte| byte as u8).collect();
+        let uints = |tensor: Tensor| Array::Uint(tensor.values.iter().map(|&value| value as u32).collect());
+        let inputs = [
+            ("bytes", Array::Uint(pack(&bytes))),
+            ("rows", uints(rows)),
+            ("maps", get("maps").array()),
+            ("keys", uints(get("keys"))),
+        ];
+        let made: Vec<f64> = run::<Warp>(shape, &inputs).floats("x").iter().map(|x| x / 255.0).collect();
+        assert_close(&format!("warp {number}"), &made, &get("y").values, 1e-12);
+    }
 }
 
 #[test]
@@ -384,7 +477,7 @@ const SINGLE: Allowed = Allowed { embeddings: 3e-6, gradients: 3e-5, trained: 3e
 
 /// The tensors of a file under `prefix`, with the arena `arena` laid out as the file is.
 fn assert_tensors(what: &str, net: &Net, arena: &[f32], file: &File, prefix: &str, tolerance: f64) {
-    let plan = inference_plan(net, &Source { slot: "images".to_owned(), images: 1, scale: 1.0 }, 1);
+    let plan = inference_plan(net, &Source { slot: "images".to_owned(), images: 1, scale: 1.0 }, 1, slots::PARAMETERS);
     for parameter in net.parameters() {
         let id = plan.id(&parameter.name);
         let (_, start) = plan.storage(id);
@@ -417,7 +510,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
     let expected = file.get("network.embeddings");
 
     // The embeddings of all images by the inference plan.
-    let mut runner = make(Arc::new(inference_plan(&net, &source, source.images)));
+    let mut runner = make(Arc::new(inference_plan(&net, &source, source.images, slots::PARAMETERS)));
     let id = |runner: &R, name: &str| runner.plan().id(name);
     let all: Vec<u32> = (0..source.images as u32).collect();
     runner.write(id(&runner, &source.slot), pack(&bytes).as_slice()).unwrap();
@@ -429,7 +522,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
     assert_close(&format!("{what}: embeddings"), &wide(embeddings.floats()), &expected.values, allowed.embeddings);
 
     // Ten training steps on one batch.
-    let mut runner = make(Arc::new(training_plan(&net, &source, config.triplets, config.loss, config.update)));
+    let mut runner = make(Arc::new(training_plan(&net, &source, config)));
     let rows: Vec<u32> = file.get("network.rows").values.iter().map(|&row| row as u32).collect();
     runner.write(id(&runner, &source.slot), pack(&bytes).as_slice()).unwrap();
     runner.write(id(&runner, slots::ROWS), rows.as_slice()).unwrap();
@@ -437,7 +530,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
     let update = runner.plan().section(Section::Update);
     let mut losses = Vec::new();
     for step in 1..=10 {
-        let scalars = config.update.scalars(config.learning_rate, step);
+        let scalars = config.scalars(step);
         runner.write(id(&runner, slots::STEP), scalars.as_slice()).unwrap();
         runner.run(0..update.start).unwrap();
         if step == 1 {
@@ -509,7 +602,8 @@ fn checkpoint(config: Config, input: [usize; 3]) -> Checkpoint {
     let mut checkpoint = Checkpoint::initial(&config, &net);
     // Only the tensors are saved, not the gaps between them in an arena.
     let tensors: Vec<_> = {
-        let plan = inference_plan(&net, &Source { slot: "images".to_owned(), images: 1, scale: 1.0 }, 1);
+        let plan =
+            inference_plan(&net, &Source { slot: "images".to_owned(), images: 1, scale: 1.0 }, 1, slots::PARAMETERS);
         let ranges = net.parameters().into_iter().map(|parameter| {
             let id = plan.id(&parameter.name);
             let start = plan.storage(id).1;

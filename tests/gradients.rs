@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use siamese::config::{Distance, Loss, Update};
+use siamese::config::{Config, Distance, Loss, Margin, PRESETS};
 use siamese::cpu;
 use siamese::host::{Array, pack};
 use siamese::kernel::{Element, Kernel};
@@ -20,6 +20,7 @@ use siamese::kernels::{
 use siamese::net::{Layer, Layout, Net};
 use siamese::plan::{Plan, Role, Section};
 use siamese::run::Runner;
+use siamese::sampler::{Batch, Mining, Positive};
 use siamese::siamese::{Source, training_plan};
 
 use reference::{floats, run};
@@ -59,17 +60,17 @@ struct Case {
 }
 
 impl Case {
-    fn new(spec: &str, input: [usize; 3], distance: Distance, margin: f32, seed: u64) -> Case {
+    fn new(spec: &str, input: [usize; 3], distance: Distance, margin: Margin, batch: Batch, seed: u64) -> Case {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
         let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
-        let loss = Loss { distance, margin };
-        let plan = Arc::new(training_plan(&net, &source, TRIPLETS, loss, Update::ADAM));
+        let config = Config { loss: Loss { distance, margin }, batch, ..PRESETS[0].config() };
+        let plan = Arc::new(training_plan(&net, &source, &config));
         let mut runner = cpu::Runner::<f64>::new(plan.clone());
 
         let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
         runner.write(plan.id("images"), pack(&bytes).as_slice()).unwrap();
-        let rows: Vec<u32> = (0..3 * TRIPLETS).map(|_| rng.random_range(0..IMAGES as u32)).collect();
+        let rows: Vec<u32> = (0..batch.rows()).map(|_| rng.random_range(0..IMAGES as u32)).collect();
         runner.write(plan.id("rows"), rows.as_slice()).unwrap();
         for parameter in net.parameters() {
             let slot = plan.id(&parameter.name);
@@ -84,15 +85,21 @@ impl Case {
         Case { net, plan, runner, rng }
     }
 
-    /// Mean hinge at the present parameters.
+    /// A column of the loss's terms.
+    fn terms(&self, column: usize) -> Vec<f64> {
+        self.runner.get(self.plan.id("terms")).floats().iter().skip(column).step_by(5).copied().collect()
+    }
+
+    /// Mean penalty at the present parameters.
     fn loss(&mut self) -> f64 {
         self.runner.run(0..self.plan.section(Section::Loss).end).unwrap();
-        let terms = self.runner.get(self.plan.id("terms"));
-        terms.floats().iter().step_by(4).sum::<f64>() / TRIPLETS as f64
+        let [costs, counts] = [0, 1].map(|column| self.terms(column).iter().sum::<f64>());
+        costs / counts.max(1.0)
     }
 
     /// On which side of every kink the last run was: the sign of each layer's outputs (ReLU), the place of each maximum
-    /// (pool), the active triplets (hinge). Where two runs agree, the loss is smooth between them.
+    /// (pool), the active triplets (hinge), those that count (mining). Where two runs agree, the loss is smooth between
+    /// them.
     fn sides(&self) -> Vec<u32> {
         let mut sides = Vec::new();
         for (id, slot) in self.plan.ids().zip(self.plan.slots()) {
@@ -104,8 +111,11 @@ impl Case {
             let outputs = self.runner.get(self.plan.id(&node.name));
             sides.extend(outputs.floats().iter().map(|&y| u32::from(y > 0.0)));
         }
-        let terms = self.runner.get(self.plan.id("terms"));
-        sides.extend(terms.floats().iter().skip(1).step_by(4).map(|&active| active as u32));
+        sides.extend([1, 2].into_iter().flat_map(|column| self.terms(column)).map(|count| count as u32));
+        // Which pairs a mining chose.
+        if let Some(weights) = self.plan.find("weights") {
+            sides.extend(self.runner.get(weights).floats().iter().map(|&weight| u32::from(weight != 0.0)));
+        }
         sides
     }
 
@@ -114,8 +124,8 @@ impl Case {
         self.loss();
         self.runner.run(self.plan.section(Section::Backward)).unwrap();
         let base = self.sides();
-        let active = self.runner.get(self.plan.id("terms")).floats().iter().skip(1).step_by(4).sum::<f64>();
-        assert!(active > 0.0, "{name}: no triplet is active, every gradient would be zero");
+        let active = self.terms(1).iter().sum::<f64>();
+        assert!(active > 0.0, "{name}: no triplet counts, every gradient would be zero");
 
         let whole = rms(self.runner.get(self.plan.id("gradients")).floats());
         // Distances do not change when all embeddings move alike, so the last bias has a gradient of zero unless
@@ -167,7 +177,7 @@ impl Case {
             100 * comparable >= 95 * sampled,
             "{name}: only {comparable} of {sampled} elements have no kink within the step; choose another seed"
         );
-        println!("{name}: {comparable} of {sampled} elements compared, {active} of {TRIPLETS} triplets active");
+        println!("{name}: {comparable} of {sampled} elements compared, {active} triplets count");
     }
 }
 
@@ -176,7 +186,9 @@ macro_rules! networks {
     ($($name:ident: $spec:literal, $input:expr, $distance:ident, $margin:expr, $seed:expr;)*) => {
         $(#[test]
         fn $name() {
-            Case::new($spec, $input, Distance::$distance, $margin, $seed).check(stringify!($name));
+            let (margin, batch) =
+                (Margin::Hinge($margin), Batch::Random { triplets: TRIPLETS, positive: Positive::Other });
+            Case::new($spec, $input, Distance::$distance, margin, batch, $seed).check(stringify!($name));
         })*
     };
 }
@@ -196,6 +208,20 @@ networks! {
     notebook: "dense8 relu dense6 sigmoid", [6, 7, 2], MeanSquare, 0.2, 9;
     one_layer: "dense6 l2", [6, 7, 2], SquaredEuclidean, 0.2, 10;
     no_activation: "conv3 conv4k5 dense5 dense4 l2", [6, 7, 2], SquaredEuclidean, 0.5, 11;
+}
+
+/// The same for every mining and both margins.
+#[test]
+fn mining() {
+    let spec = "conv3 relu pool dense6 relu dense4 l2";
+    for (mining, seed) in [Mining::SemiHard, Mining::BatchHard, Mining::BatchAll].into_iter().zip([21, 22, 23]) {
+        for (margin, distance) in
+            [(Margin::Hinge(0.3), Distance::SquaredEuclidean), (Margin::Soft(4.0), Distance::MeanSquare)]
+        {
+            let batch = Batch::Mined { labels: 3, images: 4, mining };
+            Case::new(spec, [6, 7, 2], distance, margin, batch, seed).check(&format!("{mining:?} {margin:?}"));
+        }
+    }
 }
 
 // ------------------------------------------------------------------------------------------------- single kernels
@@ -328,7 +354,7 @@ fn gradient_of_the_triplet_loss() {
     let mut rng = ChaCha8Rng::seed_from_u64(25);
     for shape in TripletDx::cases() {
         let what = format!("{shape:?}");
-        let (triplets, dims) = (shape.triplets, shape.dims);
+        let (triplets, dims, sharpness) = (shape.triplets, shape.dims, f64::from(shape.sharpness));
         let e = floats(&normals(3 * triplets * dims, &mut rng));
         let forward = run::<Triplet>(shape.clone(), &[("e", e.clone())]);
         let terms = forward.floats("terms");
@@ -339,9 +365,11 @@ fn gradient_of_the_triplet_loss() {
             let bound = 1e-14 * (a.abs() + p.abs() + n.abs());
             assert!((a + p + n).abs() <= bound, "{what}: gradients {a}, {p}, {n} at {place} do not sum to zero");
         }
-        let quadratic = terms.chunks(4).filter(|terms| terms[1] > 0.0).fold((0.0, 0.0), |(sum, size), terms| {
-            let f = 2.0 / triplets as f64;
-            (sum + f * (terms[2] - terms[3]), size + f * (terms[2] + terms[3]))
+        let quadratic = terms.chunks(5).fold((0.0, 0.0), |(sum, size), terms| {
+            let slope =
+                if sharpness > 0.0 { 1.0 / (1.0 + (-sharpness * (terms[3] - terms[4])).exp()) } else { terms[2] };
+            let f = 2.0 / triplets as f64 * slope;
+            (sum + f * (terms[3] - terms[4]), size + f * (terms[3] + terms[4]))
         });
         assert_equal(&what, quadratic, inner(e.floats(), de));
     }

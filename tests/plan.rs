@@ -9,14 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::Error;
-use siamese::config::{Distance, Loss, PRESETS, Update};
+use siamese::config::{Config, PRESETS};
 use siamese::kernel::Element;
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
 };
 use siamese::net::{Layout, Net};
 use siamese::plan::{ALIGNMENT, Builder, Place, Plan, Role, Section, SlotId};
-use siamese::siamese::{Source, inference_plan, training_plan};
+use siamese::sampler::{Batch, Positive};
+use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
 const MNIST: [usize; 3] = [28, 28, 1];
 const CNN: &str = "conv32 relu pool conv64 relu pool dense128 relu dense64 l2";
@@ -30,8 +31,8 @@ fn parse(spec: &str) -> Net {
 }
 
 fn train(net: &Net, triplets: usize) -> Plan {
-    let loss = Loss { distance: Distance::SquaredEuclidean, margin: 0.2 };
-    training_plan(net, &source(), triplets, loss, Update::ADAM)
+    let batch = Batch::Random { triplets, positive: Positive::Other };
+    training_plan(net, &source(), &Config { batch, ..PRESETS[0].config() })
 }
 
 /// A builder with three activations of 12 values, the first of them written, and an input of as many.
@@ -99,18 +100,19 @@ fn a_read_before_any_write_is_refused() {
 
     // An update reads too.
     let (mut builder, [g, p, ..]) = builder();
-    let step = builder.slot("step", Element::F32, &[3], Role::Input);
+    let step = builder.slot("step", Element::F32, &[4], Role::Input);
+    let stats = builder.slot("stats", Element::F32, &[6], Role::Input);
     let [m, v] = ["m", "v"].map(|name| builder.slot(name, Element::F32, &[12], Role::Moment));
-    let shape = AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    let shape = AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0 };
     refuses(&["adam", "`p`", "`second`", "before"], || {
-        builder.call::<Adam>(Section::Update, shape, &[step, g, p, m, v]);
+        builder.call::<Adam>(Section::Update, shape, &[step, stats, g, p, m, v]);
     });
 }
 
 /// Two tensors of 64 and 12 values, with gradients.
 fn arenas(builder: &mut Builder) -> [[SlotId; 2]; 2] {
     let tensors = [("large".to_owned(), vec![64]), ("small".to_owned(), vec![3, 4])];
-    let tensors = builder.parameters(&tensors, true);
+    let tensors = builder.parameters(slots::PARAMETERS, &tensors, true);
     [0, 1].map(|place| [tensors[place].value, tensors[place].gradient.expect("a training arena")])
 }
 
@@ -167,7 +169,7 @@ fn a_name_given_twice_is_refused() {
         builder.activation("first", &[1]);
     });
     refuses(&["two slots", "`given`"], || {
-        builder.parameters(&[("given".to_owned(), vec![1])], false);
+        builder.parameters(slots::PARAMETERS, &[("given".to_owned(), vec![1])], false);
     });
 }
 
@@ -316,8 +318,8 @@ fn the_largest_batch_can_be_planned() {
     for spec in ["conv1024 pool7 dense4", "dense4", CNN] {
         let net = parse(spec);
         let most = net.most_rows();
-        inference_plan(&net, &source(), most);
-        refuses(&["32-bit"], || drop(inference_plan(&net, &source(), most + 1)));
+        inference_plan(&net, &source(), most, slots::PARAMETERS);
+        refuses(&["32-bit"], || drop(inference_plan(&net, &source(), most + 1, slots::PARAMETERS)));
     }
 }
 
@@ -385,7 +387,7 @@ fn no_spec_panics_and_what_parses_can_be_planned() {
                 let plan = train(&net, 2);
                 assert!(!plan.to_string().is_empty());
                 assert_eq!(plan.slot(plan.id("embedding.dx")).dims, [6, net.dims()]);
-                inference_plan(&net, &source(), 1);
+                inference_plan(&net, &source(), 1, slots::PARAMETERS);
                 let again = Net::parse(&net.spec, input).expect("its own text");
                 assert_eq!(train(&again, 2).to_string(), plan.to_string());
                 true
@@ -515,7 +517,7 @@ fn listing(plan: &Plan, calls: Range<usize>) -> Vec<String> {
 fn the_inference_plan_is_the_first_part_of_the_training_plan() {
     for preset in PRESETS {
         let net = parse(&preset.config().spec);
-        let (training, inference) = (train(&net, 5), inference_plan(&net, &source(), 15));
+        let (training, inference) = (train(&net, 5), inference_plan(&net, &source(), 15, slots::PARAMETERS));
         let first = 0..training.section(Section::Forward).end;
         assert_eq!(listing(&training, first), listing(&inference, inference.all()), "{}", preset.name);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Config, Distance, Loss, PRESETS, Update};
+use siamese::config::{Config, Distance, Loss, Margin, PRESETS};
 use siamese::host::pack;
 use siamese::kernel::Element;
 use siamese::net::Net;
@@ -53,7 +53,7 @@ impl Exact for gpu::Runner {
 struct Case {
     net: Net,
     source: Source,
-    loss: Loss,
+    config: Config,
     weights: Checkpoint,
     bytes: Vec<u32>,
     rows: Vec<u32>,
@@ -71,12 +71,14 @@ impl Case {
         .map(|((spec, distance), seed)| {
             let net = Net::parse(spec, [11, 10, 3]).unwrap_or_else(|error| panic!("{error}"));
             let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
-            let config = Config { spec: spec.to_owned(), seed, ..PRESETS[0].config() };
+            let loss = Loss { distance, margin: Margin::Hinge(0.2) };
+            let config =
+                Config { spec: spec.to_owned(), seed, loss, batch: common::random(TRIPLETS), ..PRESETS[0].config() };
             let weights = Checkpoint::initial(&config, &net);
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
             let rows = (0..3 * TRIPLETS).map(|_| rng.random_range(0..IMAGES as u32)).collect();
-            Case { net, source, loss: Loss { distance, margin: 0.2 }, weights, bytes: pack(&bytes), rows }
+            Case { net, source, config, weights, bytes: pack(&bytes), rows }
         })
         .collect()
     }
@@ -94,7 +96,7 @@ impl Case {
 
     /// The stacked plan after gather, forward and loss.
     fn stacked<R: Runner>(&self, make: &impl Fn(Arc<Plan>) -> R) -> R {
-        let plan = training_plan(&self.net, &self.source, TRIPLETS, self.loss, Update::ADAM);
+        let plan = training_plan(&self.net, &self.source, &self.config);
         let mut runner = self.runner(make, plan, &self.rows);
         let end = runner.plan().section(Section::Loss).end;
         runner.run(0..end).unwrap();
@@ -104,7 +106,7 @@ impl Case {
     /// Forward and backward pass of one branch alone, with its images and the gradient of its embeddings as inputs.
     fn branch_plan(&self) -> Plan {
         let mut builder = Builder::default();
-        let tensors = self.net.declare(&mut builder, true);
+        let tensors = self.net.declare(&mut builder, slots::PARAMETERS, true);
         let [height, width, channels] = self.net.input;
         let x = builder.slot("batch", Element::F32, &[TRIPLETS, height, width, channels], Role::Input);
         let gradient = builder.slot("embedding.dx", Element::F32, &[TRIPLETS, self.net.dims()], Role::Input);
@@ -148,7 +150,7 @@ fn assert_embeddings<R: Exact>(make: impl Fn(Arc<Plan>) -> R, tolerance: f64) {
         let stacked = case.stacked(&make).get(embedding);
         for branch in Branch::ALL {
             let rows = &case.rows[branch.rows(TRIPLETS)];
-            let plan = inference_plan(&case.net, &case.source, TRIPLETS);
+            let plan = inference_plan(&case.net, &case.source, TRIPLETS, slots::PARAMETERS);
             let mut runner = case.runner(&make, plan, rows);
             let calls = runner.plan().all();
             runner.run(calls).unwrap();
@@ -253,8 +255,8 @@ fn gradients_on_the_gpu() {
 #[test]
 fn weights_exist_once() {
     for case in Case::all() {
-        let plan = training_plan(&case.net, &case.source, TRIPLETS, case.loss, Update::ADAM);
-        let single = inference_plan(&case.net, &case.source, 1);
+        let plan = training_plan(&case.net, &case.source, &case.config);
+        let single = inference_plan(&case.net, &case.source, 1, slots::PARAMETERS);
         assert_eq!(plan.bytes_of(Role::Parameter), single.bytes_of(Role::Parameter), "{}", case.net.spec);
         // Each gradient has one writer: nothing is added up across branches behind the sums over rows.
         for parameter in case.net.parameters() {

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, Margin, PRESETS, Schedule};
 use siamese::data::{Dataset, Split, idx};
 use siamese::embed::{self, embed};
 use siamese::error::Error;
@@ -19,9 +19,12 @@ use siamese::host::pack;
 use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
+use siamese::sampler::{Augment, Batch, Mining};
 use siamese::siamese::{Source, inference_plan, slots};
 use siamese::train::{StepReport, Trainer};
 use siamese::{check, cpu, gpu};
+
+use common::{random, recipes};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -42,7 +45,8 @@ fn images(count: usize) -> Dataset {
 fn small() -> Config {
     Config {
         spec: "conv8 relu pool conv16 relu pool dense32 relu dense16 l2".to_owned(),
-        triplets: 24,
+        batch: random(24),
+        schedule: Schedule::Constant,
         ..PRESETS[0].config()
     }
 }
@@ -77,6 +81,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
     assert_eq!(a.step, b.step, "{what}: steps");
     assert!(bits(&a.parameters) == bits(&b.parameters), "{what}: parameters differ");
+    let average = |checkpoint: &Checkpoint| checkpoint.average.as_deref().map(bits);
+    assert!(average(a) == average(b), "{what}: averages differ");
     let (a, b) = (a.moments.as_ref().expect("moments"), b.moments.as_ref().expect("moments"));
     for (name, (a, b)) in slots::MOMENTS.iter().zip(a.iter().zip(b)) {
         assert!(bits(a) == bits(b), "{what}: {name} differs");
@@ -92,31 +98,39 @@ fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
 #[test]
 fn ten_steps_on_both_runners() {
     let device = common::device();
-    let (start, data) = (fresh(&small()), images(2000));
-    let (mut cpu, mut gpu) = (on_cpu(&start, &data), on_gpu(&device, &start, &data));
-    let (expected, got) = (train(&mut cpu, 10), train(&mut gpu, 10));
-    assert_eq!((expected.len(), got.len()), (10, 10), "reports of ten steps");
-    let mut bound = 1e-6;
-    for (expected, got) in expected.iter().zip(&got) {
-        let step = expected.step;
-        assert_eq!((got.step, got.images), (step, expected.images));
-        let apart = f64::from((got.stats.loss - expected.stats.loss).abs() / expected.stats.loss);
-        println!("step {step}: loss {:.6} and {:.6}, {apart:.1e} apart", expected.stats.loss, got.stats.loss);
-        assert!(
-            apart <= bound,
-            "step {step}: the loss is {} on the GPU, {} on the CPU: {apart:.1e} apart, {bound:.1e} allowed",
-            got.stats.loss,
-            expected.stats.loss
-        );
-        bound *= 1.5;
-    }
-    assert!(expected[0].stats.loss - expected[9].stats.loss > 0.01, "ten steps that change nothing compare nothing");
+    let data = images(2000);
+    for (name, config) in recipes(&Config { learning_rate: 3e-4, ..small() }) {
+        let start = fresh(&config);
+        let (mut cpu, mut gpu) = (on_cpu(&start, &data), on_gpu(&device, &start, &data));
+        let (expected, got) = (train(&mut cpu, 10), train(&mut gpu, 10));
+        assert_eq!((expected.len(), got.len()), (10, 10), "{name}: reports of ten steps");
+        let mut bound = if config.augment == Augment::NONE { 1e-6 } else { 5e-6 };
+        for (expected, got) in expected.iter().zip(&got) {
+            let step = expected.step;
+            assert_eq!((got.step, got.images), (step, expected.images));
+            let apart = f64::from((got.stats.loss - expected.stats.loss).abs() / expected.stats.loss);
+            println!("{name}: step {step}: loss {:.6}, {apart:.1e} apart", expected.stats.loss);
+            assert!(
+                apart <= bound,
+                "{name}: step {step}: the loss is {} on the GPU, {} on the CPU: {apart:.1e} apart, {bound:.1e} allowed",
+                got.stats.loss,
+                expected.stats.loss
+            );
+            bound *= 1.5;
+        }
 
-    let (cpu, gpu) = (cpu.checkpoint().unwrap(), gpu.checkpoint().unwrap());
-    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
-    let (moved, apart) = (distance(&cpu.parameters, &start.parameters), distance(&cpu.parameters, &gpu.parameters));
-    println!("the parameters moved by {moved:.3}, and are {apart:.1e} apart");
-    assert!(apart <= 1e-3 * moved, "parameters: {apart:e} apart after moving by {moved:e}");
+        let (cpu, gpu) = (cpu.checkpoint().unwrap(), gpu.checkpoint().unwrap());
+        let distance =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+        for (what, cpu, gpu) in
+            [("parameters", &cpu.parameters[..], &gpu.parameters[..]), ("weights", cpu.weights(), gpu.weights())]
+        {
+            let (moved, apart) = (distance(cpu, &start.parameters), distance(cpu, gpu));
+            println!("{name}: the {what} moved by {moved:.3}, and are {apart:.1e} apart");
+            assert!(moved > 0.02, "{name}: ten steps that change nothing compare nothing");
+            assert!(apart <= 1e-3 * moved, "{name}: {what} {apart:e} apart after moving by {moved:e}");
+        }
+    }
 }
 
 /// Every call of the plan, on the very arrays that it finds after a few steps, within its kernel's tolerance.
@@ -170,8 +184,14 @@ fn a_seed_decides_the_batches_too() {
 }
 
 fn assert_resumes<R: Runner>(what: &str, make: impl Fn(&Checkpoint, &Dataset) -> Trainer<R>) {
+    for (name, config) in recipes(&Config { schedule: Schedule::Cosine, steps: 14, ..small() }) {
+        assert_resumes_as(&format!("{what}, {name}"), &config, &make);
+    }
+}
+
+fn assert_resumes_as<R: Runner>(what: &str, config: &Config, make: impl Fn(&Checkpoint, &Dataset) -> Trainer<R>) {
     let data = images(1000);
-    let start = fresh(&Config { triplets: 16, ..small() });
+    let start = fresh(config);
     let mut whole = make(&start, &data);
     let reports = train(&mut whole, 12);
     let whole = whole.checkpoint().unwrap();
@@ -209,7 +229,7 @@ fn a_resumed_run_is_the_uninterrupted_one_on_the_cpu() {
 fn a_stopped_run_has_reported_what_it_did() {
     let device = common::device();
     let data = images(500);
-    let start = fresh(&Config { triplets: 4, ..small() });
+    let start = fresh(&Config { batch: random(4), ..small() });
     let mut trainer = on_gpu(&device, &start, &data);
     let stop = AtomicBool::new(false);
     let mut steps = Vec::new();
@@ -235,7 +255,7 @@ fn a_stopped_run_has_reported_what_it_did() {
 fn a_step_makes_nothing() {
     let device = common::device();
     let data = images(500);
-    let mut trainer = on_gpu(&device, &fresh(&Config { triplets: 4, ..small() }), &data);
+    let mut trainer = on_gpu(&device, &fresh(&Config { batch: random(4), ..small() }), &data);
     train(&mut trainer, 3);
     let made = device.made();
     let mut times: Vec<Duration> = Vec::new();
@@ -269,7 +289,7 @@ fn a_run_that_diverges_is_stopped() {
         ("dense64 relu dense64 sigmoid".to_owned(), &notebook),
     ];
     for (spec, preset) in nets {
-        let config = Config { spec, learning_rate: 1e30, triplets: 8, ..preset.clone() };
+        let config = Config { spec, learning_rate: 1e30, batch: random(8), ..preset.clone() };
         let start = fresh(&config);
         let plan = on_cpu(&start, &data).runner().plan().clone();
         let mut reported = [Vec::new(), Vec::new()];
@@ -304,7 +324,7 @@ fn assert_images_go_up_once<R: Runner>(
 ) {
     // More than one batch of an embedding, the second of which is filled up.
     let data = images(embed::BATCH + 100);
-    let config = Config { triplets: 16, ..small() };
+    let config = Config { batch: random(16), ..small() };
     let mut trainer = trainer(&fresh(&config), &data);
     train(&mut trainer, 3);
     let net = trainer.net().clone();
@@ -315,7 +335,7 @@ fn assert_images_go_up_once<R: Runner>(
 
     // A runner that has seen neither the training nor these images.
     let other_source = Source { slot: "other.images".to_owned(), images: 1, scale: config.scale() };
-    let mut other = make(Arc::new(inference_plan(&net, &other_source, 1)));
+    let mut other = make(Arc::new(inference_plan(&net, &other_source, 1, slots::PARAMETERS)));
     state.restore(&mut other).unwrap();
     assert!(bits(&embedded(&other, &data)) == bits(&ours), "{what}: a restored model embeds otherwise");
 
@@ -329,7 +349,7 @@ fn assert_images_go_up_once<R: Runner>(
     let mut swapped = data.clone();
     swapped.images = mnist().test.clone().take(data.len()).images;
     let source = Source::new(&data, config.scale());
-    let mut fork = trainer.runner().fork(Arc::new(inference_plan(&net, &source, 1))).unwrap();
+    let mut fork = trainer.runner().fork(Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS))).unwrap();
     let slot = fork.plan().id(&source.slot);
     fork.write(slot, pack(&swapped.images).as_slice()).unwrap();
     let expected = embedded(&other, &swapped);
@@ -357,15 +377,55 @@ fn images_go_up_once_on_the_gpu() {
 #[test]
 fn it_learns() {
     let split = Split { train: images(6000), test: mnist().test.clone().take(500) };
-    let config = Config { triplets: 48, learning_rate: 2e-3, ..small() };
-    let mut trainer = on_cpu(&fresh(&config), &split.train);
+    let parts = split.divide(None, None, 0).unwrap();
+    let config = Config { batch: random(48), learning_rate: 2e-3, ..small() };
+    let mut trainer = on_cpu(&fresh(&config), &parts.train);
     let reports = train(&mut trainer, 150);
     let mean = |reports: &[StepReport]| {
         reports.iter().map(|report| f64::from(report.stats.loss)).sum::<f64>() / reports.len() as f64
     };
     let (first, last) = (mean(&reports[..3]), mean(&reports[130..]));
-    let found = embed::evaluate(trainer.runner(), trainer.net(), &config, &split, |_| {}).unwrap();
+    let found = embed::evaluate(trainer.runner(), trainer.net(), &config, &parts, |_| {}).unwrap();
     println!("loss from {first:.4} to {last:.4}; 5-NN {:.3}, AUC {:.3}", found.knn5, found.auc);
     assert!(last < first / 3.0, "the loss went from {first} to {last}");
     assert!(found.knn5 >= 0.9, "5-NN is right about a share of {} of 500 test images", found.knn5);
+}
+
+// ---------------------------------------------------------------------------------------------------------- diagnosis
+
+/// A hundred reports of one kind bring one warning of the right kind, another hundred none.
+#[test]
+fn ailments_are_named_once() {
+    use siamese::siamese::Stats;
+    use siamese::train::{Ailment, Health};
+    let stats = |loss, d_ap, d_an| Stats { loss, active: 0.5, d_ap, d_an, gradient_norm: 1.0, non_finite: 0.0 };
+    for (margin, stats, expected) in [
+        (Margin::Hinge(0.2), stats(0.2, 1e-4, 1e-4), Some(Ailment::Collapsed)),
+        (Margin::Soft(10.0), stats(0.069, 1e-4, 1e-4), Some(Ailment::Collapsed)),
+        (Margin::Hinge(0.2), stats(0.199, 0.7, 0.701), Some(Ailment::AtTheMargin)),
+        (Margin::Hinge(0.2), stats(0.0, 0.1, 1.5), Some(Ailment::NoTriplets)),
+        (Margin::Hinge(0.2), stats(0.09, 0.1, 1.5), None),
+    ] {
+        let mut health = Health::new(margin);
+        let found: Vec<_> =
+            (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats })).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{stats:?}");
+        assert!(found.iter().all(|ailment| ailment.to_string().contains("--")), "a warning says what to change");
+    }
+}
+
+/// A rate that throws all embeddings to one side is seen and named.
+#[test]
+fn a_collapse_is_seen() {
+    use siamese::train::{Ailment, Health};
+    let data = images(2000);
+    let config = Config {
+        batch: Batch::Mined { labels: 5, images: 4, mining: Mining::BatchHard },
+        learning_rate: 0.05,
+        ..small()
+    };
+    let mut trainer = on_cpu(&fresh(&config), &data);
+    let mut health = Health::new(config.loss.margin);
+    let found: Vec<_> = train(&mut trainer, 300).iter().filter_map(|report| health.look(report)).collect();
+    assert!(found.contains(&Ailment::Collapsed), "found {found:?}");
 }

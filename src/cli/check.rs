@@ -11,7 +11,7 @@ use siamese::embed::BATCH;
 use siamese::kernel::At;
 use siamese::kernels;
 use siamese::net::Net;
-use siamese::siamese::{Source, inference_plan, training_plan};
+use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
 use super::engine::Engine;
 use super::{AdapterArg, Outcome};
@@ -39,10 +39,7 @@ fn calls() -> Vec<At> {
         let config = preset.config();
         let net = Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
         let source = Source { slot: "images".to_owned(), images: 1000, scale: config.scale() };
-        let plans = [
-            training_plan(&net, &source, config.triplets, config.loss, config.update),
-            inference_plan(&net, &source, BATCH),
-        ];
+        let plans = [training_plan(&net, &source, &config), inference_plan(&net, &source, BATCH, slots::PARAMETERS)];
         for at in plans.iter().flat_map(|plan| plan.distinct()) {
             if !calls.contains(&at) {
                 calls.push(at);

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use clap::Args;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::Config;
-use siamese::data::Split;
+use siamese::data::Parts;
 use siamese::eval::Evaluation;
 use siamese::run::Runner;
-use siamese::siamese::{Source, inference_plan};
+use siamese::siamese::{Source, inference_plan, slots};
 use siamese::{Error, Result, embed, host};
 
 use super::engine::{Engine, Job};
@@ -33,6 +33,9 @@ pub struct Eval {
     /// Recognition thresholds, in the loss's distance; may be repeated [default: the model's]
     #[arg(long, value_name = "DISTANCE")]
     threshold: Vec<f32>,
+    /// The weights as the last step left them, not their moving average
+    #[arg(long)]
+    raw: bool,
     /// Print the evaluation as a JSON line
     #[arg(long)]
     json: bool,
@@ -51,9 +54,12 @@ impl Eval {
             let reason = format!("its images are {images:?}, the network takes {:?}", checkpoint.input);
             return Err(Error::config("--data", reason).into());
         }
-        let engine = Engine::open(&self.adapter.adapter)?;
         let config = checkpoint.config.clone();
-        let evaluation = engine.run(Evaluate { checkpoint: &checkpoint, config: &config, split: &split })?;
+        let held_back = config.validation.map(|validation| validation.images);
+        let parts = split.divide(config.train_labels.as_deref(), held_back, config.seed)?;
+        let engine = Engine::open(&self.adapter.adapter)?;
+        let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
+        let evaluation = engine.run(Evaluate { checkpoint: &weights.export(), config: &config, parts: &parts })?;
         Events::new(self.json, None).evaluation(&evaluation)?;
         if !self.json {
             evaluation_table(&evaluation)?;
@@ -65,7 +71,7 @@ impl Eval {
 struct Evaluate<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a Config,
-    split: &'a Split,
+    parts: &'a Parts,
 }
 
 impl Job for Evaluate<'_> {
@@ -73,14 +79,15 @@ impl Job for Evaluate<'_> {
 
     fn run<R: Runner>(self, make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>) -> Result<Evaluation, Failure> {
         let net = self.checkpoint.net()?;
-        let train = &self.split.train;
+        let train = &self.parts.evaluation.train;
         let source = Source::new(train, self.config.scale());
-        let mut runner = make(Arc::new(inference_plan(&net, &source, embed::BATCH.min(train.len()))))?;
+        let mut runner =
+            make(Arc::new(inference_plan(&net, &source, embed::BATCH.min(train.len()), slots::PARAMETERS)))?;
         let images = runner.plan().id(&source.slot);
         runner.write(images, host::pack(&train.images).as_slice())?;
         self.checkpoint.restore(&mut runner)?;
         let bar = evaluation_bar();
-        let evaluation = embed::evaluate(&runner, &net, self.config, self.split, |progress| bar.show(progress))?;
+        let evaluation = embed::evaluate(&runner, &net, self.config, self.parts, |progress| bar.show(progress))?;
         bar.finish();
         Ok(evaluation)
     }

@@ -23,11 +23,16 @@ pub struct Export {
     /// Round the weights to 16 bits
     #[arg(long)]
     f16: bool,
+    /// The weights as the last step left them, not their moving average
+    #[arg(long)]
+    raw: bool,
 }
 
 impl Export {
     pub fn run(self) -> Outcome {
-        let checkpoint = Checkpoint { moments: None, ..Checkpoint::load(&model_file(&self.model))? };
+        let checkpoint = Checkpoint::load(&model_file(&self.model))?;
+        let checkpoint =
+            if self.raw { Checkpoint { average: None, ..checkpoint }.export() } else { checkpoint.export() };
         checkpoint.save(&self.out, if self.f16 { Precision::F16 } else { Precision::F32 })?;
         eprintln!("wrote {}", self.out.display());
         Ok(ExitCode::SUCCESS)

@@ -11,11 +11,13 @@ mod train;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use siamese::Error;
 use siamese::config::{Config, PRESETS, Preset};
 use siamese::data::{self, Split};
+use siamese::sampler::{Batch, Mining, Positive};
 
 /// Trains Siamese embedding networks with triplet loss on any GPU.
 #[derive(Parser)]
@@ -28,7 +30,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Train a network, save it, evaluate it
-    Train(train::Train),
+    Train(Box<train::Train>),
     /// Evaluate a saved network
     Eval(eval::Eval),
     /// Print what a network runs: calls, arrays, bytes, FLOPs
@@ -110,7 +112,7 @@ impl DataArg {
 /// Which network.
 #[derive(Args)]
 struct NetworkArgs {
-    /// Settings to start from: cnn or notebook [default: cnn]
+    /// Settings to start from: cnn, best or notebook [default: cnn]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// The network as text, such as "conv32 relu pool dense64 l2" [default: the preset's]
@@ -132,8 +134,125 @@ impl NetworkArgs {
     }
 }
 
+/// Size of a batch on the command line.
+#[derive(Clone, Copy)]
+enum Size {
+    /// `128`
+    Triplets(usize),
+    /// `10x32`
+    Balanced(usize, usize),
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Size, String> {
+        let number = |text: &str| {
+            text.parse().map_err(|_| format!("`{text}` is no number; a batch is 10x32 or, of random triplets, 128"))
+        };
+        match text.split_once('x') {
+            Some((labels, images)) => Ok(Size::Balanced(number(labels)?, number(images)?)),
+            None => number(text).map(Size::Triplets),
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MiningArg {
+    /// Triplets drawn at random
+    Random,
+    /// All anchor-positive pairs with every negative farther than the positive, within the margin (FaceNet)
+    SemiHard,
+    /// Each anchor with its farthest positive and nearest negative; may collapse, see docs/quality.md
+    BatchHard,
+    /// All triplets that violate the margin
+    BatchAll,
+}
+
+/// What a step's batch is.
+#[derive(Args)]
+struct BatchArgs {
+    /// Which triplets teach [default: the preset's]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    mining: Option<MiningArg>,
+    /// Images of a step: labels x images of each, such as 10x32; for random mining a number of triplets
+    #[arg(long, value_name = "SIZE")]
+    batch: Option<Size>,
+}
+
+impl BatchArgs {
+    /// `preset` changed as asked.
+    fn apply(&self, preset: Batch) -> siamese::Result<Batch> {
+        let mining = match self.mining {
+            None => match preset {
+                Batch::Random { .. } => None,
+                Batch::Mined { mining, .. } => Some(mining),
+            },
+            Some(MiningArg::Random) => None,
+            Some(MiningArg::SemiHard) => Some(Mining::SemiHard),
+            Some(MiningArg::BatchHard) => Some(Mining::BatchHard),
+            Some(MiningArg::BatchAll) => Some(Mining::BatchAll),
+        };
+        let fault = |reason| Err(siamese::Error::config("--batch", reason));
+        let batch = match mining {
+            None => {
+                let (own, positive) = match preset {
+                    Batch::Random { triplets, positive } => (triplets, positive),
+                    Batch::Mined { .. } => (128, Positive::Other),
+                };
+                let triplets = match self.batch {
+                    None => own,
+                    Some(Size::Triplets(triplets)) => triplets,
+                    Some(Size::Balanced(..)) => return fault("random mining takes a number of triplets, such as 128"),
+                };
+                Batch::Random { triplets, positive }
+            }
+            Some(mining) => {
+                let own = match preset {
+                    Batch::Random { .. } => (10, 32),
+                    Batch::Mined { labels, images, .. } => (labels, images),
+                };
+                let (labels, images) = match self.batch {
+                    None => own,
+                    Some(Size::Balanced(labels, images)) => (labels, images),
+                    Some(Size::Triplets(_)) => {
+                        return fault(
+                            "mining takes labels x images, such as 10x32; a number goes with --mining random",
+                        );
+                    }
+                };
+                Batch::Mined { labels, images, mining }
+            }
+        };
+        batch.validate()?;
+        Ok(batch)
+    }
+}
+
+/// Labels on the command line: `0-4,7`.
+fn parse_labels(text: &str) -> Result<Labels, String> {
+    let wrong = || format!("`{text}` is no list of labels such as 0-4 or 1,3,5");
+    let number = |text: &str| text.trim().parse::<u32>().map_err(|_| wrong());
+    let mut labels = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            Some((first, last)) => labels.extend(number(first)?..=number(last)?),
+            None => labels.push(number(part)?),
+        }
+    }
+    labels.sort_unstable();
+    labels.dedup();
+    if labels.is_empty() { Err(wrong()) } else { Ok(Labels(labels)) }
+}
+
+/// A list of labels; a type of its own, because clap takes a `Vec` for a repeated option.
+#[derive(Clone)]
+struct Labels(Vec<u32>);
+
 /// A checkpoint's name in a run folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";
+/// Name of the checkpoint that did best on the validation images.
+const BEST: &str = "best.safetensors";
 
 /// The checkpoint that a model argument means: the file itself, or the one in a run folder.
 fn model_file(model: &Path) -> PathBuf {

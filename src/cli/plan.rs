@@ -6,25 +6,24 @@ use std::process::ExitCode;
 use clap::Args;
 use siamese::embed::BATCH;
 use siamese::net::Net;
-use siamese::siamese::{Source, inference_plan, training_plan};
+use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
-use super::{DataArg, NetworkArgs, Outcome};
+use super::{BatchArgs, DataArg, NetworkArgs, Outcome};
 
 /// Prints the plan of a network: its calls in order with their work, and its arrays with their sizes.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   siamese plan
-  siamese plan --spec \"conv16 relu pool dense32 l2\" --batch 64
+  siamese plan --spec \"conv16 relu pool dense32 l2\" --batch 10x8
   siamese plan --preset notebook --infer")]
 pub struct Plan {
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
     data: DataArg,
-    /// Triplets of a step [default: the preset's]
-    #[arg(long, value_name = "TRIPLETS", conflicts_with = "infer")]
-    batch: Option<usize>,
+    #[command(flatten)]
+    batch: BatchArgs,
     /// The plan that embeds images, not the one that trains
     #[arg(long)]
     infer: bool,
@@ -33,15 +32,15 @@ pub struct Plan {
 impl Plan {
     pub fn run(self) -> Outcome {
         let mut config = self.network.config()?;
-        config.triplets = self.batch.unwrap_or(config.triplets);
+        config.batch = self.batch.apply(config.batch)?;
         config.validate()?;
         let train = self.data.load()?.train;
         let net = Net::parse(&config.spec, [train.height, train.width, train.channels])?;
         let source = Source::new(&train, config.scale());
         let plan = if self.infer {
-            inference_plan(&net, &source, BATCH.min(train.len()))
+            inference_plan(&net, &source, BATCH.min(train.len()), slots::PARAMETERS)
         } else {
-            training_plan(&net, &source, config.triplets, config.loss, config.update)
+            training_plan(&net, &source, &config)
         };
         let mut out = std::io::stdout().lock();
         writeln!(out, "{} on {:?}: {} parameters\n\n{plan}", net.spec, net.input, net.parameter_count())?;

@@ -8,19 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use siamese::checkpoint::{Checkpoint, Precision, write_atomically};
-use siamese::config::Length;
-use siamese::data::Split;
+use siamese::config::{Config, Length, Margin, Schedule, Update, Validation};
+use siamese::data::Parts;
 use siamese::net::Net;
 use siamese::run::Runner;
+use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::siamese::{Source, training_plan};
-use siamese::train::Trainer;
+use siamese::train::{Health, Trainer};
 use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, CHECKPOINT, DataArg, Failure, NetworkArgs, Outcome};
+use super::{AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_labels};
 use crate::report::{Events, Steps, evaluation_bar, evaluation_table};
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
@@ -31,6 +32,9 @@ Examples:
   siamese train --preset notebook --seed 1             the Keras notebook
   siamese train --adapter cpu --epochs 2               without any GPU
   siamese train --spec \"conv16k5 relu pool dense32 l2\" --images 100000 --out runs/mine
+  siamese train --images 600000 --augment elastic --ema 0.999
+  siamese train --validation 5000 --patience 5         watched on images held back, the best kept
+  siamese train --train-classes 0-4                    evaluated on the digits that it never saw
   siamese train --out runs/mine --resume               go on after Ctrl-C
   siamese train --data fashion-mnist/                  any folder of IDX files")]
 pub struct Train {
@@ -42,31 +46,123 @@ pub struct Train {
     adapter: AdapterArg,
     #[command(flatten)]
     length: LengthArgs,
-    /// Triplets of a step, three images each
-    #[arg(long, value_name = "TRIPLETS")]
-    batch: Option<usize>,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Folder of the run [default: runs/<preset>, numbered where that is taken]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on from the checkpoint in --out, with its settings
+    #[arg(long, requires = "out", conflicts_with_all = [
+        "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "learning_rate", "schedule", "warmup",
+        "weight_decay", "clip", "ema", "validation", "train_classes", "seed", "threshold",
+    ])]
+    resume: bool,
+    /// Print events as JSON lines on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a training is, beyond its network and length. All default to the preset's.
+#[derive(Args)]
+#[command(next_help_heading = "Recipe [defaults: the preset's]")]
+struct RecipeArgs {
+    #[command(flatten)]
+    batch: BatchArgs,
     /// How much farther than the positive the negative must be
     #[arg(long)]
     margin: Option<f32>,
-    /// Step size of Adam
+    /// The soft margin ln(1 + exp(s (d_ap - d_an))) / s with this s, instead of --margin
+    #[arg(long, value_name = "S", conflicts_with = "margin")]
+    soft_margin: Option<f32>,
+    /// How images are changed: none, affine, elastic, or amounts such as "shift=2 rotate=10 scale=0.1 shear=0.1
+    /// elastic=4" (pixels, degrees, shares)
+    #[arg(long, value_name = "HOW")]
+    augment: Option<String>,
+    /// Step size of Adam at its highest
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f32>,
+    /// How the step size goes over the run
+    #[arg(long, value_enum, value_name = "HOW")]
+    schedule: Option<ScheduleArg>,
+    /// Steps in which the step size rises from zero
+    #[arg(long, value_name = "STEPS")]
+    warmup: Option<u64>,
+    /// Share of the weights taken away each step, times the step size
+    #[arg(long, value_name = "SHARE")]
+    weight_decay: Option<f32>,
+    /// Shorten gradients to this norm
+    #[arg(long, value_name = "NORM")]
+    clip: Option<f32>,
+    /// Keep a moving average of the weights with this decay, and evaluate that
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f32>,
+    /// Training images held back to watch the run; the weights that did best are kept and evaluated
+    #[arg(long, value_name = "IMAGES")]
+    validation: Option<usize>,
+    /// Steps between two looks at them [default: a twentieth of the run]
+    #[arg(long, value_name = "STEPS", requires = "validation")]
+    validate_every: Option<u64>,
+    /// End after so many looks without a new best
+    #[arg(long, value_name = "LOOKS", requires = "validation")]
+    patience: Option<u64>,
+    /// Labels to train on, such as 0-4 or 1,3,5; the others are evaluated
+    #[arg(long, value_name = "LABELS", value_parser = parse_labels)]
+    train_classes: Option<Labels>,
     /// Where every random choice comes from
     #[arg(long)]
     seed: Option<u64>,
     /// Recognition thresholds that the evaluation reports, in the loss's distance; may be repeated
     #[arg(long, value_name = "DISTANCE")]
     threshold: Vec<f32>,
-    /// Folder of the run [default: runs/<preset>, numbered where that is taken]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Go on from the checkpoint in --out
-    #[arg(long, requires = "out")]
-    #[arg(conflicts_with_all = ["preset", "spec", "batch", "margin", "learning_rate", "seed", "threshold"])]
-    resume: bool,
-    /// Print events as JSON lines on stdout
-    #[arg(long)]
-    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ScheduleArg {
+    /// The same at every step
+    Constant,
+    /// Half a cosine to zero
+    Cosine,
+    /// A tenth after half of the run, a hundredth after three quarters
+    Step,
+}
+
+impl RecipeArgs {
+    /// Changes `config` as asked; what depends on the run's length comes later.
+    fn apply(&self, config: &mut Config) -> Result<()> {
+        config.batch = self.batch.apply(config.batch)?;
+        config.loss.margin = match (self.margin, self.soft_margin) {
+            (Some(margin), _) => Margin::Hinge(margin),
+            (_, Some(sharpness)) => Margin::Soft(sharpness),
+            _ => config.loss.margin,
+        };
+        if let Some(augment) = &self.augment {
+            config.augment = augment.parse::<Augment>()?;
+        }
+        config.learning_rate = self.learning_rate.unwrap_or(config.learning_rate);
+        config.schedule = match self.schedule {
+            None => config.schedule,
+            Some(ScheduleArg::Constant) => Schedule::Constant,
+            Some(ScheduleArg::Cosine) => Schedule::Cosine,
+            Some(ScheduleArg::Step) => Schedule::Step,
+        };
+        config.warmup = self.warmup.unwrap_or(config.warmup);
+        let Update::Adam { weight_decay, .. } = &mut config.update;
+        *weight_decay = self.weight_decay.unwrap_or(*weight_decay);
+        config.clip = self.clip.or(config.clip);
+        config.average = self.ema.or(config.average);
+        config.train_labels = self.train_classes.clone().map(|labels| labels.0).or(config.train_labels.take());
+        config.seed = self.seed.unwrap_or(config.seed);
+        if !self.threshold.is_empty() {
+            config.thresholds.clone_from(&self.threshold);
+        }
+        Ok(())
+    }
+
+    /// How a run of `steps` is watched.
+    fn validation(&self, steps: u64) -> Option<Validation> {
+        let every = self.validate_every.unwrap_or(steps.div_ceil(20));
+        self.validation.map(|images| Validation { images, every, patience: self.patience })
+    }
 }
 
 #[derive(Args)]
@@ -99,8 +195,7 @@ fn fresh_folder(name: &str) -> PathBuf {
 
 impl Train {
     pub fn run(self) -> Outcome {
-        let split = self.data.load()?;
-        let (folder, start) = self.start(&split)?;
+        let (folder, start, parts) = self.start()?;
         let engine = Engine::open(&self.adapter.adapter)?;
         fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;
         let metrics_file = folder.join("metrics.jsonl");
@@ -108,45 +203,48 @@ impl Train {
         let options = options.create(true).write(true).append(self.resume).truncate(!self.resume);
         let metrics = options.open(&metrics_file).map_err(Error::io("write", &metrics_file))?;
         let events = Events::new(self.json, Some((metrics, metrics_file)));
-        engine.run(Run { split: &split, start, folder, engine: &engine, events })
+        engine.run(Run { parts: &parts, start, folder, engine: &engine, events })
     }
 
-    /// The run folder, and the weights and settings to start from.
-    fn start(&self, split: &Split) -> Result<(PathBuf, Checkpoint)> {
-        let resolve = |length: Length, triplets| length.steps(triplets, split.train.len());
+    /// The run folder, the weights and settings to start from, and the images.
+    fn start(&self) -> Result<(PathBuf, Checkpoint, Parts)> {
+        let split = self.data.load()?;
+        let divide = |config: &Config| {
+            let held_back = config.validation.map(|validation| validation.images);
+            split.divide(config.train_labels.as_deref(), held_back, config.seed)
+        };
         if self.resume {
             let folder = self.out.clone().expect("clap requires --out");
             let mut checkpoint = Checkpoint::load(&folder.join(CHECKPOINT))?;
+            let parts = divide(&checkpoint.config)?;
             if let Some(length) = self.length.length() {
-                checkpoint.config.steps = resolve(length, checkpoint.config.triplets);
+                checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len());
             }
             let (done, wanted) = (checkpoint.step, checkpoint.config.steps);
             if done > wanted {
                 return Err(Error::config("--steps", format!("{done} steps are done, more than the {wanted} wished")));
             }
-            return Ok((folder, checkpoint));
+            return Ok((folder, checkpoint, parts));
         }
         let mut config = self.network.config()?;
-        config.triplets = self.batch.unwrap_or(config.triplets);
-        if config.triplets == 0 {
-            return Err(Error::config("--batch", "0 triplets train nothing"));
+        self.recipe.apply(&mut config)?;
+        let parts = divide(&Config { validation: self.recipe.validation(1), ..config.clone() })?;
+        if self.recipe.batch.batch.is_none() {
+            let labels = parts.train.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
+            config.batch = config.batch.fit(labels);
         }
-        if self.batch.is_some() || self.data.data.is_some() {
-            // A preset's length is in images; its steps are those of its own batch.
-            let images = 3 * (self.network.preset()?.config().triplets as u64) * config.steps;
-            config.steps = resolve(Length::Images(images), config.triplets);
-        }
-        if let Some(length) = self.length.length() {
-            config.steps = resolve(length, config.triplets);
-        }
-        config.loss.margin = self.margin.unwrap_or(config.loss.margin);
-        config.learning_rate = self.learning_rate.unwrap_or(config.learning_rate);
-        config.seed = self.seed.unwrap_or(config.seed);
-        if !self.threshold.is_empty() {
-            config.thresholds.clone_from(&self.threshold);
-        }
+        // A preset's length is in images; its steps are those of its own batch.
+        let preset = self.network.preset()?.config();
+        let own = if config.batch == preset.batch {
+            Length::Steps(preset.steps)
+        } else {
+            Length::Images(preset.batch.rows() as u64 * preset.steps)
+        };
+        config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len());
+        config.validation = self.recipe.validation(config.steps);
         config.validate()?;
-        let net = Net::parse(&config.spec, [split.train.height, split.train.width, split.train.channels])?;
+        Sampler::new(&parts.train.labels, config.seed, config.batch)?;
+        let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
         let folder = match &self.out {
             None => fresh_folder(self.network.preset()?.name),
             Some(folder) if folder.join(CHECKPOINT).exists() => {
@@ -155,13 +253,13 @@ impl Train {
             }
             Some(folder) => folder.clone(),
         };
-        Ok((folder, Checkpoint::initial(&config, &net)))
+        Ok((folder, Checkpoint::initial(&config, &net), parts))
     }
 }
 
 /// A training from start to evaluation.
 struct Run<'a> {
-    split: &'a Split,
+    parts: &'a Parts,
     start: Checkpoint,
     folder: PathBuf,
     engine: &'a Engine,
@@ -178,28 +276,41 @@ impl Job for Run<'_> {
         let begin = Instant::now();
         let config = self.start.config.clone();
         let net = self.start.net()?;
-        let data = &self.split.train;
         self.announce(&net)?;
         eprintln!("compiling shaders …");
-        let mut trainer = Trainer::new(&self.start, data, make)?;
+        let mut trainer = Trainer::new(&self.start, &self.parts.train, make)?;
 
         let stop = interruptible();
         let file = self.folder.join(CHECKPOINT);
-        let mut steps = Steps::new(self.start.step, config.steps, 3 * config.triplets as u64);
+        let mut steps = Steps::new(self.start.step, config.steps, config.batch.rows() as u64);
+        let mut health = Health::new(config.loss.margin);
+        let mut best = Best::new(&self.folder, self.start.step > 0)?;
         let mut saved = Instant::now();
-        while trainer.steps() < config.steps && !stop.load(Ordering::Relaxed) {
-            let until = (trainer.steps() + 100).min(config.steps);
+        let mut ended = false;
+        while trainer.steps() < config.steps && !ended && !stop.load(Ordering::Relaxed) {
             let first = trainer.steps() == self.start.step;
+            let every = config.validation.map_or(100, |validation| validation.every.min(100));
+            let until = (trainer.steps() / every * every + every).min(config.steps);
             let mut written = Ok(());
             trainer.run(if first { trainer.steps() + 1 } else { until }, stop, |report| {
                 let speed = steps.show(&report);
                 if written.is_ok() {
                     written = self.events.step(&report, speed);
                 }
+                if let Some(ailment) = health.look(&report) {
+                    steps.say(&format!("warning: step {}: {ailment}", report.step));
+                }
             })?;
             written?;
             if first {
                 steps.first(begin.elapsed());
+            }
+            if let Some(validation) = config.validation
+                && (trainer.steps().is_multiple_of(validation.every) || trainer.steps() == config.steps)
+            {
+                let pause = Instant::now();
+                ended = self.validate(&mut trainer, &mut best, validation, &steps)?;
+                steps.paused(pause.elapsed());
             }
             if saved.elapsed() > SAVE_EVERY {
                 trainer.checkpoint()?.save(&file, Precision::F32)?;
@@ -215,14 +326,18 @@ impl Job for Run<'_> {
             "host_ms": 1e3 * trainer.host_time().as_secs_f64() / (trainer.steps() - self.start.step).max(1) as f64,
         }))?;
         eprintln!("saved {}", file.display());
-        if trainer.steps() < config.steps {
+        if trainer.steps() < config.steps && !ended {
             let command = format!("siamese train --out {} --resume", self.folder.display());
             eprintln!("interrupted after step {} of {}; `{command}` goes on", trainer.steps(), config.steps);
             return Ok(ExitCode::from(130));
         }
+        if let Some(checkpoint) = best.load()? {
+            eprintln!("evaluating the weights of step {}, the best on the validation images", checkpoint.step);
+            trainer.restore(&checkpoint)?;
+        }
 
         let bar = evaluation_bar();
-        let evaluation = embed::evaluate(trainer.runner(), &net, &config, self.split, |progress| bar.show(progress))?;
+        let evaluation = embed::evaluate(trainer.runner(), &net, &config, self.parts, |progress| bar.show(progress))?;
         bar.finish();
         self.events.evaluation(&evaluation)?;
         if !self.events.json() {
@@ -232,18 +347,77 @@ impl Job for Run<'_> {
     }
 }
 
+/// The checkpoint that did best on the validation images.
+struct Best {
+    file: PathBuf,
+    /// Its score and step.
+    found: Option<(f64, u64)>,
+}
+
+impl Best {
+    /// Of a run folder; that of the run so far if it is `resumed`.
+    fn new(folder: &Path, resumed: bool) -> Result<Best> {
+        let file = folder.join(BEST);
+        let mut best = Best { file, found: None };
+        if resumed && best.file.exists() {
+            let checkpoint = Checkpoint::load(&best.file)?;
+            best.found = checkpoint.validation.map(|score| (score, checkpoint.step));
+        }
+        Ok(best)
+    }
+
+    fn load(&self) -> Result<Option<Checkpoint>> {
+        self.found.map(|_| Checkpoint::load(&self.file)).transpose()
+    }
+}
+
 impl Run<'_> {
+    /// Looks at the validation images; keeps the weights if they are the best so far. Answers whether patience is over.
+    fn validate<R: Runner>(
+        &mut self,
+        trainer: &mut Trainer<R>,
+        best: &mut Best,
+        validation: Validation,
+        steps: &Steps,
+    ) -> Result<bool, Failure> {
+        let data = self.parts.validation.as_ref().expect("images are held back where there is a validation");
+        let score = embed::validate(trainer.runner(), trainer.net(), trainer.config(), data)?;
+        let step = trainer.steps();
+        let is_best = best.found.is_none_or(|(known, _)| score > known);
+        if is_best {
+            Checkpoint { validation: Some(score), ..trainer.checkpoint()? }.save(&best.file, Precision::F32)?;
+            best.found = Some((score, step));
+        }
+        let mark = if is_best { "  best so far" } else { "" };
+        steps.say(&format!("step {step}: MAP@R {score:.5} on the validation images{mark}"));
+        self.events.emit(&json!({ "event": "validation", "step": step, "map_at_r": score, "best": is_best }))?;
+        let since = step - best.found.map_or(step, |(_, step)| step);
+        let ended = validation.patience.is_some_and(|patience| since >= patience * validation.every);
+        if ended {
+            steps.say(&format!("step {step}: no new best for {since} steps, the run ends"));
+        }
+        Ok(ended)
+    }
+
     /// Says what will run, and writes the run's manifest.
     fn announce(&mut self, net: &Net) -> Result<(), Failure> {
         let config = &self.start.config;
-        let data = &self.split.train;
+        let data = &self.parts.train;
         let source = Source::new(data, config.scale());
-        let plan = training_plan(net, &source, config.triplets, config.loss, config.update);
-        let images = 3 * config.triplets as u64 * config.steps;
+        let plan = training_plan(net, &source, config);
+        let images = config.batch.rows() as u64 * config.steps;
+        let batch = match config.batch {
+            Batch::Random { triplets, .. } => format!("{triplets} random triplets"),
+            Batch::Mined { labels, images, mining } => {
+                let mining = serde_json::to_value(mining).expect("plain data");
+                format!("{labels} labels x {images} images, {}", mining.as_str().expect("a word"))
+            }
+        };
         eprintln!("adapter  {}", self.engine.title());
         eprintln!("network  {} ({} parameters)", net.spec, net.parameter_count());
-        eprintln!("data     {} ({} images, {} labels)", data.name, data.len(), data.classes());
-        eprintln!("length   {} steps of {} triplets, {images} images", config.steps, config.triplets);
+        let labels = data.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
+        eprintln!("data     {} ({} images, {labels} labels)", data.name, data.len());
+        eprintln!("length   {} steps of {batch}; {images} images", config.steps);
         eprintln!("memory   {:.1} MB in buffers", plan.bytes() as f64 / 1e6);
         eprintln!("folder   {}", self.folder.display());
         let manifest = json!({

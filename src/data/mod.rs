@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Error, Result};
+
 pub mod idx;
 pub mod mnist;
 
@@ -50,6 +56,27 @@ impl Dataset {
         self
     }
 
+    /// The images of `rows`, in that order, as a set of another name.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn subset(&self, name: String, rows: &[usize]) -> Dataset {
+        Dataset {
+            name,
+            images: rows.iter().flat_map(|&row| self.image(row)).copied().collect(),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            ..*self
+        }
+    }
+
+    /// The images whose label is one of `labels`, and the others.
+    fn by_label(&self, labels: &[u32]) -> (Dataset, Dataset) {
+        let (chosen, others): (Vec<_>, Vec<_>) = (0..self.len()).partition(|&row| labels.contains(&self.labels[row]));
+        let names = [format!("{}, chosen labels", self.name), format!("{}, other labels", self.name)];
+        let [chosen_name, others_name] = names;
+        (self.subset(chosen_name, &chosen), self.subset(others_name, &others))
+    }
+
     /// One image, `[height, width, channels]`.
     ///
     /// # Panics
@@ -89,4 +116,61 @@ pub struct Split {
     pub train: Dataset,
     /// What it is judged by.
     pub test: Dataset,
+}
+
+/// A data set as a run uses it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// What the network learns from.
+    pub train: Dataset,
+    /// Images held back from the training set to watch the run.
+    pub validation: Option<Dataset>,
+    /// The test images, and the training images that they are compared with.
+    pub evaluation: Split,
+}
+
+impl Split {
+    /// Divides the set for a run: `train_labels` are trained on and the others evaluated (`None`: all both), and
+    /// `validation` images, drawn at random as `seed` has it, are held back from what is trained on.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a label does not occur, fewer than two are left for the evaluation, or no image is left
+    /// to train on.
+    pub fn divide(self, train_labels: Option<&[u32]>, validation: Option<usize>, seed: u64) -> Result<Parts> {
+        let (mut train, evaluation) = match train_labels {
+            None => (self.train.clone(), self),
+            Some(labels) => {
+                let fault = |reason: String| Err(Error::config("--train-classes", reason));
+                let known = self.train.rows_by_label();
+                let occurs = |label: u32| known.get(label as usize).is_some_and(|rows| !rows.is_empty());
+                if let Some(missing) = labels.iter().find(|&&label| !occurs(label)) {
+                    return fault(format!("{} has no image with label {missing}", self.train.name));
+                }
+                let (train, reference) = self.train.by_label(labels);
+                let (_, test) = self.test.by_label(labels);
+                if test.rows_by_label().iter().filter(|rows| !rows.is_empty()).count() < 2 {
+                    return fault("fewer than 2 labels are left to evaluate".to_owned());
+                }
+                (train, Split { train: reference, test })
+            }
+        };
+        let Some(images) = validation else { return Ok(Parts { train, validation: None, evaluation }) };
+        if images >= train.len() {
+            let reason = format!("{images} images held back leave none of {} to train on", train.len());
+            return Err(Error::config("--validation", reason));
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // The sampler has the streams below 2⁶² and above 2⁶³.
+        rng.set_stream(1 << 62);
+        let mut held = index::sample(&mut rng, train.len(), images).into_vec();
+        held.sort_unstable();
+        let kept: Vec<usize> = (0..train.len()).filter(|row| held.binary_search(row).is_err()).collect();
+        let validation = train.subset(format!("{}, validation", train.name), &held);
+        train = train.subset(format!("{}, without validation", train.name), &kept);
+        let evaluation = match train_labels {
+            None => Split { train: train.clone(), ..evaluation },
+            Some(_) => evaluation,
+        };
+        Ok(Parts { train, validation: Some(validation), evaluation })
+    }
 }

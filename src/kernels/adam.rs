@@ -1,6 +1,7 @@
-//! The Adam update over the flat arenas.
+//! The Adam update over the flat arenas, and the moving average of the parameters.
 //!
-//! Kingma & Ba, *Adam: A Method for Stochastic Optimization*, 2015, algorithm 1.
+//! Kingma & Ba, *Adam: A Method for Stochastic Optimization*, 2015, algorithm 1; Loshchilov & Hutter, *Decoupled Weight
+//! Decay Regularization*, 2019, algorithm 2 (AdamW).
 
 use std::ops::Range;
 
@@ -19,11 +20,15 @@ shape! {
         beta2: f32,
         /// Added to the divisor.
         epsilon: f32,
+        /// Share of a parameter taken away, times the learning rate.
+        weight_decay: f32,
+        /// Gradients longer than this are shortened to it; 0: none are.
+        clip: f32,
     }
 }
 
-const fn update(name: &'static str, fill: Fill<AdamShape>) -> Arg<AdamShape> {
-    Arg { name, access: Access::Update, element: Element::F32, len: |s| s.length, fill }
+const fn update<S>(name: &'static str, len: fn(&S) -> usize, fill: Fill<S>) -> Arg<S> {
+    Arg { name, access: Access::Update, element: Element::F32, len, fill }
 }
 
 /// See `shaders/adam.wgsl`.
@@ -33,11 +38,12 @@ impl Kernel for Adam {
     type Shape = AdamShape;
     const NAME: &'static str = "adam";
     const ARGS: &'static [Arg<AdamShape>] = &[
-        read_as("step", |_| 3, Fill::Uniform(0.5, 2.0)),
+        read_as("step", |_| 4, Fill::Uniform(0.5, 2.0)),
+        read_as("stats", |_| 6, Fill::Uniform(1.0, 9.0)),
         read("g", |s| s.length),
-        update("p", Fill::Normal),
-        update("m", Fill::Normal),
-        update("v", Fill::Uniform(0.1, 2.0)),
+        update("p", |s| s.length, Fill::Normal),
+        update("m", |s| s.length, Fill::Normal),
+        update("v", |s| s.length, Fill::Uniform(0.1, 2.0)),
     ];
     const SHADERS: &'static [Shader<AdamShape>] = &[shader!("adam", [], |s| threads(s.length))];
 
@@ -46,32 +52,82 @@ impl Kernel for Adam {
     }
 
     fn reference<R: Real>(s: &AdamShape, rows: Range<usize>, io: &mut Io<R>) {
-        let (step, g) = (io.read("step"), io.read("g"));
+        let (step, stats, g) = (io.read("step"), io.read("stats"), io.read("g"));
         let (p, m, v) = (io.write("p"), io.write("m"), io.write("v"));
-        let [beta1, beta2, epsilon] = [s.beta1, s.beta2, s.epsilon].map(|value| R::of(f64::from(value)));
+        let constants = [s.beta1, s.beta2, s.epsilon, s.weight_decay, s.clip];
+        let [beta1, beta2, epsilon, weight_decay, clip] = constants.map(|value| R::of(f64::from(value)));
         let one = R::of(1.0);
+        let norm = stats[4];
+        let factor = if clip > R::of(0.0) && norm > clip { clip / norm } else { one };
         for (&g, ((p, m), v)) in g[rows].iter().zip(p.iter_mut().zip(m).zip(v)) {
+            let g = factor * g;
             *m = beta1 * *m + (one - beta1) * g;
             *v = beta2 * *v + (one - beta2) * g * g;
-            *p = *p - step[0] * (*m * step[1]) / ((*v * step[2]).sqrt() + epsilon);
+            *p = *p - step[0] * (weight_decay * *p + (*m * step[1]) / ((*v * step[2]).sqrt() + epsilon));
         }
     }
 
     fn cases() -> Vec<AdamShape> {
-        let mut cases: Vec<_> = [1, 63, 1000]
-            .into_iter()
-            .map(|length| AdamShape { length, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 })
-            .collect();
-        // An epsilon that is large enough to be seen.
-        cases.push(AdamShape { length: 130, beta1: 0.7, beta2: 0.9, epsilon: 0.5 });
-        cases
+        let adam = AdamShape { length: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0 };
+        vec![
+            adam.clone(),
+            AdamShape { length: 63, clip: 0.5, ..adam.clone() },
+            AdamShape { length: 1000, clip: 10.0, weight_decay: 0.3, ..adam.clone() },
+            // An epsilon that is large enough to be seen.
+            AdamShape { length: 130, beta1: 0.7, beta2: 0.9, epsilon: 0.5, ..adam },
+        ]
     }
 
     fn work(s: &AdamShape) -> Work {
-        Work { flops: 14 * s.length as u64, bytes: 28 * s.length as u64 }
+        Work { flops: 17 * s.length as u64, bytes: 28 * s.length as u64 }
     }
 
     fn tolerance(_: &AdamShape) -> Tolerance {
         Tolerance::widened(3, 2.0, "WGSL grants a division 2.5 ulp and sqrt the error of its inverse")
+    }
+}
+
+shape! {
+    /// Two arenas of equal length.
+    pub struct AverageShape {
+        /// Values of an arena.
+        length: usize,
+    }
+}
+
+/// See `shaders/average.wgsl`.
+pub struct Average;
+
+impl Kernel for Average {
+    type Shape = AverageShape;
+    const NAME: &'static str = "average";
+    const ARGS: &'static [Arg<AverageShape>] = &[
+        read_as("step", |_| 4, Fill::Uniform(0.1, 0.9)),
+        read("p", |s| s.length),
+        update("a", |s| s.length, Fill::Normal),
+    ];
+    const SHADERS: &'static [Shader<AverageShape>] = &[shader!("average", [], |s| threads(s.length))];
+
+    fn rows(s: &AverageShape) -> usize {
+        s.length
+    }
+
+    fn reference<R: Real>(_: &AverageShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (step, p, a) = (io.read("step"), io.read("p"), io.write("a"));
+        for (&p, a) in p[rows].iter().zip(a) {
+            *a += step[3] * (p - *a);
+        }
+    }
+
+    fn cases() -> Vec<AverageShape> {
+        [1, 63, 1000].into_iter().map(|length| AverageShape { length }).collect()
+    }
+
+    fn work(s: &AverageShape) -> Work {
+        Work { flops: 3 * s.length as u64, bytes: 12 * s.length as u64 }
+    }
+
+    fn tolerance(_: &AverageShape) -> Tolerance {
+        Tolerance::sum(2)
     }
 }

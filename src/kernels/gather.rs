@@ -1,8 +1,8 @@
-//! A batch of images taken from the data set on the device.
+//! A batch of images taken from the data set on the device, as they are or moved and bent.
 
 use std::ops::Range;
 
-use super::{read_uint, shader, threads, write};
+use super::{read_as, read_uint, shader, threads, write};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
 
@@ -65,5 +65,156 @@ impl Kernel for Gather {
 
     fn tolerance(_: &GatherShape) -> Tolerance {
         Tolerance::sum(1)
+    }
+}
+
+shape! {
+    /// Images as for [`GatherShape`], sampled at places of their own.
+    pub struct WarpShape {
+        /// Images of the data set.
+        images: usize,
+        /// Rows of the batch.
+        batch: usize,
+        /// Rows of an image.
+        height: usize,
+        /// Columns of an image.
+        width: usize,
+        /// Values of a pixel.
+        channels: usize,
+        /// Factor on the bytes.
+        scale: f32,
+        /// Largest displacement of a control point of the elastic distortion, in pixels, to each side; 0: none.
+        elastic: f32,
+    }
+}
+
+impl WarpShape {
+    fn pixels(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Pixels between the control points of the elastic distortion.
+    fn spacing(&self) -> f64 {
+        self.height.min(self.width) as f64 / 4.0
+    }
+}
+
+/// Two displacements of [-1, 1) by 16 bits each, from the key of a row and a control point (an integer hash by
+/// C. Wellons, `lowbias32`).
+fn displacement(key: u32, x: u32, y: u32) -> [f64; 2] {
+    let mut hash = key ^ (y << 16 | x).wrapping_mul(0x9e37_79b9);
+    hash = (hash ^ hash >> 16).wrapping_mul(0x7feb_352d);
+    hash = (hash ^ hash >> 15).wrapping_mul(0x846c_a68b);
+    hash ^= hash >> 16;
+    [hash & 0xffff, hash >> 16].map(|bits| f64::from(bits) / 32768.0 - 1.0)
+}
+
+/// Weights of the four control points around a place that lies `t` behind the second.
+fn spline<R: Real>(t: R) -> [R; 4] {
+    let [one, three, four, six] = [1.0, 3.0, 4.0, 6.0].map(R::of);
+    let left = one - t;
+    [
+        left * left * left / six,
+        (three * t * t * t - six * t * t + four) / six,
+        (three * left * left * left - six * left * left + four) / six,
+        t * t * t / six,
+    ]
+}
+
+/// See `shaders/warp.wgsl`.
+pub struct Warp;
+
+impl Kernel for Warp {
+    type Shape = WarpShape;
+    const NAME: &'static str = "warp";
+    const ARGS: &'static [Arg<WarpShape>] = &[
+        read_uint("bytes", |s| (s.images * s.pixels()).div_ceil(4), Fill::Bits),
+        // One number too many: what is out of range must be cut off.
+        read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
+        read_as("maps", |s| 6 * s.batch, Fill::Uniform(-1.5, 1.5)),
+        read_uint("keys", |s| s.batch, Fill::Bits),
+        write("x", |s| s.batch * s.pixels()),
+    ];
+    const SHADERS: &'static [Shader<WarpShape>] = &[shader!("warp", [], |s| threads(s.batch * s.height * s.width))];
+
+    fn rows(s: &WarpShape) -> usize {
+        s.batch
+    }
+
+    fn reference<R: Real>(s: &WarpShape, batch: Range<usize>, io: &mut Io<R>) {
+        let (bytes, rows) = (io.read_uint("bytes"), io.read_uint("rows"));
+        let (maps, keys, x) = (io.read("maps"), io.read_uint("keys"), io.write("x"));
+        let [centre_x, centre_y] = [s.width, s.height].map(|side| R::of((side - 1) as f64 / 2.0));
+        let whole = |value: R| value.f64().floor();
+        for (n, out) in batch.zip(x.chunks_mut(s.pixels())) {
+            let image = (rows[n] as usize).min(s.images - 1) * s.pixels();
+            let pixel = |x: f64, y: f64, channel: usize| {
+                if x < 0.0 || y < 0.0 || x >= s.width as f64 || y >= s.height as f64 {
+                    return R::default();
+                }
+                let byte = image + (y as usize * s.width + x as usize) * s.channels + channel;
+                R::of(f64::from(bytes[byte / 4] >> (8 * (byte % 4)) & 0xff))
+            };
+            let map = &maps[6 * n..][..6];
+            for (place, out) in out.chunks_mut(s.channels).enumerate() {
+                let (column, row) = (place % s.width, place / s.width);
+                let [u, v] = [R::of(column as f64) - centre_x, R::of(row as f64) - centre_y];
+                let mut from_x = map[0] * u + map[1] * v + map[2] + centre_x;
+                let mut from_y = map[3] * u + map[4] * v + map[5] + centre_y;
+                if s.elastic > 0.0 {
+                    let [at_x, at_y] = [column, row].map(|at| R::of(at as f64 / s.spacing()));
+                    let [weights_x, weights_y] = [at_x, at_y].map(|at| spline(at - R::of(whole(at))));
+                    for (j, &weight_y) in weights_y.iter().enumerate() {
+                        for (i, &weight_x) in weights_x.iter().enumerate() {
+                            let (point_x, point_y) = (whole(at_x) as u32 + i as u32, whole(at_y) as u32 + j as u32);
+                            let [dx, dy] = displacement(keys[n], point_x, point_y);
+                            let weight = R::of(f64::from(s.elastic)) * weight_x * weight_y;
+                            from_x += weight * R::of(dx);
+                            from_y += weight * R::of(dy);
+                        }
+                    }
+                }
+                let (left, top) = (whole(from_x), whole(from_y));
+                let (right_share, low_share) = (from_x - R::of(left), from_y - R::of(top));
+                let (left_share, top_share) = (R::of(1.0) - right_share, R::of(1.0) - low_share);
+                for (channel, out) in out.iter_mut().enumerate() {
+                    let upper = left_share * pixel(left, top, channel) + right_share * pixel(left + 1.0, top, channel);
+                    let lower = left_share * pixel(left, top + 1.0, channel)
+                        + right_share * pixel(left + 1.0, top + 1.0, channel);
+                    *out = R::of(f64::from(s.scale)) * (top_share * upper + low_share * lower);
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<WarpShape> {
+        let shape = |images, batch, [height, width, channels]: [usize; 3], elastic| WarpShape {
+            images,
+            batch,
+            height,
+            width,
+            channels,
+            scale: 1.0 / 255.0,
+            elastic,
+        };
+        vec![
+            shape(1, 1, [4, 4, 1], 0.0),
+            shape(7, 5, [9, 6, 3], 2.0),
+            shape(50, 33, [28, 28, 1], 0.0),
+            shape(50, 33, [28, 28, 1], 5.0),
+            shape(3, 3, [8, 31, 1], 1.0),
+        ]
+    }
+
+    fn work(s: &WarpShape) -> Work {
+        let values = (s.batch * s.pixels()) as u64;
+        let places = (s.batch * s.height * s.width) as u64;
+        let elastic = if s.elastic > 0.0 { 100 } else { 0 };
+        Work { flops: 8 * values + (8 + elastic) * places, bytes: 5 * values + 32 * s.batch as u64 }
+    }
+
+    fn tolerance(s: &WarpShape) -> Tolerance {
+        let reason = "a place is rounded at the image's size, and moves the value by the contrast of its neighbours";
+        Tolerance::widened(4, (s.height + s.width) as f64, reason)
     }
 }

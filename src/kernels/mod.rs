@@ -11,17 +11,19 @@ mod dense;
 mod gather;
 mod l2norm;
 mod maxpool;
+mod mine;
 mod reduce;
 mod topk;
 mod triplet;
 
 pub use act::{ActDx, ActDxShape, Activation};
-pub use adam::{Adam, AdamShape};
+pub use adam::{Adam, AdamShape, Average, AverageShape};
 pub use conv2d::{Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Window};
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
-pub use gather::{Gather, GatherShape};
+pub use gather::{Gather, GatherShape, Warp, WarpShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
+pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
 pub use reduce::{Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
 pub use triplet::{Triplet, TripletDx, TripletShape};
@@ -55,6 +57,7 @@ macro_rules! kernels {
 
 kernels! {
     Gather,
+    Warp,
     Conv2d,
     Conv2dDx,
     Conv2dDw,
@@ -68,10 +71,14 @@ kernels! {
     L2NormDx,
     Triplet,
     TripletDx,
+    Mine,
+    MineHard,
+    MineDx,
     SumRows,
     Norm,
     Statistics,
     Adam,
+    Average,
     Distances,
     TopK,
 }

@@ -123,10 +123,16 @@ impl Kernel for Norm {
 }
 
 shape! {
-    /// The terms of a batch of triplets and the partial sums of a gradient norm.
+    /// The terms of a batch and the partial sums of a gradient norm.
     pub struct StatisticsShape {
-        /// Triplets.
+        /// Rows of terms: triplets, or anchors of a mined batch.
+        rows: usize,
+        /// Triplets looked at, all rows together.
         triplets: usize,
+        /// Positive distances summed, all rows together.
+        positives: usize,
+        /// Negative distances summed, all rows together.
+        negatives: usize,
         /// Chunks of the gradient norm.
         chunks: usize,
     }
@@ -139,7 +145,7 @@ impl Kernel for Statistics {
     type Shape = StatisticsShape;
     const NAME: &'static str = "statistics";
     const ARGS: &'static [Arg<StatisticsShape>] = &[
-        read_as("terms", |s| 4 * s.triplets, Fill::Rectified),
+        read_as("terms", |s| 5 * s.rows, Fill::Rectified),
         read_as("partial", |s| 2 * s.chunks, Fill::Rectified),
         write("stats", |_| 6),
     ];
@@ -151,25 +157,36 @@ impl Kernel for Statistics {
 
     fn reference<R: Real>(s: &StatisticsShape, _: Range<usize>, io: &mut Io<R>) {
         let (terms, partial, stats) = (io.read("terms"), io.read("partial"), io.write("stats"));
-        for (column, stat) in stats[..4].iter_mut().enumerate() {
-            *stat = terms.iter().skip(column).step_by(4).copied().sum::<R>() / R::of(s.triplets as f64);
+        let sum = |values: &[R], column: usize, columns: usize| -> R {
+            values.iter().skip(column).step_by(columns).copied().sum()
+        };
+        stats[0] = sum(terms, 0, 5) / sum(terms, 1, 5).max(R::of(1.0));
+        for (stat, (column, count)) in stats[1..4].iter_mut().zip([(2, s.triplets), (3, s.positives), (4, s.negatives)])
+        {
+            *stat = sum(terms, column, 5) / R::of(count as f64);
         }
-        stats[4] = partial.iter().step_by(2).copied().sum::<R>().sqrt();
-        stats[5] = partial.iter().skip(1).step_by(2).copied().sum();
+        stats[4] = sum(partial, 0, 2).sqrt();
+        stats[5] = sum(partial, 1, 2);
     }
 
     fn cases() -> Vec<StatisticsShape> {
         [(1, 1), (63, 5), (130, 200), (2048, 1)]
             .into_iter()
-            .map(|(triplets, chunks)| StatisticsShape { triplets, chunks })
+            .map(|(rows, chunks)| StatisticsShape {
+                rows,
+                triplets: 6 * rows,
+                positives: 2 * rows,
+                negatives: 3 * rows,
+                chunks,
+            })
             .collect()
     }
 
     fn work(s: &StatisticsShape) -> Work {
-        Work { flops: (4 * s.triplets + 2 * s.chunks) as u64, bytes: 4 * (4 * s.triplets + 2 * s.chunks + 6) as u64 }
+        Work { flops: (5 * s.rows + 2 * s.chunks) as u64, bytes: 4 * (5 * s.rows + 2 * s.chunks + 6) as u64 }
     }
 
     fn tolerance(s: &StatisticsShape) -> Tolerance {
-        Tolerance::sum(s.triplets.max(s.chunks))
+        Tolerance::sum(s.rows.max(s.chunks))
     }
 }

@@ -9,6 +9,23 @@ use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
 
+/// What a triplet costs at x = d_ap - d_an, and the slope of that; see `shaders/lib/penalty.wgsl`.
+pub(crate) fn penalty<R: Real>(x: R, margin: f32, sharpness: f32) -> (R, R) {
+    let [zero, one] = [0.0, 1.0].map(R::of);
+    if sharpness > 0.0 {
+        let sharpness = R::of(f64::from(sharpness));
+        let z = sharpness * x;
+        let small = (-z.max(-z)).exp();
+        let slope = if x > zero { one } else { small } / (one + small);
+        return (x.max(zero) + (one + small).ln() / sharpness, slope);
+    }
+    let violation = x + R::of(f64::from(margin));
+    (violation.max(zero), if violation > zero { one } else { zero })
+}
+
+/// Why the loss may be farther off where the margin is soft.
+pub(crate) const SOFT: &str = "WGSL grants exp an error of 3 + 2·|z| ulp, and log an absolute one of 2⁻²¹ near 1";
+
 shape! {
     /// Triplets of embeddings: `[anchors, positives, negatives]`, `triplets` rows each.
     pub struct TripletShape {
@@ -16,8 +33,10 @@ shape! {
         triplets: usize,
         /// Values of an embedding.
         dims: usize,
-        /// How much farther the negative must be than the positive.
+        /// How much farther the negative must be than the positive; 0 for a soft margin.
         margin: f32,
+        /// Of a soft margin; 0 for a hinge.
+        sharpness: f32,
         /// Factor on the sum of squared differences: 1, or 1/dims for their mean.
         scale: f32,
     }
@@ -29,10 +48,17 @@ impl TripletShape {
     }
 
     fn awkward() -> Vec<TripletShape> {
-        [(1, 1, 0.2, 1.0), (5, 7, 1.0, 1.0), (65, 64, 0.2, 1.0 / 64.0), (130, 33, 5.0, 1.0)]
-            .into_iter()
-            .map(|(triplets, dims, margin, scale)| TripletShape { triplets, dims, margin, scale })
-            .collect()
+        [
+            (1, 1, 0.2, 0.0, 1.0),
+            (5, 7, 1.0, 0.0, 1.0),
+            (65, 64, 0.2, 0.0, 1.0 / 64.0),
+            (130, 33, 5.0, 0.0, 1.0),
+            (7, 5, 0.0, 1.0, 1.0),
+            (70, 16, 0.0, 10.0, 1.0 / 16.0),
+        ]
+        .into_iter()
+        .map(|(triplets, dims, margin, sharpness, scale)| TripletShape { triplets, dims, margin, sharpness, scale })
+        .collect()
     }
 }
 
@@ -42,8 +68,8 @@ pub struct Triplet;
 impl Kernel for Triplet {
     type Shape = TripletShape;
     const NAME: &'static str = "triplet";
-    const ARGS: &'static [Arg<TripletShape>] = &[read("e", TripletShape::values), write("terms", |s| 4 * s.triplets)];
-    const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet", [], |s| threads(s.triplets))];
+    const ARGS: &'static [Arg<TripletShape>] = &[read("e", TripletShape::values), write("terms", |s| 5 * s.triplets)];
+    const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet", ["penalty"], |s| threads(s.triplets))];
 
     fn rows(s: &TripletShape) -> usize {
         s.triplets
@@ -54,12 +80,12 @@ impl Kernel for Triplet {
         let row = |n: usize| &e[n * s.dims..][..s.dims];
         let distance =
             |a: &[R], b: &[R]| R::of(f64::from(s.scale)) * a.iter().zip(b).map(|(&a, &b)| (a - b) * (a - b)).sum::<R>();
-        for (t, terms) in rows.zip(terms.chunks_mut(4)) {
+        for (t, terms) in rows.zip(terms.chunks_mut(5)) {
             let ap = distance(row(t), row(s.triplets + t));
             let an = distance(row(t), row(2 * s.triplets + t));
-            let violation = ap - an + R::of(f64::from(s.margin));
-            let active = violation > R::of(0.0);
-            terms.copy_from_slice(&[violation.max(R::of(0.0)), R::of(if active { 1.0 } else { 0.0 }), ap, an]);
+            let (cost, _) = penalty(ap - an, s.margin, s.sharpness);
+            let active = ap - an + R::of(f64::from(s.margin)) > R::of(0.0);
+            terms.copy_from_slice(&[cost, R::of(1.0), R::of(f64::from(u8::from(active))), ap, an]);
         }
     }
 
@@ -68,11 +94,11 @@ impl Kernel for Triplet {
     }
 
     fn work(s: &TripletShape) -> Work {
-        Work { flops: 2 * s.values() as u64, bytes: 4 * (s.values() + 4 * s.triplets) as u64 }
+        Work { flops: 2 * s.values() as u64, bytes: 4 * (s.values() + 5 * s.triplets) as u64 }
     }
 
     fn tolerance(s: &TripletShape) -> Tolerance {
-        Tolerance::sum(s.dims)
+        if s.sharpness > 0.0 { Tolerance::widened(s.dims, 4.0, SOFT) } else { Tolerance::sum(s.dims) }
     }
 }
 
@@ -84,10 +110,10 @@ impl Kernel for TripletDx {
     const NAME: &'static str = "triplet_dx";
     const ARGS: &'static [Arg<TripletShape>] = &[
         read("e", TripletShape::values),
-        read_as("terms", |s| 4 * s.triplets, Fill::Rectified),
+        read_as("terms", |s| 5 * s.triplets, Fill::Coarse),
         write("de", TripletShape::values),
     ];
-    const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet_dx", [], |s| threads(s.values()))];
+    const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet_dx", ["penalty"], |s| threads(s.values()))];
 
     fn rows(s: &TripletShape) -> usize {
         3 * s.triplets
@@ -95,14 +121,13 @@ impl Kernel for TripletDx {
 
     fn reference<R: Real>(s: &TripletShape, rows: Range<usize>, io: &mut Io<R>) {
         let (e, terms, de) = (io.read("e"), io.read("terms"), io.write("de"));
-        let f = R::of(2.0 * f64::from(s.scale) / s.triplets as f64);
         for (row, de) in rows.zip(de.chunks_mut(s.dims)) {
             let (branch, t) = (row / s.triplets, row % s.triplets);
-            let active = terms[4 * t + 1] > R::of(0.0);
+            let (_, slope) = penalty(terms[5 * t + 3] - terms[5 * t + 4], s.margin, s.sharpness);
+            let f = R::of(2.0 * f64::from(s.scale) / s.triplets as f64) * slope;
             for (d, de) in de.iter_mut().enumerate() {
                 let [a, p, n] = [0, 1, 2].map(|branch| e[(branch * s.triplets + t) * s.dims + d]);
-                let direction = [n - p, p - a, a - n][branch];
-                *de = if active { f * direction } else { R::of(0.0) };
+                *de = f * [n - p, p - a, a - n][branch];
             }
         }
     }
@@ -112,10 +137,10 @@ impl Kernel for TripletDx {
     }
 
     fn work(s: &TripletShape) -> Work {
-        Work { flops: 2 * s.values() as u64, bytes: 4 * (2 * s.values() + 4 * s.triplets) as u64 }
+        Work { flops: 2 * s.values() as u64, bytes: 4 * (2 * s.values() + 5 * s.triplets) as u64 }
     }
 
-    fn tolerance(_: &TripletShape) -> Tolerance {
-        Tolerance::sum(3)
+    fn tolerance(s: &TripletShape) -> Tolerance {
+        if s.sharpness > 0.0 { Tolerance::widened(3, 4.0, SOFT) } else { Tolerance::sum(3) }
     }
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use siamese::Error;
 use siamese::embed::Progress;
-use siamese::eval::Evaluation;
+use siamese::eval::{Evaluation, Interval};
 use siamese::train::StepReport;
 
 use crate::cli::Failure;
@@ -107,6 +107,19 @@ impl Steps {
         }
     }
 
+    /// Time that was not spent on steps is not to count.
+    pub fn paused(&mut self, time: Duration) {
+        self.since.0 += time;
+    }
+
+    /// A line above the bar.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
     /// Shows a finished step; answers images a second.
     pub fn show(&mut self, report: &StepReport) -> f64 {
         let (since, done) = self.since;
@@ -177,21 +190,55 @@ pub fn counter(total: u64) -> ProgressBar {
 /// The evaluation as a table on stdout.
 pub fn evaluation_table(evaluation: &Evaluation) -> io::Result<()> {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let between = |interval: Interval| format!("95 %: {:.2} to {:.2} %", 100.0 * interval.low, 100.0 * interval.high);
+    let rate = |rate: Option<f64>, interval: Option<Interval>| match (rate, interval) {
+        (Some(rate), Some(interval)) => (percent(rate), between(interval)),
+        _ => ("too few pairs".to_owned(), String::new()),
+    };
+    let plain = |share: f64| (percent(share), String::new());
+    let galleries = &evaluation.one_shot_galleries;
+    let spread = format!("95 % of galleries: {:.2} to {:.2} %", 100.0 * galleries.low, 100.0 * galleries.high);
+    let auc = evaluation.auc_interval;
     let mut rows = vec![
-        ("5-NN accuracy", percent(evaluation.knn5)),
-        ("centroid accuracy", percent(evaluation.centroid)),
-        ("one-shot accuracy", percent(evaluation.one_shot)),
-        ("ROC AUC", format!("{:.5}", evaluation.auc)),
-        ("EER", percent(evaluation.eer)),
-        ("TAR at FAR 1e-3", evaluation.tar_far_1e3.map_or("too few pairs".to_owned(), percent)),
+        ("5-NN accuracy", plain(evaluation.knn5)),
+        ("centroid accuracy", plain(evaluation.centroid)),
+        ("one-shot accuracy", plain(evaluation.one_shot)),
+        ("random galleries", (percent(galleries.mean), spread)),
+        ("recall at 1", plain(evaluation.recall_at_1)),
+        ("R-precision", plain(evaluation.r_precision)),
+        ("MAP at R", plain(evaluation.map_at_r)),
+        ("ROC AUC", (format!("{:.5}", evaluation.auc), format!("95 %: {:.5} to {:.5}", auc.low, auc.high))),
+        ("EER", (percent(evaluation.eer), between(evaluation.eer_interval))),
+        ("TAR at FAR 1e-2", rate(evaluation.tar_far_1e2, evaluation.tar_far_1e2_interval)),
+        ("TAR at FAR 1e-3", rate(evaluation.tar_far_1e3, evaluation.tar_far_1e3_interval)),
+        ("TAR at FAR 1e-4", rate(evaluation.tar_far_1e4, evaluation.tar_far_1e4_interval)),
+        (
+            "same or different",
+            (
+                percent(evaluation.verification_accuracy),
+                format!("standard error {:.2} % over 10 folds", 100.0 * evaluation.verification_accuracy_error),
+            ),
+        ),
     ];
     rows.extend(evaluation.thresholds.iter().map(|threshold| {
         let (accepted, right) = (percent(threshold.accepted), percent(threshold.right));
         (
             "recognition",
-            format!("under {}: {accepted} accepted, {right} accepted and right", threshold.threshold as f32),
+            (right, format!("accepted and right; {accepted} accepted, under {}", threshold.threshold as f32)),
         )
     }));
+    rows.extend(evaluation.calibrated.map(|calibrated| {
+        let threshold = format!(
+            "at FAR {:.3} %, with the threshold {:.4} for {} % on the validation images",
+            100.0 * calibrated.far,
+            calibrated.threshold,
+            100.0 * calibrated.target_far
+        );
+        ("calibrated TAR", (percent(calibrated.tar), threshold))
+    }));
     let mut out = io::stdout().lock();
-    rows.iter().try_for_each(|(name, value)| writeln!(out, "{name:<18} {value}"))
+    rows.iter().try_for_each(|(name, (value, words))| {
+        let line = format!("{name:<18} {value:>9}  {words}");
+        writeln!(out, "{}", line.trim_end())
+    })
 }

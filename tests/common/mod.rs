@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use siamese::config::PRESETS;
+use siamese::config::{Config, Margin, PRESETS, Update};
 use siamese::gpu::{self, Device};
 use siamese::net::Net;
 use siamese::plan::Plan;
-use siamese::siamese::{Source, inference_plan, neighbours_plan, training_plan};
+use siamese::sampler::{Augment, Batch, Mining, Positive};
+use siamese::siamese::{Source, inference_plan, neighbours_plan, slots, training_plan};
 
 /// The adapter of the tests: `SIAMESE_ADAPTER`, or the best one. Without one the tests fail: nothing is skipped.
 pub fn device() -> Arc<Device> {
@@ -18,16 +19,48 @@ pub fn device() -> Arc<Device> {
     }
 }
 
-/// Every plan that the presets run, on a data set of `images` MNIST-sized images.
+/// Batches of `triplets` random triplets.
+pub fn random(triplets: usize) -> Batch {
+    Batch::Random { triplets, positive: Positive::Other }
+}
+
+/// `base` once with every way to choose triplets, and in one of them everything else that a recipe may have.
+pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
+    let mined = |mining| Config { batch: Batch::Mined { labels: 5, images: 6, mining }, ..base.clone() };
+    let everything = Config {
+        augment: Augment::ELASTIC,
+        warmup: 4,
+        clip: Some(0.2),
+        average: Some(0.9),
+        update: match base.update {
+            Update::Adam { beta1, beta2, epsilon, .. } => Update::Adam { beta1, beta2, epsilon, weight_decay: 0.01 },
+        },
+        ..mined(Mining::SemiHard)
+    };
+    let mut hard = mined(Mining::BatchHard);
+    hard.loss.margin = Margin::Soft(5.0);
+    vec![
+        ("random", Config { batch: random(24), ..base.clone() }),
+        ("semi-hard, everything", everything),
+        ("batch-hard, soft", hard),
+        ("batch-all", mined(Mining::BatchAll)),
+    ]
+}
+
+/// Every plan that the presets run, and those of all recipes, on a data set of MNIST-sized images.
 pub fn preset_plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
+    let source = |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale() };
+    let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
     for preset in PRESETS {
         let config = preset.config();
-        let net = Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
-        let source = Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale() };
-        let training = training_plan(&net, &source, config.triplets, config.loss, config.update);
-        plans.push((format!("{}.train", preset.name), training));
-        plans.push((format!("{}.infer", preset.name), inference_plan(&net, &source, siamese::embed::BATCH)));
+        let (net, source) = (net(&config), source(&config));
+        plans.push((format!("{}.train", preset.name), training_plan(&net, &source, &config)));
+        let inference = inference_plan(&net, &source, siamese::embed::BATCH, slots::PARAMETERS);
+        plans.push((format!("{}.infer", preset.name), inference));
+    }
+    for (name, config) in recipes(&Config { spec: "dense16 l2".to_owned(), ..PRESETS[0].config() }) {
+        plans.push((name.to_owned(), training_plan(&net(&config), &source(&config), &config)));
     }
     plans.push(("neighbours".to_owned(), neighbours_plan(64, 5000, 64, 5)));
     plans

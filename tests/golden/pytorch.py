@@ -153,18 +153,25 @@ with torch.no_grad():  # PyTorch's own start makes embeddings that hardly differ
 config = {
     "spec": "conv4 relu pool conv8k5v relu dense16 relu dense6 l2",
     "divisor": 255.0,
-    "loss": {"distance": "squared-euclidean", "margin": 0.2},
-    "update": {"adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}},
+    "loss": {"distance": "squared-euclidean", "margin": {"hinge": 0.2}},
+    "batch": {"random": {"triplets": 4, "positive": "other"}},
+    "augment": {"shift": 0, "rotate": 0, "scale": 0, "shear": 0, "elastic": 0},
+    "update": {"adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0}},
     "learning_rate": 1e-3,
+    "warmup": 0,
+    "schedule": "constant",
+    "clip": None,
+    "average": None,
     "initialisation": "by-activation",
     "gain": 1.0,
-    "positive": "other",
-    "triplets": 4,
     "steps": 10,
     "seed": 0,
     "thresholds": [],
+    "validation": None,
+    "train_labels": None,
 }
-metadata = {"siamese": json.dumps({"version": "0.1.0", "config": config, "input": [14, 12, 3], "step": 0})}
+header = {"version": "0.1.0", "config": config, "input": [14, 12, 3], "step": 0, "validation": None}
+metadata = {"siamese": json.dumps(header)}
 weights = {name: value.float() for name, value in network.state_dict().items()}
 save_file(weights, HERE / "checkpoint.safetensors", metadata)
 
@@ -197,6 +204,107 @@ out["network.losses"] = torch.stack(losses)
 put("network.after", dict(network.named_parameters()))
 for kind in ("exp_avg", "exp_avg_sq"):
     put(f"network.{kind}", {name: optimiser.state[parameter][kind] for name, parameter in network.named_parameters()})
+
+# ---- online mining on labels x images embeddings: every triplet apart, chosen by masks --------------------------------
+
+
+def penalty(x, margin, sharpness):
+    return F.softplus(sharpness * x) / sharpness if sharpness else torch.relu(x + margin)
+
+
+def mined_loss(e, labels, images, mining, margin, sharpness):
+    d = ((e[:, None] - e[None]) ** 2).sum(2)
+    label = torch.arange(labels).repeat_interleave(images)
+    same = label[:, None] == label[None]
+    positive = same & ~torch.eye(len(e), dtype=torch.bool)
+    if mining == "batch-hard":
+        far = d.masked_fill(~positive, -torch.inf).max(1).values
+        near = d.masked_fill(same, torch.inf).min(1).values
+        return penalty(far - near, margin, sharpness).mean()
+    x = d[:, :, None] - d[:, None, :]  # [anchor, positive, negative]
+    counts = positive[:, :, None] & ~same[:, None, :]
+    if mining == "semi-hard":
+        counts = counts & (x < 0)
+    cost = penalty(x, margin, sharpness)
+    counts = counts & (cost > 0)
+    return cost[counts].sum() / counts.sum().clamp_min(1)
+
+
+cases["mined"] = []
+for number, (labels, images, mining, margin, sharpness) in enumerate([
+    (3, 5, "semi-hard", 0.75, 0),
+    (4, 4, "batch-hard", 0.75, 0),
+    (2, 7, "batch-all", 0.75, 0),
+    (3, 4, "semi-hard", 0, 3),
+    (5, 3, "batch-hard", 0, 3),
+    (3, 4, "batch-all", 0, 3),
+]):
+    raw = leaf(labels * images, 6)
+    e = F.normalize(raw)
+    e.retain_grad()
+    loss = mined_loss(e, labels, images, mining, margin, sharpness)
+    loss.backward()
+    put(f"mined.{number}", {"e": e, "loss": loss, "de": e.grad})
+    cases["mined"].append(
+        {"labels": labels, "images": images, "mining": mining, "margin": margin, "sharpness": sharpness}
+    )
+
+# ---- AdamW with clipped gradients ------------------------------------------------------------------------------------
+
+p = leaf(40)
+optimiser = torch.optim.AdamW([p], **ADAM, weight_decay=f32(0.1))
+put("adamw", {"p": p.clone()})
+gradients, steps = torch.randn(3, 40), []
+for gradient in gradients:
+    p.grad = gradient.clone()
+    torch.nn.utils.clip_grad_norm_([p], 2.0)
+    optimiser.step()
+    steps.append(p.detach().clone())
+put("adamw", {"g": gradients, "steps": torch.stack(steps)})
+
+# ---- images moved and bent: bilinear samples by grid_sample, displacements by the B-spline's textbook form ------------
+
+
+def displacements(key, height, width, amount):
+    def point(x, y):
+        h = (key ^ ((y << 16 | x) * 0x9E3779B9)) & 0xFFFFFFFF
+        h = ((h ^ h >> 16) * 0x7FEB352D) & 0xFFFFFFFF
+        h = ((h ^ h >> 15) * 0x846CA68B) & 0xFFFFFFFF
+        h ^= h >> 16
+        return np.array([h & 0xFFFF, h >> 16]) / 32768 - 1
+
+    def basis(t):
+        t = abs(t)
+        return 2 / 3 - t**2 + t**3 / 2 if t < 1 else max(2 - t, 0) ** 3 / 6
+
+    spacing = min(height, width) / 4
+    field = np.zeros((height, width, 2))
+    for row in range(height):
+        for column in range(width):
+            # Point 1 of each direction lies at the image's edge.
+            for y in range(height // 2 + 8):
+                for x in range(width // 2 + 8):
+                    weight = basis(column / spacing + 1 - x) * basis(row / spacing + 1 - y)
+                    if weight:
+                        field[row, column] += weight * point(x, y)
+    return torch.from_numpy(amount * field)
+
+
+cases["warp"] = []
+for number, (height, width, channels, elastic) in enumerate([(9, 7, 2, 0), (8, 11, 1, 2.5)]):
+    images = torch.randint(0, 256, (3, height, width, channels))
+    maps = torch.tensor([1, 0, 0, 0, 1, 0.0]) + torch.randn(4, 6) * torch.tensor([0.3, 0.3, 2, 0.3, 0.3, 2])
+    maps, rows, keys = maps.float().double(), torch.tensor([2, 0, 1, 1]), torch.tensor([1, 0x89ABCDEF, 77, 0xFFFFFFFF])
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    at = torch.stack([x, y, torch.ones_like(x)], 2)
+    places = torch.einsum("hwk,nck->nhwc", at, maps.view(4, 2, 3))
+    places += torch.stack([displacements(int(key), height, width, elastic) for key in keys])
+    grid = 2 * places / torch.tensor([width - 1, height - 1])  # -1 and 1 are the centres of the outermost pixels
+    source = images[rows].permute(0, 3, 1, 2).double() / 255
+    warped = F.grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+    put(f"warp.{number}", {"images": images.to(torch.uint8), "rows": rows, "maps": maps, "keys": keys})
+    put(f"warp.{number}", {"y": warped.permute(0, 2, 3, 1)})
+    cases["warp"].append({"elastic": elastic})
 
 save_file(out, HERE / "pytorch.safetensors", {"cases": json.dumps(cases), "torch": torch.__version__})
 print(f"PyTorch {torch.__version__}: {len(out)} tensors, stats {out['network.stats'].tolist()}")
