@@ -201,6 +201,11 @@ pub const PRESETS: &[Preset] = &[
                 triplets",
         config: notebook,
     },
+    Preset {
+        name: "best",
+        about: "three convolutions, elastic distortion and a moving average of the weights; 1,200,000 images",
+        config: best,
+    },
 ];
 
 fn cnn() -> Config {
@@ -241,6 +246,17 @@ fn notebook() -> Config {
         steps: Length::Epochs(10).steps(&batch, 60_000),
         thresholds: vec![0.03, 0.07],
         ..cnn()
+    }
+}
+
+fn best() -> Config {
+    let cnn = cnn();
+    Config {
+        spec: "conv32 relu pool conv64 relu pool conv128 relu pool dense128 relu dense64 l2".to_owned(),
+        augment: Augment::ELASTIC,
+        average: Some(0.999),
+        steps: Length::Images(1_200_000).steps(&cnn.batch, 60_000),
+        ..cnn
     }
 }
 

@@ -20,8 +20,10 @@
 //! [`check::calls`] runs a plan call by call and stops at the first that is wrong.
 //!
 //! The three branches of the Siamese network share their weights because they are rows of one batch over one weight
-//! slot: anchors are rows `0..B`, positives `B..2B`, negatives `2B..3B` ([`siamese::Branch`]). Their gradients are
-//! summed because the weight-gradient kernels sum over rows.
+//! slot: of random triplets, anchors are rows `0..B`, positives `B..2B`, negatives `2B..3B` ([`siamese::Branch`]). Their
+//! gradients are summed because the weight-gradient kernels sum over rows. With online mining the rows are K images of
+//! each of P labels, and only the loss section differs: whatever chooses the triplets writes their slopes into a matrix
+//! of weights on pairs, and one kernel makes the gradient of that (`src/kernels/mine.rs`).
 //!
 //! # The way of the data
 //!
@@ -30,12 +32,12 @@
 //!           files ─ data ─▶ Dataset ─ write(images) ─▶ device        u8, four to a word
 //!           init(seed) or a checkpoint ─ write(parameters, moments) ─▶ device
 //!
-//! a step    sampler(seed, step) ─ write(rows) ─▶ device              3·B row numbers
-//!           Update::scalars(step) ─ write(step) ─▶ device            three numbers
+//! a step    sampler(seed, step) ─ write(rows, warps) ─▶ device       row numbers; eight numbers a row to augment
+//!           Config::scalars(step) ─ write(step) ─▶ device            four numbers
 //!           run(all)   gather ▸ forward ▸ loss ▸ backward ▸ update   one submission
 //!           snapshot(stats) … collect ─▶ Stats                       six numbers, two steps later
 //!
-//! eval      fork(inference plan) on the same parameters ─ embed ─▶ embeddings ─ eval ─▶ figures
+//! eval      fork(inference plan) on the same parameters or their average ─ embed ─▶ embeddings ─ eval ─▶ figures
 //! save      read(parameters, moments) ─ checkpoint ─▶ safetensors file
 //! ```
 //!
@@ -60,7 +62,7 @@
 //! - Images cross the bus once. (`tests/train.rs`)
 //! - Same seed, same device, same shaders: same bits; a resumed run is the uninterrupted one. No shader has atomics.
 //!   (`tests/train.rs`, `tests/tidy.rs`)
-//! - Batches are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/data.rs`,
+//! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/data.rs`,
 //!   `tests/train.rs`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan.rs`)
@@ -92,10 +94,10 @@
 //! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
 //! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in `net.rs` or `siamese.rs` |
 //! | a new layer | its kernels, one [`Layer`](net::Layer) in `src/net.rs` |
-//! | a new loss | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
+//! | a new loss or mining | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
-//! | a new metric | `src/eval.rs`, `tests/eval.rs` |
+//! | a new metric | `src/eval/`, `tests/eval.rs` |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |

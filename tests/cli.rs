@@ -261,7 +261,7 @@ fn wrong_use_is_explained() {
         let words = fail(&["train", "--data", &data, "--out", &out, &format!("{option}={value}")]);
         assert!(words.contains(option), "{words}");
     }
-    assert!(fail(&["train", "--preset", "resnet"]).contains("cnn, notebook"));
+    assert!(fail(&["train", "--preset", "resnet"]).contains("cnn, notebook, best"));
     assert!(fail(&["train", "--resume", "--out", &out, "--seed", "1"]).contains("--seed"));
     assert!(!Path::new(&out).exists(), "nothing was made for a run that did not start");
 }

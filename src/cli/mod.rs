@@ -112,7 +112,7 @@ impl DataArg {
 /// Which network.
 #[derive(Args)]
 struct NetworkArgs {
-    /// Settings to start from: cnn, best or notebook [default: cnn]
+    /// Settings to start from: cnn, notebook or best [default: cnn]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// The network as text, such as "conv32 relu pool dense64 l2" [default: the preset's]
