@@ -107,6 +107,11 @@ fn train_eval_export() {
     let evaluated = events(&succeed(&["eval", &out, "--data", &data, "--json"]));
     assert_eq!(&evaluated[0], evaluation, "a saved network evaluates as it did after training");
 
+    let roc = format!("{root}/roc.csv");
+    succeed(&["eval", &out, "--data", &data, "--roc", &roc]);
+    let roc = fs::read_to_string(roc).unwrap();
+    assert!(roc.starts_with("threshold,far,tar\n") && roc.ends_with(",1,1\n"), "{roc}");
+
     let half = format!("{root}/half.safetensors");
     succeed(&["export", &out, "--out", &half, "--f16"]);
     let table = succeed(&["eval", &half, "--data", &data]);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use siamese::checkpoint::Checkpoint;
+use siamese::checkpoint::{Checkpoint, write_atomically};
 use siamese::config::Config;
 use siamese::data::Parts;
 use siamese::eval::Evaluation;
@@ -21,7 +21,7 @@ use crate::report::{Events, evaluation_bar, evaluation_table};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  siamese eval runs/cnn
+  siamese eval runs/cnn --roc roc.csv
   siamese eval weights.safetensors --adapter cpu --json")]
 pub struct Eval {
     /// Run folder, or a safetensors file that `train` or `export` wrote
@@ -36,6 +36,9 @@ pub struct Eval {
     /// The weights as the last step left them, not their moving average
     #[arg(long)]
     raw: bool,
+    /// Write the ROC as a table of threshold (squared distance), FAR and TAR
+    #[arg(long, value_name = "FILE.csv")]
+    roc: Option<PathBuf>,
     /// Print the evaluation as a JSON line
     #[arg(long)]
     json: bool,
@@ -60,6 +63,10 @@ impl Eval {
         let engine = Engine::open(&self.adapter.adapter)?;
         let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
         let evaluation = engine.run(Evaluate { checkpoint: &weights.export(), config: &config, parts: &parts })?;
+        if let Some(file) = &self.roc {
+            let rows = evaluation.roc.points().into_iter().map(|(at, far, tar)| format!("{at},{far},{tar}\n"));
+            write_atomically(file, format!("threshold,far,tar\n{}", rows.collect::<String>()).as_bytes())?;
+        }
         Events::new(self.json, None).evaluation(&evaluation)?;
         if !self.json {
             evaluation_table(&evaluation)?;

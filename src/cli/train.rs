@@ -299,6 +299,10 @@ impl Job for Run<'_> {
                 }
                 if let Some(ailment) = health.look(&report) {
                     steps.say(&format!("warning: step {}: {ailment}", report.step));
+                    let event = json!({ "event": "warning", "step": report.step, "reason": ailment.to_string() });
+                    if written.is_ok() {
+                        written = self.events.emit(&event);
+                    }
                 }
             })?;
             written?;

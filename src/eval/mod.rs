@@ -107,6 +107,9 @@ pub struct Evaluation {
     pub verification_accuracy_error: f64,
     /// A threshold chosen on other images, where the caller has some.
     pub calibrated: Option<Calibrated>,
+    /// The curve that the verification figures are read off; too long for a line of JSON.
+    #[serde(skip)]
+    pub roc: Roc,
     /// How many positive pairs the verification figures rest on.
     pub positive_pairs: usize,
     /// How many negative pairs the verification figures rest on.
@@ -188,6 +191,7 @@ pub fn evaluate(
         verification_accuracy: verification.accuracy.mean,
         verification_accuracy_error: verification.accuracy.error,
         calibrated: None,
+        roc: verification.roc,
         positive_pairs: pairs.positive.len(),
         negative_pairs: pairs.negative.len(),
     }

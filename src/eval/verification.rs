@@ -82,7 +82,7 @@ pub struct OperatingPoint {
 }
 
 /// The outcome of [`verification`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Verification {
     /// Area under the ROC; see [`Roc::auc`].
     pub auc: f64,
@@ -98,6 +98,8 @@ pub struct Verification {
     pub intervals: Intervals,
     /// Accuracy of telling same from different over ten folds, as LFW has it (Huang et al. 2007).
     pub accuracy: FoldedAccuracy,
+    /// What all these are read off.
+    pub roc: Roc,
 }
 
 /// Bounds between which a figure lies in 95 % of the replicas of a bootstrap.
@@ -164,6 +166,7 @@ pub fn verification(e: Embedded, pairs: &Pairs) -> Verification {
         tar_far_1e4: roc.tar_at_far(1e-4),
         intervals: roc.bootstrap(),
         accuracy,
+        roc,
     }
 }
 
@@ -206,7 +209,7 @@ pub fn folded_accuracy(positive: &[f32], negative: &[f32]) -> FoldedAccuracy {
 }
 
 /// The receiver operating characteristic of a distance: a pair is accepted when its distance is at most a threshold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Roc {
     positive: Vec<f32>,
     negative: Vec<f32>,
@@ -228,6 +231,14 @@ impl Roc {
             distances.sort_unstable_by(f32::total_cmp);
         }
         Roc { positive, negative }
+    }
+
+    /// The curve: threshold, false and true accept rate at every distance that occurs, ascending.
+    pub fn points(&self) -> Vec<(f32, f64, f64)> {
+        let mut thresholds = [self.positive.as_slice(), &self.negative].concat();
+        thresholds.sort_by(f32::total_cmp);
+        thresholds.dedup();
+        thresholds.into_iter().map(|threshold| (threshold, self.far(threshold), self.tar(threshold))).collect()
     }
 
     /// False accept rate: the share of negative pairs at or below `threshold`.
