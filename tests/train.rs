@@ -429,3 +429,31 @@ fn a_collapse_is_seen() {
     let found: Vec<_> = train(&mut trainer, 300).iter().filter_map(|report| health.look(report)).collect();
     assert!(found.contains(&Ailment::Collapsed), "found {found:?}");
 }
+
+// ---------------------------------------------------------------------------------------------------------- evaluation
+
+/// More references than one tile of distances holds for all queries: the nearest are still those of a plain search,
+/// of equally near ones the first.
+#[test]
+fn neighbours_among_a_hundred_thousand() {
+    const DIMS: usize = 4;
+    let place = |seed: u32, row: usize| {
+        let hash = (row as u32 ^ seed).wrapping_mul(2_654_435_761);
+        [hash >> 28, hash >> 24 & 15, hash >> 20 & 15, hash >> 16 & 15].map(|value| value as f32)
+    };
+    let references: Vec<[f32; DIMS]> = (0..100_003).map(|row| place(1, row)).collect();
+    let queries: Vec<[f32; DIMS]> = (0..300).map(|row| place(77, row)).collect();
+    let device = common::device();
+    let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
+    let source = Source { slot: "images".to_owned(), images: 1, scale: 1.0 };
+    let runner = gpu::Runner::new(device, Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS))).unwrap();
+    let found = embed::neighbours(&runner, references.as_flattened(), queries.as_flattened(), DIMS, 3, |_| ()).unwrap();
+    for (query, found) in queries.iter().zip(found.chunks(3)) {
+        let distance = |row: usize| references[row].iter().zip(query).map(|(r, q)| (r - q) * (r - q)).sum::<f32>();
+        let mut nearest: Vec<usize> = (0..references.len()).collect();
+        nearest.select_nth_unstable_by_key(2, |&row| (distance(row) as u32, row));
+        nearest.truncate(3);
+        nearest.sort_by_key(|&row| (distance(row) as u32, row));
+        assert_eq!(found.iter().map(|&row| row as usize).collect::<Vec<_>>(), nearest);
+    }
+}
