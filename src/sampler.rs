@@ -142,9 +142,9 @@ impl Augment {
     /// Images as they are.
     pub const NONE: Augment = Augment { shift: 0.0, rotate: 0.0, scale: 0.0, shear: 0.0, elastic: 0.0 };
     /// Moved, turned, scaled and sheared as handwriting is.
-    pub const AFFINE: Augment = Augment { shift: 2.0, rotate: 10.0, scale: 0.1, shear: 0.1, elastic: 0.0 };
+    pub const AFFINE: Augment = Augment { shift: 1.0, rotate: 8.0, scale: 0.08, shear: 0.08, elastic: 0.0 };
     /// The same, and bent.
-    pub const ELASTIC: Augment = Augment { elastic: 4.0, ..Augment::AFFINE };
+    pub const ELASTIC: Augment = Augment { elastic: 2.0, ..Augment::AFFINE };
 
     /// Checks the amounts.
     ///

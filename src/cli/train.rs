@@ -74,8 +74,8 @@ struct RecipeArgs {
     /// The soft margin ln(1 + exp(s (d_ap - d_an))) / s with this s, instead of --margin
     #[arg(long, value_name = "S", conflicts_with = "margin")]
     soft_margin: Option<f32>,
-    /// How images are changed: none, affine, elastic, or amounts such as "shift=2 rotate=10 scale=0.1 shear=0.1
-    /// elastic=4" (pixels, degrees, shares)
+    /// How images are changed: none, affine, elastic, or amounts such as "shift=1 rotate=8 scale=0.08 shear=0.08
+    /// elastic=2", which is elastic (pixels, degrees, shares)
     #[arg(long, value_name = "HOW")]
     augment: Option<String>,
     /// Step size of Adam at its highest
