@@ -158,7 +158,10 @@ pub fn evaluate<R: Runner>(
     if let (Some(data), Some(values)) = (validation, held) {
         let held = Embedded { values: &values, dims: net.dims(), labels: &data.labels };
         let held_pairs = eval::verification_pairs(&data.labels, PAIRS, PAIR_SEED)?;
-        evaluation.calibrated = eval::calibrate(&eval::roc(held, &held_pairs), &eval::roc(query, &pairs), TARGET_FAR);
+        evaluation.calibrated = eval::threshold_at_far(held, &held_pairs, TARGET_FAR).map(|threshold| {
+            let judged = eval::judge(query, &pairs, threshold);
+            eval::Calibrated { target_far: TARGET_FAR, judged }
+        });
     }
     Ok(evaluation)
 }

@@ -21,9 +21,9 @@
 //!
 //! The three branches of the Siamese network share their weights because they are rows of one batch over one weight
 //! slot: of random triplets, anchors are rows `0..B`, positives `B..2B`, negatives `2B..3B` ([`siamese::Branch`]).
-//! Their gradients are summed because the weight-gradient kernels sum over rows. With online mining the rows are K images of
-//! each of P labels, and only the loss section differs: whatever chooses the triplets writes their slopes into a matrix
-//! of weights on pairs, and one kernel makes the gradient of that (`src/kernels/mine.rs`).
+//! Their gradients are summed because the weight-gradient kernels sum over rows. With online mining the rows are K
+//! images of each of P labels, and only the loss section differs: whatever chooses the triplets writes their slopes
+//! into a matrix of weights on pairs, and one kernel makes the gradient of that (`src/kernels/mine.rs`).
 //!
 //! # The way of the data
 //!

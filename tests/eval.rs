@@ -1,10 +1,11 @@
-//! The figures of `siamese::eval`: against the NumPy script beside the golden file, by hand, and by their properties.
+//! The figures of `siamese::eval`: against the scripts beside the golden files, by hand, and by their properties.
 
 use serde::Deserialize;
 use siamese::error::Error;
 use siamese::eval::{
-    Embedded, Pairs, Roc, calibrate, centroid_accuracy, evaluate, first_of_each_label, folded_accuracy, knn_accuracy,
-    map_at_r, one_shot, one_shot_galleries, retrieval, verification, verification_pairs,
+    Calibrated, Embedded, FOLDS, Interval, OneShotSpread, Pairs, Retrieval, Roc, Verification, centroid_accuracy,
+    evaluate, first_of_each_label, judge, knn_accuracy, map_at_r, one_shot, one_shot_galleries, retrieval,
+    threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
 
 /// What `tests/golden/eval.py` writes.
@@ -19,10 +20,12 @@ struct Golden {
     knn5: f64,
     centroid: f64,
     one_shot: f64,
+    one_shot_galleries: GoldenSpread,
     gallery: Vec<u32>,
     thresholds: Vec<GoldenThreshold>,
     verification: GoldenVerification,
     verification_of_floor: GoldenVerification,
+    judged: GoldenJudged,
     pair_count: usize,
     pairs: Vec<GoldenPairs>,
 }
@@ -39,8 +42,60 @@ struct GoldenVerification {
     auc: f64,
     eer: f64,
     eer_threshold: f64,
+    tar_far_1e2: f64,
     tar_far_1e3: f64,
     tar_far_1e3_threshold: f64,
+    intervals: GoldenIntervals,
+    accuracy: GoldenAccuracy,
+}
+
+#[derive(Deserialize)]
+struct GoldenIntervals {
+    auc: GoldenInterval,
+    eer: GoldenInterval,
+    tar_far_1e2: GoldenInterval,
+    tar_far_1e3: GoldenInterval,
+}
+
+#[derive(Deserialize)]
+struct GoldenInterval {
+    low: f64,
+    high: f64,
+}
+
+#[derive(Deserialize)]
+struct GoldenAccuracy {
+    mean: f64,
+    error: f64,
+}
+
+#[derive(Deserialize)]
+struct GoldenSpread {
+    mean: f64,
+    low: f64,
+    high: f64,
+    galleries: usize,
+}
+
+#[derive(Deserialize)]
+struct GoldenJudged {
+    threshold: f64,
+    far: f64,
+    tar: f64,
+}
+
+/// What `tests/golden/retrieval.py` writes.
+#[derive(Deserialize)]
+struct GoldenRetrieval {
+    dims: usize,
+    values: Vec<f32>,
+    labels: Vec<u32>,
+    recall_at_1: f64,
+    recall_at_2: f64,
+    recall_at_4: f64,
+    recall_at_8: f64,
+    r_precision: f64,
+    map_at_r: f64,
 }
 
 /// The first pairs of a list, and the checksum of all of it.
@@ -77,6 +132,60 @@ fn assert_close(found: f64, expected: f64) {
     assert!((found - expected).abs() <= 1e-13 * expected.abs().max(1.0), "{found} is not {expected}");
 }
 
+#[track_caller]
+fn assert_interval(found: Interval, expected: &GoldenInterval) {
+    assert_close(found.low, expected.low);
+    assert_close(found.high, expected.high);
+}
+
+#[track_caller]
+fn assert_spread(found: OneShotSpread, expected: &GoldenSpread) {
+    assert_close(found.mean, expected.mean);
+    assert_close(found.low, expected.low);
+    assert_close(found.high, expected.high);
+    assert_eq!(found.galleries, expected.galleries);
+}
+
+#[track_caller]
+fn assert_verification(found: Verification, expected: &GoldenVerification) {
+    assert_close(found.auc, expected.auc);
+    assert_close(found.eer.rate, expected.eer);
+    assert_close(found.eer.threshold, expected.eer_threshold);
+    assert_close(found.tar_far_1e2.unwrap().rate, expected.tar_far_1e2);
+    assert_close(found.tar_far_1e3.unwrap().rate, expected.tar_far_1e3);
+    assert_close(found.tar_far_1e3.unwrap().threshold, expected.tar_far_1e3_threshold);
+    assert_interval(found.intervals.auc, &expected.intervals.auc);
+    assert_interval(found.intervals.eer, &expected.intervals.eer);
+    assert_interval(found.intervals.tar_far_1e2.unwrap(), &expected.intervals.tar_far_1e2);
+    assert_interval(found.intervals.tar_far_1e3.unwrap(), &expected.intervals.tar_far_1e3);
+    assert_eq!((found.tar_far_1e4, found.intervals.tar_far_1e4), (None, None), "there are 2,000 negative pairs");
+}
+
+/// `labels` clusters on a line, each `spread` wide, their lower ends `apart`.
+struct Clusters {
+    values: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+impl Clusters {
+    fn new(rows: usize, labels: u32, apart: f32, spread: f32) -> Clusters {
+        // SplitMix64: the tests need numbers that only look random.
+        let uniform = |at: u64| {
+            let mixed = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed >> 40) as f32 / (1 << 24) as f32
+        };
+        let labels: Vec<u32> = (0..rows as u32).map(|row| row % labels).collect();
+        let values = (1..).zip(&labels).map(|(at, &label)| apart * label as f32 + spread * uniform(at)).collect();
+        Clusters { values, labels }
+    }
+
+    fn embedded(&self) -> Embedded<'_> {
+        Embedded { values: &self.values, dims: 1, labels: &self.labels }
+    }
+}
+
 #[test]
 fn every_figure_is_that_of_the_golden_file() {
     let golden = Golden::read();
@@ -93,11 +202,23 @@ fn every_figure_is_that_of_the_golden_file() {
         assert_close(found.accepted, expected.accepted);
         assert_close(found.right, expected.right);
     }
-    assert_close(found.auc, golden.verification.auc);
-    assert_close(found.eer, golden.verification.eer);
-    assert_close(found.eer_threshold, golden.verification.eer_threshold);
-    assert_close(found.tar_far_1e3.unwrap(), golden.verification.tar_far_1e3);
-    assert_close(found.tar_far_1e3_threshold.unwrap(), golden.verification.tar_far_1e3_threshold);
+    assert_spread(found.one_shot_galleries, &golden.one_shot_galleries);
+    let expected = &golden.verification;
+    assert_close(found.auc, expected.auc);
+    assert_close(found.eer, expected.eer);
+    assert_close(found.eer_threshold, expected.eer_threshold);
+    assert_close(found.tar_far_1e2.unwrap(), expected.tar_far_1e2);
+    assert_close(found.tar_far_1e3.unwrap(), expected.tar_far_1e3);
+    assert_close(found.tar_far_1e3_threshold.unwrap(), expected.tar_far_1e3_threshold);
+    assert_interval(found.auc_interval, &expected.intervals.auc);
+    assert_interval(found.eer_interval, &expected.intervals.eer);
+    assert_interval(found.tar_far_1e2_interval.unwrap(), &expected.intervals.tar_far_1e2);
+    assert_interval(found.tar_far_1e3_interval.unwrap(), &expected.intervals.tar_far_1e3);
+    assert_eq!((found.tar_far_1e4, found.tar_far_1e4_interval), (None, None));
+    assert_close(found.verification_accuracy.unwrap(), expected.accuracy.mean);
+    assert_close(found.verification_accuracy_error.unwrap(), expected.accuracy.error);
+    assert_eq!(found.calibrated, None);
+    assert_eq!(found.map_at_r, map_at_r(golden.query()));
     assert_eq!((found.positive_pairs, found.negative_pairs), (golden.pair_count, golden.pair_count));
 }
 
@@ -105,14 +226,51 @@ fn every_figure_is_that_of_the_golden_file() {
 fn tied_distances_count_as_in_the_golden_file() {
     let golden = Golden::read();
     let values: Vec<f32> = golden.query.iter().map(|value| value.floor()).collect();
-    let found = verification(Embedded { values: &values, ..golden.query() }, &golden.pairs());
+    let e = Embedded { values: &values, ..golden.query() };
     let expected = &golden.verification_of_floor;
-    assert_close(found.auc, expected.auc);
-    assert_close(found.eer.rate, expected.eer);
-    assert_close(found.eer.threshold, expected.eer_threshold);
-    let at_far = found.tar_far_1e3.expect("2,000 negative pairs are enough");
-    assert_close(at_far.rate, expected.tar_far_1e3);
-    assert_close(at_far.threshold, expected.tar_far_1e3_threshold);
+    assert_verification(verification(e, &golden.pairs()), expected);
+    let accuracy = verification_accuracy(e, &golden.pairs(), FOLDS).unwrap();
+    assert_close(accuracy.mean, expected.accuracy.mean);
+    assert_close(accuracy.error, expected.accuracy.error);
+}
+
+#[test]
+fn retrieval_is_that_of_the_golden_file() {
+    let golden: GoldenRetrieval =
+        serde_json::from_str(include_str!("golden/retrieval.json")).expect("the golden file is what its script writes");
+    let found = retrieval(Embedded { values: &golden.values, dims: golden.dims, labels: &golden.labels });
+    assert_close(found.recall_at_1, golden.recall_at_1);
+    assert_close(found.recall_at_2, golden.recall_at_2);
+    assert_close(found.recall_at_4, golden.recall_at_4);
+    assert_close(found.recall_at_8, golden.recall_at_8);
+    assert_close(found.r_precision, golden.r_precision);
+    assert_close(found.map_at_r, golden.map_at_r);
+}
+
+#[test]
+fn a_threshold_chosen_on_some_pairs_is_judged_on_others() {
+    let golden = Golden::read();
+    let pairs = golden.pairs();
+    let half = golden.pair_count / 2;
+    let part = |range: std::ops::Range<usize>| Pairs {
+        positive: pairs.positive[range.clone()].to_vec(),
+        negative: pairs.negative[range].to_vec(),
+    };
+    let (chosen_on, judged_on) = (part(0..half), part(half..golden.pair_count));
+    let threshold = threshold_at_far(golden.query(), &chosen_on, 1e-2).unwrap();
+    let judged = judge(golden.query(), &judged_on, threshold);
+    assert_close(judged.threshold, golden.judged.threshold);
+    assert_close(judged.far, golden.judged.far);
+    assert_close(judged.tar, golden.judged.tar);
+
+    let same = judge(golden.query(), &chosen_on, threshold);
+    let point = verification(golden.query(), &chosen_on).tar_far_1e2.unwrap();
+    assert_eq!((same.far, same.tar, same.threshold), (1e-2, point.rate, point.threshold));
+    assert_eq!(threshold_at_far(golden.query(), &chosen_on, 1e-4), None, "there are 1,000 negative pairs");
+
+    let json = serde_json::to_value(Calibrated { target_far: 1e-2, judged }).unwrap();
+    let names: Vec<&String> = json.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["target_far", "threshold", "far", "tar"]);
 }
 
 #[test]
@@ -137,11 +295,18 @@ fn an_evaluation_is_one_flat_json_object() {
     let few = verification_pairs(&golden.query_labels, 999, 0).unwrap();
     let found = evaluate(golden.reference(), golden.query(), &golden.neighbours, 5, &[3.5], &few);
     let json = serde_json::to_value(&found).unwrap();
-    for figure in ["knn5", "centroid", "one_shot", "auc", "eer"] {
+    let figures = ["knn5", "centroid", "one_shot", "auc", "eer", "tar_far_1e2", "verification_accuracy"];
+    let retrieved = ["recall_at_1", "recall_at_2", "recall_at_4", "recall_at_8", "r_precision", "map_at_r"];
+    for figure in figures.into_iter().chain(retrieved) {
         let share = json[figure].as_f64().unwrap_or_else(|| panic!("{figure} is a number in {json}"));
         assert!((0.0..=1.0).contains(&share), "{figure} is {share}");
     }
-    assert!(json["tar_far_1e3"].is_null(), "999 negative pairs have no FAR of 0.001");
+    for interval in ["auc_interval", "eer_interval", "tar_far_1e2_interval", "one_shot_galleries"] {
+        assert!(json[interval]["low"].as_f64() < json[interval]["high"].as_f64(), "{interval} in {json}");
+    }
+    for missing in ["tar_far_1e3", "tar_far_1e3_interval", "tar_far_1e4", "tar_far_1e4_interval", "calibrated"] {
+        assert!(json[missing].is_null(), "999 negative pairs have no {missing}");
+    }
     assert_eq!(json["thresholds"][0]["threshold"], 3.5);
 }
 
@@ -283,110 +448,155 @@ fn labels_without_pairs_are_refused() {
     }
 }
 
-// -------------------------------------------------------------------------------------- retrieval, folds, intervals
-
-/// What `tests/golden/retrieval.py` writes.
-#[derive(Deserialize)]
-struct GoldenRetrieval {
-    dims: usize,
-    values: Vec<f32>,
-    labels: Vec<u32>,
-    recall: [f64; 4],
-    r_precision: f64,
-    map_at_r: f64,
-    positive: Vec<f32>,
-    negative: Vec<f32>,
-    accuracy: f64,
-    accuracy_error: f64,
-}
-
-fn golden_retrieval() -> GoldenRetrieval {
-    serde_json::from_str(include_str!("golden/retrieval.json")).expect("the golden file is what its script writes")
+#[test]
+fn a_gallery_is_no_probe_of_its_own() {
+    // Each image lies beside one of the other label and far from that of its own.
+    let e = Embedded { values: &[0.0, 10.0, 1.0, 11.0], dims: 1, labels: &[0, 0, 1, 1] };
+    let found = one_shot_galleries(e, 200, 0);
+    // Right are only the probes 11 of the gallery at 0 and 1, and 0 of that at 10 and 11.
+    let accuracies = [[0, 2], [0, 3], [1, 2], [1, 3]].map(|gallery| one_shot(e, &gallery, &[]).accuracy);
+    assert_eq!(accuracies, [0.5, 0.0, 0.0, 0.5]);
+    assert!((found.mean - 0.25).abs() < 0.05, "{found:?}");
+    assert_eq!((found.low, found.high, found.galleries), (0.0, 0.5, 200));
 }
 
 #[test]
-fn retrieval_is_that_of_pytorch_metric_learning() {
-    let golden = golden_retrieval();
-    let e = Embedded { values: &golden.values, dims: golden.dims, labels: &golden.labels };
-    let found = retrieval(e);
-    for (found, expected) in found.recall.into_iter().zip(golden.recall) {
-        assert_close(found, expected);
-    }
-    // The library computes in f32.
-    assert!((found.r_precision - golden.r_precision).abs() < 1e-6, "{found:?}");
-    assert!((found.map_at_r - golden.map_at_r).abs() < 1e-6, "{found:?}, not {}", golden.map_at_r);
-    assert_eq!(map_at_r(e), found.map_at_r);
+fn the_spread_of_galleries_is_seeded_and_holds_the_mean() {
+    let golden = Golden::read();
+    let found = one_shot_galleries(golden.query(), 100, 1);
+    assert_eq!(found, one_shot_galleries(golden.query(), 100, 1));
+    assert_ne!(found, one_shot_galleries(golden.query(), 100, 2));
+    assert!(found.low < found.mean && found.mean < found.high, "{found:?}");
+    let single = one_shot_galleries(golden.query(), 1, 1);
+    assert_eq!((single.low, single.high), (single.mean, single.mean));
 }
 
 #[test]
-fn folds_are_those_of_the_golden_file() {
-    let golden = golden_retrieval();
-    let found = folded_accuracy(&golden.positive, &golden.negative);
-    assert_close(found.mean, golden.accuracy);
-    assert_close(found.error, golden.accuracy_error);
+fn galleries_of_perfect_collapsed_and_random_embeddings() {
+    let perfect = Clusters::new(60, 3, 10.0, 1.0);
+    let found = one_shot_galleries(perfect.embedded(), 50, 0);
+    assert_eq!((found.mean, found.low, found.high), (1.0, 1.0, 1.0));
+    // All tie, and the first label wins: 19 of its 20 rows are among the 57 probes.
+    let collapsed = Clusters::new(60, 3, 0.0, 0.0);
+    let found = one_shot_galleries(collapsed.embedded(), 50, 0);
+    assert_eq!((found.low, found.high), (19.0 / 57.0, 19.0 / 57.0));
+    let random = Clusters::new(600, 3, 0.0, 1.0);
+    let found = one_shot_galleries(random.embedded(), 200, 0);
+    assert!((found.mean - 1.0 / 3.0).abs() < 0.03, "{found:?}");
 }
 
-/// Two labels on a line: 0, 1, 2 and 3, 4.
 #[test]
 fn retrieval_by_hand() {
-    let values = [0.0, 1.0, 2.0, 2.6, 9.0];
-    let labels = [7, 7, 7, 3, 3];
-    let found = retrieval(Embedded { values: &values, dims: 1, labels: &labels });
-    // Nearest to 0: 1 2; to 1: 0 2 (0 first, both at distance 1); to 2: 2.6 1; to 2.6: 2; to 9: 2.6.
-    assert_close(found.recall[0], 3.0 / 5.0);
-    assert_close(found.r_precision, (1.0 + 1.0 + 0.5 + 0.0 + 1.0) / 5.0);
-    assert_close(found.map_at_r, (1.0 + 1.0 + 0.25 + 0.0 + 1.0) / 5.0);
-    assert_close(found.recall[3], 1.0);
+    // From 0 the others come in the order of the labels 0, 1, 0, 2; from 1: 1, 0, 0, 2; from 5: 2, 1, 0, 0. Of label 0
+    // there are two others, so that R is 2. Labels 1 and 2 have none and do not ask.
+    let e = Embedded { values: &[0.0, 1.0, 1.75, 5.0, 6.0], dims: 1, labels: &[0, 0, 1, 0, 2] };
+    let Retrieval { recall_at_1, recall_at_2, recall_at_4, recall_at_8, r_precision, map_at_r } = retrieval(e);
+    assert_eq!((recall_at_1, recall_at_2, recall_at_4, recall_at_8), (1.0 / 3.0, 2.0 / 3.0, 1.0, 1.0));
+    assert_close(r_precision, (0.5 + 0.5 + 0.0) / 3.0);
+    // Precision 1 at place 1, 1/2 at place 2, and nothing, each over R.
+    assert_close(map_at_r, (0.5 + 0.25 + 0.0) / 3.0);
 }
 
 #[test]
-fn galleries_are_random_and_leave_themselves_out() {
-    // Ten clusters, one image of each far off in another cluster: a gallery that takes it loses two labels' probes.
-    let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for label in 0..10u32 {
-        for place in 0..20u32 {
-            let cluster = if place == 0 { (label + 1) % 10 } else { label };
-            values.extend([cluster as f32, place as f32 * 1e-3]);
-            labels.push(label);
-        }
-    }
-    let e = Embedded { values: &values, dims: 2, labels: &labels };
-    let found = one_shot_galleries(e);
-    assert_eq!(found, one_shot_galleries(e));
-    assert_eq!(found.galleries, 200);
-    assert!(found.low < found.mean && found.mean < found.high && found.high < 1.0, "{found:?}");
-    assert!((0.8..0.95).contains(&found.mean), "{found:?}");
+fn of_equally_near_rows_the_lower_is_nearer() {
+    let recall = |labels| retrieval(Embedded { values: &[1.0, 0.0, 2.0, 9.0], dims: 1, labels }).recall_at_1;
+    // The row at 1 lies between those at 0 and 2.
+    assert_eq!(recall(&[0, 0, 1, 2]), 1.0);
+    assert_eq!(recall(&[0, 1, 0, 2]), 0.5, "the row at 0 is the lower one");
 }
 
 #[test]
-fn intervals_hold_the_figure_and_shrink_with_more_pairs() {
-    let golden = Golden::read();
-    let intervals = |count| {
-        let pairs = verification_pairs(&golden.query_labels, count, 0).unwrap();
-        let found = verification(golden.query(), &pairs);
-        let auc = found.intervals.auc;
-        assert!(auc.low < found.auc && found.auc < auc.high, "{found:?}");
-        let eer = found.intervals.eer;
-        assert!(eer.low < found.eer.rate && found.eer.rate < eer.high, "{found:?}");
-        let (tar, bounds) = (found.tar_far_1e2.unwrap().rate, found.intervals.tar_far_1e2.unwrap());
-        assert!(bounds.low <= tar && tar <= bounds.high, "{found:?}");
-        assert_eq!(found.tar_far_1e4.is_some(), count >= 10_000);
-        assert_eq!(found.intervals.tar_far_1e4.is_some(), count >= 10_000);
-        auc.high - auc.low
+fn retrieval_of_perfect_collapsed_and_random_embeddings() {
+    let perfect = retrieval(Clusters::new(60, 3, 10.0, 1.0).embedded());
+    assert_eq!((perfect.recall_at_1, perfect.r_precision, perfect.map_at_r), (1.0, 1.0, 1.0));
+    // All tie, and the lower rows come first, with labels 0, 1, 2, 0, 1, 2, ...: label 0 is at the first place for 3 of
+    // its 4 rows, and only row 2 finds its label no earlier than at the fifth place.
+    let collapsed = retrieval(Clusters::new(12, 3, 0.0, 0.0).embedded());
+    assert_eq!((collapsed.recall_at_1, collapsed.recall_at_4, collapsed.recall_at_8), (3.0 / 12.0, 11.0 / 12.0, 1.0));
+    let random = retrieval(Clusters::new(600, 3, 0.0, 1.0).embedded());
+    assert!((random.recall_at_1 - 1.0 / 3.0).abs() < 0.06, "{random:?}");
+    assert!((random.r_precision - 1.0 / 3.0).abs() < 0.03, "{random:?}");
+    assert!((random.map_at_r - 1.0 / 9.0).abs() < 0.03, "{random:?}");
+}
+
+#[test]
+#[should_panic(expected = "a share of nothing")]
+fn labels_of_single_rows_retrieve_nothing() {
+    retrieval(Embedded { values: &[0.0, 1.0], dims: 1, labels: &[0, 1] });
+}
+
+#[test]
+#[should_panic(expected = "embeddings must be finite")]
+fn an_infinite_embedding_is_refused() {
+    map_at_r(Embedded { values: &[0.0, f32::INFINITY, 1.0], dims: 1, labels: &[0, 0, 0] });
+}
+
+#[test]
+fn intervals_hold_their_rate_and_shrink_with_more_pairs() {
+    let clusters = Clusters::new(2000, 4, 0.4, 1.0);
+    let e = clusters.embedded();
+    let found = |count| verification(e, &verification_pairs(e.labels, count, 0).unwrap());
+    let (few, many) = (found(1000), found(16_000));
+    let ranges = |found: &Verification| {
+        let Verification { auc, eer, tar_far_1e2, tar_far_1e3, intervals, .. } = *found;
+        [
+            (auc, intervals.auc),
+            (eer.rate, intervals.eer),
+            (tar_far_1e2.unwrap().rate, intervals.tar_far_1e2.unwrap()),
+            (tar_far_1e3.unwrap().rate, intervals.tar_far_1e3.unwrap()),
+        ]
     };
-    let (few, many) = (intervals(500), intervals(12_500));
-    assert!((4.0..6.5).contains(&(few / many)), "25 times the pairs, a fifth of the interval: {few} and {many}");
+    for ((rate, interval), (_, narrow)) in ranges(&few).into_iter().zip(ranges(&many)) {
+        assert!(interval.low <= rate && rate <= interval.high, "{rate} in {interval:?}");
+        // Four times narrower, were it not for chance.
+        let ratio = (interval.high - interval.low) / (narrow.high - narrow.low);
+        assert!(ratio > 1.5, "{interval:?} and {narrow:?}");
+    }
+    assert!(few.tar_far_1e4.is_none() && few.intervals.tar_far_1e4.is_none());
+    let (rate, interval) = (many.tar_far_1e4.unwrap().rate, many.intervals.tar_far_1e4.unwrap());
+    assert!(interval.low <= rate && rate <= interval.high, "{rate} in {interval:?}");
 }
 
 #[test]
-fn a_threshold_is_chosen_here_and_judged_there() {
-    let ramp = |from: f32, count: usize| (0..count).map(|place| from + place as f32 / count as f32).collect::<Vec<_>>();
-    let validation = Roc::new(ramp(0.0, 100), ramp(0.5, 1000));
-    let test = Roc::new(ramp(0.1, 100), ramp(0.4, 1000));
-    let found = calibrate(&validation, &test, 0.01).unwrap();
-    // The tenth of 1,000 negatives from 0.5 up lies at 0.509; there 0.1 has 41 of 100, 0.4 has 110 of 1,000.
-    assert!((found.threshold - 0.509).abs() < 1e-6, "{found:?}");
-    assert_close(found.tar, 0.41);
-    assert_close(found.far, 0.11);
-    assert_eq!(calibrate(&validation, &test, 1e-4), None);
+fn perfect_and_collapsed_rates_have_no_spread() {
+    let point = |rate| Interval { low: rate, high: rate };
+    let perfect = Roc::new(vec![1.0; 50], vec![2.0; 200]).bootstrap(100, 0);
+    assert_eq!((perfect.auc, perfect.eer, perfect.tar_far_1e2), (point(1.0), point(0.0), Some(point(1.0))));
+    assert_eq!(perfect.tar_far_1e3, None);
+    let collapsed = Roc::new(vec![1.0; 50], vec![1.0; 200]).bootstrap(100, 0);
+    assert_eq!((collapsed.auc, collapsed.eer, collapsed.tar_far_1e2), (point(0.5), point(0.5), Some(point(1.0))));
+}
+
+#[test]
+fn replicas_are_seeded() {
+    let roc = Roc::new((0..50).map(|i| i as f32).collect(), (0..100).map(|i| 0.7 * i as f32).collect());
+    assert_eq!(roc.bootstrap(100, 1), roc.bootstrap(100, 1));
+    assert_ne!(roc.bootstrap(100, 1), roc.bootstrap(100, 2));
+}
+
+#[test]
+fn accuracy_of_perfect_collapsed_and_random_embeddings() {
+    let accuracy = |clusters: &Clusters, count| {
+        let e = clusters.embedded();
+        verification_accuracy(e, &verification_pairs(e.labels, count, 0).unwrap(), FOLDS)
+    };
+    let perfect = accuracy(&Clusters::new(60, 3, 10.0, 1.0), 500).unwrap();
+    assert_eq!((perfect.mean, perfect.error), (1.0, 0.0));
+    let collapsed = accuracy(&Clusters::new(60, 3, 0.0, 0.0), 500).unwrap();
+    assert_eq!((collapsed.mean, collapsed.error), (0.5, 0.0));
+    let random = accuracy(&Clusters::new(2000, 3, 0.0, 1.0), 5000).unwrap();
+    assert!((random.mean - 0.5).abs() < 0.03 && random.error < 0.02, "{random:?}");
+    assert_eq!(accuracy(&Clusters::new(60, 3, 10.0, 1.0), 9), None, "ten folds take ten pairs");
+}
+
+#[test]
+fn the_threshold_of_a_fold_is_chosen_on_the_others() {
+    // Two folds of one positive and one negative pair each. The first has distances 0 and 4, halfway 2; the second 1
+    // and 16, halfway 8.5. The negative pair at 4 is therefore judged wrongly.
+    let e = Embedded { values: &[0.0, 0.0, 2.0, 1.0, 4.0], dims: 1, labels: &[0, 0, 1, 0, 2] };
+    let pairs = Pairs { positive: vec![(0, 1), (0, 3)], negative: vec![(0, 2), (0, 4)] };
+    let found = verification_accuracy(e, &pairs, 2).unwrap();
+    // 1/2 and 1: the standard deviation is 1/2 of the root of 1/2, and the error that over the root of 2.
+    assert_close(found.mean, 0.75);
+    assert_close(found.error, 0.25);
 }

@@ -1,9 +1,11 @@
-//! How good an embedding is: nearest-neighbour, centroid and one-shot accuracy, retrieval, and verification (AUC,
-//! EER, TAR at FAR) on a seeded list of pairs. Pure functions of embeddings and labels: no device, no printing.
+//! How good an embedding is: nearest-neighbour, centroid and one-shot accuracy, retrieval (recall at K, R-precision,
+//! MAP@R), and verification (AUC, EER, TAR at FAR, accuracy) on a seeded list of pairs. Pure functions of embeddings
+//! and labels: no device, no printing.
 //!
 //! Every share lies between 0 and 1. Distances are Euclidean; only their squares are computed, and only their order
 //! matters, except where a threshold is named: then its unit is stated. `tests/eval.rs` compares every figure and the
-//! pair list with a NumPy script, `tests/golden/eval.py`.
+//! pair list with a NumPy script, `tests/golden/eval.py`, and retrieval with pytorch-metric-learning,
+//! `tests/golden/retrieval.py`.
 
 mod numpy;
 mod retrieval;
@@ -15,10 +17,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use numpy::NumpyRng;
-pub use retrieval::{RECALL_AT, Retrieval, map_at_r, retrieval};
+
+pub use retrieval::{Retrieval, map_at_r, retrieval};
 pub use verification::{
-    FoldedAccuracy, Interval, Intervals, OperatingPoint, Pairs, Roc, Verification, folded_accuracy, roc, verification,
-    verification_pairs,
+    Calibrated, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc, Verification,
+    judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
 
 /// Embeddings with their labels.
@@ -59,19 +62,19 @@ pub struct Evaluation {
     pub centroid: f64,
     /// Accuracy of the nearest of one gallery image a label; see [`one_shot`].
     pub one_shot: f64,
-    /// The same over random galleries; see [`one_shot_galleries`].
-    pub one_shot_galleries: Galleries,
+    /// The same over [`GALLERIES`] random galleries, seed [`GALLERY_SEED`]; see [`one_shot_galleries`].
+    pub one_shot_galleries: OneShotSpread,
     /// The gallery that `one_shot` and `thresholds` used: query rows, the first of each label.
     pub gallery: Vec<u32>,
     /// Recognition that may answer "unknown", at each threshold asked for.
     pub thresholds: Vec<Threshold>,
-    /// The share of queries whose nearest other query has their label; see [`Retrieval::recall`].
+    /// See [`Retrieval::recall_at_1`]; this and the following are retrieval of the queries within themselves.
     pub recall_at_1: f64,
-    /// Likewise one of the 2 nearest.
+    /// See [`Retrieval::recall_at_2`].
     pub recall_at_2: f64,
-    /// Likewise one of the 4 nearest.
+    /// See [`Retrieval::recall_at_4`].
     pub recall_at_4: f64,
-    /// Likewise one of the 8 nearest.
+    /// See [`Retrieval::recall_at_8`].
     pub recall_at_8: f64,
     /// See [`Retrieval::r_precision`].
     pub r_precision: f64,
@@ -79,7 +82,7 @@ pub struct Evaluation {
     pub map_at_r: f64,
     /// Area under the ROC; see [`Roc::auc`].
     pub auc: f64,
-    /// Its 95 % interval; see [`Roc::bootstrap`].
+    /// Its 95 % interval; for this and the following see [`Roc::bootstrap`].
     pub auc_interval: Interval,
     /// Equal error rate; see [`Roc::equal_error`].
     pub eer: f64,
@@ -91,21 +94,22 @@ pub struct Evaluation {
     pub tar_far_1e2: Option<f64>,
     /// Its 95 % interval.
     pub tar_far_1e2_interval: Option<Interval>,
-    /// TAR at FAR 0.001; `None` with fewer than 1,000 negative pairs.
+    /// TAR at FAR 0.001; `None` with fewer than 1,000 negative pairs. See [`Roc::tar_at_far`].
     pub tar_far_1e3: Option<f64>,
     /// Its 95 % interval.
     pub tar_far_1e3_interval: Option<Interval>,
     /// The squared distance at which it is reached.
     pub tar_far_1e3_threshold: Option<f64>,
-    /// TAR at FAR 0.0001; `None` with fewer than 10,000 negative pairs.
+    /// TAR at FAR 0.0001; `None` with fewer than 10,000 negative pairs. See [`Roc::tar_at_far`].
     pub tar_far_1e4: Option<f64>,
     /// Its 95 % interval.
     pub tar_far_1e4_interval: Option<Interval>,
-    /// Accuracy of telling same from different, mean over ten folds; see [`Verification::accuracy`].
-    pub verification_accuracy: f64,
-    /// Its standard error.
-    pub verification_accuracy_error: f64,
-    /// A threshold chosen on other images, where the caller has some.
+    /// The share of pairs told apart rightly, over ten folds; `None` with fewer than ten positive or negative pairs.
+    /// See [`verification_accuracy`].
+    pub verification_accuracy: Option<f64>,
+    /// The standard error of that mean.
+    pub verification_accuracy_error: Option<f64>,
+    /// The verdict at a threshold chosen on other images. [`evaluate`] has none to choose it on and leaves `None`.
     pub calibrated: Option<Calibrated>,
     /// The curve that the verification figures are read off; too long for a line of JSON.
     #[serde(skip)]
@@ -116,28 +120,36 @@ pub struct Evaluation {
     pub negative_pairs: usize,
 }
 
-/// A threshold chosen for a false accept rate on validation images, judged on others.
+/// A range around a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Calibrated {
-    /// The rate that was wanted.
-    pub target_far: f64,
-    /// The squared distance that has it on the validation images.
-    pub threshold: f64,
-    /// The false accept rate on the judged images.
-    pub far: f64,
-    /// The true accept rate on the judged images.
-    pub tar: f64,
+pub struct Interval {
+    /// The 2.5 percentile.
+    pub low: f64,
+    /// The 97.5 percentile.
+    pub high: f64,
 }
 
-/// Chooses the threshold that has the false accept rate `target_far` on `validation`, and judges it on `test`; `None`
-/// where `validation` has too few negative pairs for the rate.
-pub fn calibrate(validation: &Roc, test: &Roc, target_far: f64) -> Option<Calibrated> {
-    let threshold = validation.tar_at_far(target_far)?.threshold;
-    let limit = threshold as f32;
-    Some(Calibrated { target_far, threshold, far: test.far(limit), tar: test.tar(limit) })
+impl Interval {
+    /// The range of the middle 95 % of `values`, linear between neighbouring ones, as NumPy's `percentile`.
+    fn of(mut values: Vec<f64>) -> Interval {
+        values.sort_unstable_by(f64::total_cmp);
+        let percentile = |part: f64| {
+            let place = part * (values.len() - 1) as f64;
+            let (below, above) = (values[place.floor() as usize], values[place.ceil() as usize]);
+            below + place.fract() * (above - below)
+        };
+        Interval { low: percentile(0.025), high: percentile(0.975) }
+    }
 }
 
-/// Every figure of `query` against `reference`; retrieval and verification are of `query` alone.
+/// Random galleries of an [`Evaluation`].
+pub const GALLERIES: usize = 1000;
+/// Their seed.
+pub const GALLERY_SEED: u64 = 0;
+/// Folds of the verification accuracy of an [`Evaluation`], as many as LFW has.
+pub const FOLDS: usize = 10;
+
+/// Every figure of `query` against `reference`.
 ///
 /// `neighbours` is `[queries, k]`, the rows of `reference` nearest to each query, nearest first; the vote is taken of
 /// the first five. The gallery of the one-shot figures is the first query row of each label, `thresholds` are those of
@@ -145,7 +157,8 @@ pub fn calibrate(validation: &Roc, test: &Roc, target_far: f64) -> Option<Calibr
 ///
 /// # Panics
 ///
-/// If `k` is less than five, if lengths disagree, or if an embedding that a pair names is not finite.
+/// If `k` is less than five, if lengths disagree, if an embedding of `query` is not finite, or if no label has two
+/// queries.
 pub fn evaluate(
     reference: Embedded,
     query: Embedded,
@@ -158,16 +171,14 @@ pub fn evaluate(
     assert!(k >= VOTES, "the vote needs {VOTES} neighbours a query, not {k}");
     let nearest: Vec<u32> = neighbours.chunks_exact(k).flat_map(|row| &row[..VOTES]).copied().collect();
     let OneShot { accuracy, gallery, thresholds } = one_shot(query, &first_of_each_label(query.labels), thresholds);
-    let verification = verification(query, pairs);
-    let Retrieval { recall: [recall_at_1, recall_at_2, recall_at_4, recall_at_8], r_precision, map_at_r } =
-        retrieval(query);
-    let rate = |point: Option<OperatingPoint>| point.map(|point| point.rate);
-    let intervals = verification.intervals;
+    let Retrieval { recall_at_1, recall_at_2, recall_at_4, recall_at_8, r_precision, map_at_r } = retrieval(query);
+    let Verification { auc, eer, tar_far_1e2, tar_far_1e3, tar_far_1e4, intervals } = verification(query, pairs);
+    let folds = verification_accuracy(query, pairs, FOLDS);
     Evaluation {
         knn5: knn_accuracy(&nearest, VOTES, reference.labels, query.labels),
         centroid: centroid_accuracy(reference, query),
         one_shot: accuracy,
-        one_shot_galleries: one_shot_galleries(query),
+        one_shot_galleries: one_shot_galleries(query, GALLERIES, GALLERY_SEED),
         gallery,
         thresholds,
         recall_at_1,
@@ -176,22 +187,22 @@ pub fn evaluate(
         recall_at_8,
         r_precision,
         map_at_r,
-        auc: verification.auc,
+        auc,
         auc_interval: intervals.auc,
-        eer: verification.eer.rate,
+        eer: eer.rate,
         eer_interval: intervals.eer,
-        eer_threshold: verification.eer.threshold,
-        tar_far_1e2: rate(verification.tar_far_1e2),
+        eer_threshold: eer.threshold,
+        tar_far_1e2: tar_far_1e2.map(|point| point.rate),
         tar_far_1e2_interval: intervals.tar_far_1e2,
-        tar_far_1e3: rate(verification.tar_far_1e3),
+        tar_far_1e3: tar_far_1e3.map(|point| point.rate),
         tar_far_1e3_interval: intervals.tar_far_1e3,
-        tar_far_1e3_threshold: verification.tar_far_1e3.map(|point| point.threshold),
-        tar_far_1e4: rate(verification.tar_far_1e4),
+        tar_far_1e3_threshold: tar_far_1e3.map(|point| point.threshold),
+        tar_far_1e4: tar_far_1e4.map(|point| point.rate),
         tar_far_1e4_interval: intervals.tar_far_1e4,
-        verification_accuracy: verification.accuracy.mean,
-        verification_accuracy_error: verification.accuracy.error,
+        verification_accuracy: folds.map(|folds| folds.mean),
+        verification_accuracy_error: folds.map(|folds| folds.error),
         calibrated: None,
-        roc: verification.roc,
+        roc: Roc::of(query, pairs),
         positive_pairs: pairs.positive.len(),
         negative_pairs: pairs.negative.len(),
     }
@@ -328,41 +339,67 @@ pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> OneShot
     OneShot { accuracy: share_of(&|&(right, _)| right), gallery: gallery.to_vec(), thresholds }
 }
 
-/// One-shot accuracy over random galleries.
+/// The outcome of [`one_shot_galleries`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Galleries {
-    /// Mean accuracy.
+pub struct OneShotSpread {
+    /// The mean accuracy over the galleries.
     pub mean: f64,
-    /// The 2.5th percentile: what an unlucky gallery gives.
+    /// Of the accuracies of the galleries, the 2.5 percentile.
     pub low: f64,
-    /// The 97.5th percentile.
+    /// The 97.5 percentile.
     pub high: f64,
-    /// How many galleries.
+    /// How many galleries there were.
     pub galleries: usize,
 }
 
-/// [`one_shot`] over 200 galleries of one random row of each label, as seed 0 has them. The bounds are the spread of
-/// single galleries, not the error of their mean.
+/// How one-shot accuracy varies with the gallery: [`one_shot`] with each of `galleries` random ones.
+///
+/// A gallery is one row of each label, uniform and independent; they are the ones that NumPy's `default_rng(seed)`
+/// draws, gallery by gallery, in ascending order of the labels. The range from `low` to `high` holds the accuracy of a
+/// single random gallery 95 % of the time; it is not the error of the mean, which is far smaller.
 ///
 /// # Panics
 ///
-/// If a gallery of each label leaves no probe.
-pub fn one_shot_galleries(query: Embedded) -> Galleries {
-    const GALLERIES: usize = 200;
+/// If there is no gallery, or no label has two rows.
+pub fn one_shot_galleries(query: Embedded, galleries: usize, seed: u64) -> OneShotSpread {
     let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for (row, &label) in (0..).zip(query.labels) {
-        members.entry(label).or_default().push(row);
-    }
-    let mut rng = NumpyRng::new(0);
-    let accuracies: Vec<f64> = (0..GALLERIES)
-        .map(|_| {
-            let gallery: Vec<u32> = members.values().map(|rows| rows[rng.below(rows.len() as u32) as usize]).collect();
-            one_shot(query, &gallery, &[]).accuracy
-        })
+    (0..).zip(query.labels).for_each(|(row, &label)| members.entry(label).or_default().push(row));
+    let places: BTreeMap<u32, usize> = members.keys().copied().zip(0..).collect();
+    let mut rng = NumpyRng::new(seed);
+    let shown: Vec<u32> = (0..galleries)
+        .flat_map(|_| members.values().map(|rows| rows[rng.below(rows.len() as u32) as usize]).collect::<Vec<_>>())
         .collect();
-    let mean = accuracies.iter().sum::<f64>() / GALLERIES as f64;
+
+    // One probe after the other, all galleries at once: they share the distances.
+    let probes: Vec<_> = (0..).zip(query.rows().zip(query.labels)).collect();
+    let right = probes
+        .into_par_iter()
+        .fold(
+            || (vec![0_usize; galleries], Vec::new()),
+            |(mut right, mut distances), (row, (probe, label))| {
+                distances.clear();
+                distances.extend(query.rows().map(|other| squared_distance(probe, other)));
+                let own = places[label];
+                for (right, gallery) in right.iter_mut().zip(shown.chunks_exact(members.len())) {
+                    let nearest = first_least(gallery.iter().map(|&row| distances[row as usize])).0;
+                    *right += usize::from(nearest == own && gallery[own] != row);
+                }
+                (right, distances)
+            },
+        )
+        .map(|(right, _)| right)
+        .reduce(
+            || vec![0; galleries],
+            |mut sums, right| {
+                sums.iter_mut().zip(right).for_each(|(sum, right)| *sum += right);
+                sums
+            },
+        );
+    let probes = query.labels.len() - members.len();
+    let accuracies: Vec<f64> = right.into_iter().map(|right| share(right, probes)).collect();
+    let mean = accuracies.iter().sum::<f64>() / galleries as f64;
     let Interval { low, high } = Interval::of(accuracies);
-    Galleries { mean, low, high, galleries: GALLERIES }
+    OneShotSpread { mean, low, high, galleries }
 }
 
 /// The squared Euclidean distance, summed in the order of NumPy's float32 sum: eight interleaved lanes in blocks of at
@@ -388,9 +425,13 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 
 /// The first of the nearest rows of `[_, row.len()]` `candidates`, and its squared distance.
 fn nearest(row: &[f32], candidates: &[f32]) -> (usize, f32) {
+    first_least(candidates.chunks_exact(row.len()).map(|candidate| squared_distance(row, candidate)))
+}
+
+/// The place of the first of the least distances, and that distance.
+fn first_least(distances: impl Iterator<Item = f32>) -> (usize, f32) {
     let mut best = (0, f32::INFINITY);
-    for (at, candidate) in candidates.chunks_exact(row.len()).enumerate() {
-        let distance = squared_distance(row, candidate);
+    for (at, distance) in distances.enumerate() {
         if distance < best.1 {
             best = (at, distance);
         }

@@ -1,4 +1,4 @@
-//! NumPy's random numbers.
+//! NumPy's `default_rng`.
 
 /// NumPy's `default_rng`: PCG64 (XSL-RR output, 128 bits of state), seeded through `SeedSequence`, with bounded
 /// integers by Lemire's multiplication. Reimplemented because a pair list is only worth publishing if others can draw
@@ -7,7 +7,7 @@
 /// Sources: O'Neill, "PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number
 /// Generation" (2014); Lemire, "Fast Random Integer Generation in an Interval" (2019); O'Neill, "Developing a seed_seq
 /// Alternative" (2015).
-pub(super) struct NumpyRng {
+pub struct NumpyRng {
     state: u128,
     increment: u128,
     /// The upper half of the last 64-bit output, until it is used.
@@ -17,8 +17,7 @@ pub(super) struct NumpyRng {
 impl NumpyRng {
     const MULTIPLIER: u128 = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645;
 
-    /// As `default_rng(seed)`.
-    pub(super) fn new(seed: u64) -> NumpyRng {
+    pub fn new(seed: u64) -> NumpyRng {
         let words = seed_sequence(seed);
         let mut rng = NumpyRng { state: 0, increment: words[1] << 1 | 1, upper: None };
         rng.step();
@@ -42,8 +41,8 @@ impl NumpyRng {
         output as u32
     }
 
-    /// Uniform in `0..bound`, without bias: `integers(0, bound)`.
-    pub(super) fn below(&mut self, bound: u32) -> u32 {
+    /// Uniform in `0..bound`, without bias.
+    pub fn below(&mut self, bound: u32) -> u32 {
         // NumPy spends no draw where there is no choice.
         if bound == 1 {
             return 0;

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use siamese::Error;
 use siamese::embed::Progress;
-use siamese::eval::{Evaluation, Interval};
+use siamese::eval::{Calibrated, Evaluation, FOLDS, Interval, Judged};
 use siamese::train::StepReport;
 
 use crate::cli::Failure;
@@ -212,14 +212,12 @@ pub fn evaluation_table(evaluation: &Evaluation) -> io::Result<()> {
         ("TAR at FAR 1e-2", rate(evaluation.tar_far_1e2, evaluation.tar_far_1e2_interval)),
         ("TAR at FAR 1e-3", rate(evaluation.tar_far_1e3, evaluation.tar_far_1e3_interval)),
         ("TAR at FAR 1e-4", rate(evaluation.tar_far_1e4, evaluation.tar_far_1e4_interval)),
-        (
-            "same or different",
-            (
-                percent(evaluation.verification_accuracy),
-                format!("standard error {:.2} % over 10 folds", 100.0 * evaluation.verification_accuracy_error),
-            ),
-        ),
     ];
+    let folds = evaluation.verification_accuracy.zip(evaluation.verification_accuracy_error);
+    rows.extend(folds.map(|(accuracy, error)| {
+        let words = format!("standard error {:.2} % over {FOLDS} folds", 100.0 * error);
+        ("same or different", (percent(accuracy), words))
+    }));
     rows.extend(evaluation.thresholds.iter().map(|threshold| {
         let (accepted, right) = (percent(threshold.accepted), percent(threshold.right));
         (
@@ -227,14 +225,13 @@ pub fn evaluation_table(evaluation: &Evaluation) -> io::Result<()> {
             (right, format!("accepted and right; {accepted} accepted, under {}", threshold.threshold as f32)),
         )
     }));
-    rows.extend(evaluation.calibrated.map(|calibrated| {
-        let threshold = format!(
-            "at FAR {:.3} %, with the threshold {:.4} for {} % on the validation images",
-            100.0 * calibrated.far,
-            calibrated.threshold,
-            100.0 * calibrated.target_far
+    rows.extend(evaluation.calibrated.map(|Calibrated { target_far, judged: Judged { threshold, far, tar } }| {
+        let words = format!(
+            "at FAR {:.3} %, with the threshold {threshold:.4} for {} % on the validation images",
+            100.0 * far,
+            100.0 * target_far
         );
-        ("calibrated TAR", (percent(calibrated.tar), threshold))
+        ("calibrated TAR", (percent(tar), words))
     }));
     let mut out = io::stdout().lock();
     rows.iter().try_for_each(|(name, (value, words))| {
