@@ -95,16 +95,27 @@ fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
 /// size: where gradients nearly cancel, their rounding comes out as large as a step. Such differences double with
 /// every few steps as the network amplifies them, so the bound does as well. A wrong gradient is off by a share of the
 /// loss's change, 1e-2 and more within ten steps.
+///
+/// Of warped images only the first step is compared: their places are rounded to 1e-6 of a pixel, and being smooth they
+/// bring windows whose two largest values are as close as that. Where such a maximum falls to the other pixel, the
+/// gradient takes another way, and no bound on rounding holds any more.
 #[test]
 fn ten_steps_on_both_runners() {
     let device = common::device();
     let data = images(2000);
     for (name, config) in recipes(&Config { learning_rate: 3e-4, ..small() }) {
+        if config.augment != Augment::NONE {
+            let start = fresh(&config);
+            let first = [train(&mut on_cpu(&start, &data), 1), train(&mut on_gpu(&device, &start, &data), 1)];
+            let [expected, got] = first.map(|reports| reports[0].stats.loss);
+            assert!((got - expected).abs() <= 1e-5 * expected, "{name}: warped, the loss is {got} and {expected}");
+        }
+        let config = Config { augment: Augment::NONE, ..config };
         let start = fresh(&config);
         let (mut cpu, mut gpu) = (on_cpu(&start, &data), on_gpu(&device, &start, &data));
         let (expected, got) = (train(&mut cpu, 10), train(&mut gpu, 10));
         assert_eq!((expected.len(), got.len()), (10, 10), "{name}: reports of ten steps");
-        let mut bound = if config.augment == Augment::NONE { 1e-6 } else { 5e-6 };
+        let mut bound = 1e-6;
         for (expected, got) in expected.iter().zip(&got) {
             let step = expected.step;
             assert_eq!((got.step, got.images), (step, expected.images));
