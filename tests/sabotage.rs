@@ -268,6 +268,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ),
     ("mine_hard", "half of the tree", "var half = 32u", "var half = 16u"),
     ("mine_dx", "one direction of a pair", "w[i * rows + j] + w[j * rows + i]", "w[i * rows + j]"),
+    ("mine_dx.vec4", "one direction of a pair", "w[i * rows + j] + w[j * rows + i]", "w[j * rows + i]"),
     ("mine_dx", "missing difference", "(own - e[j * dims + d])", "own"),
     ("mine_dx", "another total", "totals[1]", "totals[2]"),
     ("mine_dx", "wrong factor", "2.0 * scale", "scale"),

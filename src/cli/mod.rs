@@ -165,7 +165,7 @@ enum MiningArg {
     SemiHard,
     /// Each anchor with its farthest positive and nearest negative; may collapse, see docs/quality.md
     BatchHard,
-    /// All triplets that violate the margin
+    /// All triplets of the batch that violate the margin
     BatchAll,
 }
 

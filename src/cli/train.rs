@@ -46,8 +46,6 @@ pub struct Train {
     adapter: AdapterArg,
     #[command(flatten)]
     length: LengthArgs,
-    #[command(flatten)]
-    recipe: RecipeArgs,
     /// Folder of the run [default: runs/<preset>, numbered where that is taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -60,6 +58,8 @@ pub struct Train {
     /// Print events as JSON lines on stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    recipe: RecipeArgs,
 }
 
 /// What a training is, beyond its network and length. All default to the preset's.
@@ -69,7 +69,7 @@ struct RecipeArgs {
     #[command(flatten)]
     batch: BatchArgs,
     /// How much farther than the positive the negative must be
-    #[arg(long)]
+    #[arg(long, value_name = "DISTANCE")]
     margin: Option<f32>,
     /// The soft margin ln(1 + exp(s (d_ap - d_an))) / s with this s, instead of --margin
     #[arg(long, value_name = "S", conflicts_with = "margin")]
@@ -174,7 +174,7 @@ struct LengthArgs {
     /// Length of the training in passes: as many anchors as there are training images, each
     #[arg(long)]
     epochs: Option<u64>,
-    /// Length of the training in images seen, three a triplet
+    /// Length of the training in images seen, each row of a batch one
     #[arg(long)]
     images: Option<u64>,
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::triplet::{SOFT, penalty};
 use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
 
 shape! {
     /// The pairs of a P×K batch, and what makes a triplet count.
@@ -218,7 +218,10 @@ impl Kernel for MineDx {
         read_as("totals", |_| 5, Fill::Uniform(0.0, 100.0)),
         write("de", MineDxShape::values),
     ];
-    const SHADERS: &'static [Shader<MineDxShape>] = &[shader!("mine_dx", [], |s| threads(s.values()))];
+    const SHADERS: &'static [Shader<MineDxShape>] = &[
+        shader!("mine_dx", [], |s| threads(s.values())),
+        shader!("mine_dx.vec4", [], |s| threads(s.values() / 4), Needs::Nothing, |s| s.dims.is_multiple_of(4)),
+    ];
 
     fn rows(s: &MineDxShape) -> usize {
         s.rows()
@@ -241,7 +244,7 @@ impl Kernel for MineDx {
     }
 
     fn cases() -> Vec<MineDxShape> {
-        [(2, 2, 1, 1.0), (3, 5, 7, 1.0), (7, 10, 64, 1.0 / 64.0), (2, 65, 33, 1.0)]
+        [(2, 2, 1, 1.0), (3, 5, 7, 1.0), (7, 10, 64, 1.0 / 64.0), (2, 65, 33, 1.0), (3, 7, 12, 1.0)]
             .into_iter()
             .map(|(labels, images, dims, scale)| MineDxShape { labels, images, dims, scale })
             .collect()
