@@ -39,7 +39,7 @@ struct Options {
 fn data() -> Dataset {
     let images = ChaCha8Rng::seed_from_u64(0).random_iter().take(10_000 * 28 * 28).collect();
     let labels = (0..10_000).map(|row| row % 10).collect();
-    Dataset { name: "random".to_owned(), images, labels, height: 28, width: 28, channels: 1 }
+    Dataset { name: "random".to_owned(), images, labels, label_names: Vec::new(), height: 28, width: 28, channels: 1 }
 }
 
 fn bench<R: Runner>(options: &Options, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<()> {

@@ -9,6 +9,7 @@ use std::path::Path;
 use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -165,6 +166,15 @@ impl Checkpoint {
     /// The weights to be used: their average where there is one.
     pub fn weights(&self) -> &[f32] {
         self.average.as_ref().unwrap_or(&self.parameters)
+    }
+
+    /// What tells this model's embeddings from those of any other: the first 16 digits of the SHA-256 of network,
+    /// input, what is done to images before, and the weights to be used.
+    pub fn fingerprint(&self) -> String {
+        let Config { spec, divisor, pictures, .. } = &self.config;
+        let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {divisor} {pictures:?}", self.input));
+        self.weights().iter().for_each(|value| hash.update(value.to_le_bytes()));
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The weights to be used alone, as the parameters of a network that is not trained further.

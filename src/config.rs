@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::pictures::Pictures;
 use crate::error::{Error, Result};
 use crate::sampler::{Augment, Batch, Mining, Positive};
 
@@ -113,6 +114,9 @@ pub struct Config {
     pub spec: String,
     /// Pixels are divided by this.
     pub divisor: f32,
+    /// How pictures become inputs, beyond their shape.
+    #[serde(default)]
+    pub pictures: Pictures,
     /// The loss.
     pub loss: Loss,
     /// What a step's batch is, and which of its triplets count.
@@ -213,6 +217,7 @@ fn cnn() -> Config {
     Config {
         spec: "conv32 relu pool conv64 relu pool dense128 relu dense64 l2".to_owned(),
         divisor: 255.0,
+        pictures: Pictures::default(),
         loss: Loss { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) },
         batch,
         augment: Augment::NONE,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Distance};
 use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation};
 use crate::host;
 use crate::net::Net;
-use crate::plan::Plan;
+use crate::plan::{Plan, SlotId};
 use crate::run::Runner;
 use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, slots};
 
@@ -49,6 +50,55 @@ pub fn embed<R: Runner>(
         progress(start + count);
     }
     Ok(embeddings)
+}
+
+/// Embeds any number of images with the weights of a model, some at a time in bounded memory.
+pub struct Embedder<R: Runner> {
+    runner: R,
+    net: Net,
+    /// Images that the plan takes at once.
+    batch: usize,
+    images: SlotId,
+    embedding: SlotId,
+}
+
+impl<R: Runner> Embedder<R> {
+    /// Makes the plan for `batch` images at once, and with `make` its runner; sends the weights.
+    ///
+    /// # Errors
+    /// What `make` reports; [`Error::Spec`] if the model's spec cannot be understood.
+    pub fn new(model: &Checkpoint, batch: usize, make: impl FnOnce(Arc<Plan>) -> Result<R>) -> Result<Embedder<R>> {
+        let net = model.net()?;
+        let batch = batch.clamp(1, net.most_rows());
+        let source = Source { slot: "images".to_owned(), images: batch, scale: model.config.scale() };
+        let mut runner = make(Arc::new(inference_plan(&net, &source, batch, slots::PARAMETERS)))?;
+        model.export().restore(&mut runner)?;
+        let [rows, images, embedding] =
+            [slots::ROWS, &source.slot, embedding_slot(&net)].map(|name| runner.plan().id(name));
+        let numbers: Vec<u32> = (0..batch as u32).collect();
+        runner.write(rows, numbers.as_slice())?;
+        Ok(Embedder { runner, net, batch, images, embedding })
+    }
+
+    /// The embeddings `[rows, dims]` of images `[rows, height, width, channels]`. `progress` hears how many are done.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn embed(&mut self, images: &[u8], mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
+        let (pixels, dims) = (self.net.pixels(), self.net.dims());
+        let all = self.runner.plan().all();
+        let mut embeddings = Vec::with_capacity(images.len() / pixels * dims);
+        let mut bytes = vec![0; self.batch * pixels];
+        for part in images.chunks(self.batch * pixels) {
+            // What the last batch lacks is embedded and dropped.
+            bytes[..part.len()].copy_from_slice(part);
+            self.runner.write(self.images, host::pack(&bytes).as_slice())?;
+            self.runner.run(all.clone())?;
+            embeddings.extend_from_slice(&self.runner.read(self.embedding)?.floats()[..part.len() / pixels * dims]);
+            progress(embeddings.len() / dims);
+        }
+        Ok(embeddings)
+    }
 }
 
 /// The `k` nearest of `references` for each of `queries`, both `[rows, dims]`: row numbers `[queries, k]`, nearest

@@ -94,6 +94,15 @@ pub enum Error {
         slot: String,
     },
 
+    /// A gallery cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Gallery {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A checkpoint cannot be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
@@ -159,6 +168,9 @@ impl Error {
             }
             Error::Diverged { .. } => {
                 "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into()
+            }
+            Error::Gallery { .. } => {
+                "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
             }
             Error::Checkpoint { .. } => "give a checkpoint.safetensors that `siamese train` wrote".into(),
         })

@@ -79,7 +79,7 @@
 //!
 //! ```text
 //! 6  main  cli  report                                     the program
-//! 5  train  eval  embed  checkpoint  check
+//! 5  train  eval  embed  checkpoint  gallery  check
 //! 4  cpu  gpu                                              the runners; only gpu names wgpu
 //! 3  net  siamese  run
 //! 2  plan
@@ -99,7 +99,7 @@
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval/`, `tests/eval.rs` |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
-//! | another kind of data set | one file in `src/data/` |
+//! | another kind of data set, another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
 //!
 //! The kernel tests and the benches follow the registry and the plans: none of them needs a line for a new shader,
@@ -115,6 +115,7 @@ pub mod data;
 pub mod embed;
 pub mod error;
 pub mod eval;
+pub mod gallery;
 pub mod gpu;
 pub mod host;
 pub mod init;

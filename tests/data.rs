@@ -130,7 +130,15 @@ fn load_mnist(replace: Option<(&str, &[u8])>) -> Result<Split> {
 // ---------------------------------------------------------------------------------------------------------- dataset
 
 fn small_dataset() -> Dataset {
-    Dataset { name: "small".into(), images: pixels(24), labels: vec![2, 0, 2, 4], height: 1, width: 3, channels: 2 }
+    Dataset {
+        name: "small".into(),
+        images: pixels(24),
+        labels: vec![2, 0, 2, 4],
+        label_names: Vec::new(),
+        height: 1,
+        width: 3,
+        channels: 2,
+    }
 }
 
 #[test]

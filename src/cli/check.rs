@@ -54,7 +54,7 @@ impl Check {
         let engine = Engine::open(&self.adapter.adapter)?;
         let calls: Vec<_> = calls().into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
         eprintln!("{}", engine.title());
-        let bar = counter(calls.len() as u64);
+        let bar = counter(calls.len() as u64, "calls");
         let mut worst: BTreeMap<(String, String), (usize, f64)> = BTreeMap::new();
         let mut wrong = 0;
         let mut note = |report: Report| {

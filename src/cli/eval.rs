@@ -11,7 +11,7 @@ use siamese::data::Parts;
 use siamese::eval::Evaluation;
 use siamese::run::Runner;
 use siamese::siamese::{Source, inference_plan, slots};
-use siamese::{Error, Result, embed, host};
+use siamese::{Result, embed, host};
 
 use super::engine::{Engine, Job};
 use super::{AdapterArg, DataArg, Failure, Outcome, model_file};
@@ -51,15 +51,8 @@ impl Eval {
             checkpoint.config.thresholds.clone_from(&self.threshold);
             checkpoint.config.validate()?;
         }
-        let split = self.data.load()?;
-        let images = [split.train.height, split.train.width, split.train.channels];
-        if images != checkpoint.input {
-            let reason = format!("its images are {images:?}, the network takes {:?}", checkpoint.input);
-            return Err(Error::config("--data", reason).into());
-        }
+        let parts = self.data.load_parts(&checkpoint)?;
         let config = checkpoint.config.clone();
-        let held_back = config.validation.map(|validation| validation.images);
-        let parts = split.divide(config.train_labels.as_deref(), held_back, config.seed)?;
         let engine = Engine::open(&self.adapter.adapter)?;
         let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
         let evaluation = engine.run(Evaluate { checkpoint: &weights.export(), config: &config, parts: &parts })?;

@@ -3,9 +3,12 @@
 mod adapters;
 mod check;
 mod engine;
+mod enroll;
 mod eval;
 mod export;
+mod images;
 mod plan;
+mod recognize;
 mod train;
 
 use std::io;
@@ -15,8 +18,10 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use siamese::Error;
+use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset};
-use siamese::data::{self, Split};
+use siamese::data::pictures::Pictures;
+use siamese::data::{self, Parts, Split};
 use siamese::sampler::{Batch, Mining, Positive};
 
 /// Trains Siamese embedding networks with triplet loss on any GPU.
@@ -39,6 +44,10 @@ enum Command {
     Check(check::Check),
     /// List the adapters of this machine
     Adapters(adapters::Adapters),
+    /// Make or change a gallery of identities
+    Enroll(Box<enroll::Enroll>),
+    /// Say whom images show, or that they are unknown
+    Recognize(Box<recognize::Recognize>),
     /// Write a network's weights alone, in 32 or 16 bits
     Export(export::Export),
 }
@@ -74,6 +83,8 @@ impl Cli {
             Command::Plan(plan) => plan.run(),
             Command::Check(check) => check.run(),
             Command::Adapters(adapters) => adapters.run(),
+            Command::Enroll(enroll) => enroll.run(),
+            Command::Recognize(recognize) => recognize.run(),
             Command::Export(export) => export.run(),
         }
     }
@@ -90,14 +101,18 @@ struct AdapterArg {
 /// Which images.
 #[derive(Args)]
 struct DataArg {
-    /// Folder with the four IDX files of a data set, plain or gzipped [default: MNIST, built in]
+    /// Folder with a folder of pictures for each class, or with the four IDX files of a data set, plain or gzipped
+    /// [default: MNIST, built in]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 impl DataArg {
-    fn load(&self) -> siamese::Result<Split> {
-        match &self.data {
+    /// Training and test images. Pictures are brought to the shape `input`, or to one that suits them; other sets must
+    /// have it.
+    fn load(&self, input: Option<[usize; 3]>, pictures: Pictures) -> siamese::Result<Split> {
+        let split = match &self.data {
+            Some(folder) if data::folder::is_one(folder) => data::folder::load(folder, input, pictures),
             Some(folder) => data::idx::load(folder),
             None => data::mnist::load(&data::mnist::Files {
                 train_images: include_bytes!("../../data/mnist/train-images-idx3-ubyte.gz"),
@@ -105,7 +120,22 @@ impl DataArg {
                 test_images: include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.gz"),
                 test_labels: include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.gz"),
             }),
+        }?;
+        let found = [split.train.height, split.train.width, split.train.channels];
+        match input {
+            Some(input) if input != found => {
+                Err(Error::config("--data", format!("its images are {found:?}, the network takes {input:?}")))
+            }
+            _ => Ok(split),
         }
+    }
+
+    /// The images as the training of a model divided them.
+    fn load_parts(&self, model: &Checkpoint) -> siamese::Result<Parts> {
+        let config = &model.config;
+        let held_back = config.validation.map(|validation| validation.images);
+        let split = self.load(Some(model.input), config.pictures)?;
+        split.divide(config.train_labels.as_deref(), held_back, config.seed)
     }
 }
 
@@ -226,6 +256,16 @@ impl BatchArgs {
         };
         batch.validate()?;
         Ok(batch)
+    }
+}
+
+/// Shape of an input on the command line: `28x28x1`.
+fn parse_input(text: &str) -> Result<[usize; 3], String> {
+    let wrong = || format!("`{text}` is no height, width and channels such as 28x28x1 or 64x64x3");
+    let sides: Vec<usize> = text.split('x').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    match sides[..] {
+        [height, width, channels @ (1 | 3)] if height > 0 && width > 0 => Ok([height, width, channels]),
+        _ => Err(wrong()),
     }
 }
 

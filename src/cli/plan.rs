@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use siamese::data::pictures::Pictures;
 use siamese::embed::BATCH;
 use siamese::net::Net;
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
@@ -34,7 +35,7 @@ impl Plan {
         let mut config = self.network.config()?;
         config.batch = self.batch.apply(config.batch)?;
         config.validate()?;
-        let train = self.data.load()?.train;
+        let train = self.data.load(None, Pictures::default())?.train;
         let net = Net::parse(&config.spec, [train.height, train.width, train.channels])?;
         let source = Source::new(&train, config.scale());
         let plan = if self.infer {

@@ -21,7 +21,9 @@ use siamese::train::{Health, Trainer};
 use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_labels};
+use super::{
+    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_input, parse_labels,
+};
 use crate::report::{Events, Steps, evaluation_bar, evaluation_table};
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
@@ -36,12 +38,19 @@ Examples:
   siamese train --validation 5000 --patience 5         watched on images held back, the best kept
   siamese train --train-classes 0-4                    evaluated on the digits that it never saw
   siamese train --out runs/mine --resume               go on after Ctrl-C
-  siamese train --data fashion-mnist/                  any folder of IDX files")]
+  siamese train --data fashion-mnist/                  any folder of IDX files
+  siamese train --data pets/ --input 64x64x3           any folder with a folder of pictures for each class")]
 pub struct Train {
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
     data: DataArg,
+    /// Size that pictures are brought to, such as 28x28x1 or 64x64x3 [default: their own up to 64 a side, else 64x64]
+    #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
+    input: Option<[usize; 3]>,
+    /// Pictures are dark on light: turn them light on dark, as MNIST is
+    #[arg(long)]
+    invert: bool,
     #[command(flatten)]
     adapter: AdapterArg,
     #[command(flatten)]
@@ -52,7 +61,7 @@ pub struct Train {
     /// Go on from the checkpoint in --out, with its settings
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "learning_rate", "schedule", "warmup",
-        "weight_decay", "clip", "ema", "validation", "train_classes", "seed", "threshold",
+        "weight_decay", "clip", "ema", "validation", "train_classes", "seed", "threshold", "input", "invert",
     ])]
     resume: bool,
     /// Print events as JSON lines on stdout
@@ -208,15 +217,10 @@ impl Train {
 
     /// The run folder, the weights and settings to start from, and the images.
     fn start(&self) -> Result<(PathBuf, Checkpoint, Parts)> {
-        let split = self.data.load()?;
-        let divide = |config: &Config| {
-            let held_back = config.validation.map(|validation| validation.images);
-            split.divide(config.train_labels.as_deref(), held_back, config.seed)
-        };
         if self.resume {
             let folder = self.out.clone().expect("clap requires --out");
             let mut checkpoint = Checkpoint::load(&folder.join(CHECKPOINT))?;
-            let parts = divide(&checkpoint.config)?;
+            let parts = self.data.load_parts(&checkpoint)?;
             if let Some(length) = self.length.length() {
                 checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len());
             }
@@ -228,7 +232,9 @@ impl Train {
         }
         let mut config = self.network.config()?;
         self.recipe.apply(&mut config)?;
-        let parts = divide(&Config { validation: self.recipe.validation(1), ..config.clone() })?;
+        config.pictures.invert = self.invert;
+        let split = self.data.load(self.input, config.pictures)?;
+        let parts = split.divide(config.train_labels.as_deref(), self.recipe.validation, config.seed)?;
         if self.recipe.batch.batch.is_none() {
             let labels = parts.train.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
             config.batch = config.batch.fit(labels);

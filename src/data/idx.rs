@@ -113,7 +113,7 @@ fn read_set(name: String, images_path: &Path, labels_path: &Path) -> Result<Data
         let expected = format!("{rows}, one for each image of {}", images_path.display());
         return Err(Error::data(labels_path, format!("{} labels", labels.len()), expected));
     }
-    Ok(Dataset { name, images, labels, height, width, channels })
+    Ok(Dataset { name, images, labels, label_names: Vec::new(), height, width, channels })
 }
 
 /// The files of a folder, in the order of their names. Hidden files are left out: archive tools leave some that are

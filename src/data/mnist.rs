@@ -97,7 +97,7 @@ pub fn load(files: &Files) -> Result<Split> {
 
 fn dataset(name: &str, images: Vec<u8>, labels: &[u8]) -> Dataset {
     let labels = labels.iter().map(|&label| u32::from(label)).collect();
-    Dataset { name: name.to_owned(), images, labels, height: SIDE, width: SIDE, channels: 1 }
+    Dataset { name: name.to_owned(), images, labels, label_names: Vec::new(), height: SIDE, width: SIDE, channels: 1 }
 }
 
 fn unpack(gz: &[u8], original: &Original) -> Result<Vec<u8>> {

@@ -1,4 +1,5 @@
-//! Labelled images on the host: the bundled MNIST ([`mnist`]) and any set in the IDX format ([`idx`]).
+//! Labelled images on the host: the bundled MNIST ([`mnist`]), any set in the IDX format ([`idx`]), and folders of
+//! pictures ([`folder`], [`pictures`]).
 
 use std::fmt;
 
@@ -8,8 +9,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 
+pub mod folder;
 pub mod idx;
 pub mod mnist;
+pub mod pictures;
 
 /// A labelled set of images of one size.
 #[derive(Clone, PartialEq)]
@@ -20,6 +23,8 @@ pub struct Dataset {
     pub images: Vec<u8>,
     /// `[rows]`: the class each image shows. Labels need not start at zero, nor be without gaps.
     pub labels: Vec<u32>,
+    /// What the labels are called, by label; empty where they are numbers and no more.
+    pub label_names: Vec<String>,
     /// Pixels of an image from top to bottom.
     pub height: usize,
     /// Pixels of an image from left to right.
@@ -65,6 +70,7 @@ impl Dataset {
             name,
             images: rows.iter().flat_map(|&row| self.image(row)).copied().collect(),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            label_names: self.label_names.clone(),
             ..*self
         }
     }
@@ -83,6 +89,11 @@ impl Dataset {
     /// If there is no such row.
     pub fn image(&self, row: usize) -> &[u8] {
         &self.images[row * self.pixels()..][..self.pixels()]
+    }
+
+    /// What a label is called: its name, or its number.
+    pub fn label_name(&self, label: u32) -> String {
+        self.label_names.get(label as usize).cloned().unwrap_or_else(|| label.to_string())
     }
 
     /// The rows of each label, ascending: index by label. A label that no image has gives an empty list.

@@ -181,10 +181,10 @@ impl EvaluationBar {
     }
 }
 
-/// A bar that counts cases; hidden where stderr is not a terminal.
-pub fn counter(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} calls  {eta} left").expect("a template");
-    ProgressBar::new(total).with_style(style)
+/// A bar that counts `what`; hidden where stderr is not a terminal.
+pub fn counter(total: u64, what: &str) -> ProgressBar {
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {what}  {{per_sec}}  {{eta}} left");
+    ProgressBar::new(total).with_style(ProgressStyle::with_template(&template).expect("a template"))
 }
 
 /// The evaluation as a table on stdout.

@@ -1,0 +1,137 @@
+//! `siamese enroll`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use siamese::checkpoint::Checkpoint;
+use siamese::gallery::{Gallery, Lock, Threshold};
+use siamese::{Error, Result};
+
+use super::engine::Engine;
+use super::images::{self, Images, ImagesArgs};
+use super::{AdapterArg, Failure, Outcome, model_file};
+
+/// Makes a gallery of identities, or changes one.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  siamese enroll runs/cnn digits.gallery --set test --take first       the first test image of each digit
+  siamese enroll runs/faces faces.gallery people/                      people/anna/1.jpg, people/ben/1.jpg, …
+  siamese enroll runs/faces faces.gallery new.jpg --identity carla     one more, without any training
+  siamese enroll runs/faces faces.gallery --remove ben
+  siamese enroll runs/cnn digits.gallery --far 0.01 --calibrate validation
+  siamese enroll runs/faces faces.gallery --threshold 0.8")]
+pub struct Enroll {
+    /// Run folder, or a model file
+    model: PathBuf,
+    /// The gallery: made if it is not there, else extended
+    gallery: PathBuf,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// Whose images these are [default: the class of each]
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+    /// Take an identity out; may be repeated
+    #[arg(long, value_name = "NAME")]
+    remove: Vec<String>,
+    /// Keep one embedding an identity, the mean of its images'
+    #[arg(long)]
+    centroid: bool,
+    /// Farther than this from everyone is unknown, in the loss's distance
+    #[arg(long, value_name = "DISTANCE", conflicts_with = "far")]
+    threshold: Option<f32>,
+    /// Choose the threshold so that no more than this share of strangers is accepted
+    #[arg(long, value_name = "RATE", requires = "calibrate")]
+    far: Option<f64>,
+    /// Images that --far is judged by: train, validation or test of the data set, or a folder with one folder a class
+    #[arg(long, value_name = "IMAGES", requires = "far")]
+    calibrate: Option<String>,
+    #[command(flatten)]
+    adapter: AdapterArg,
+}
+
+impl Enroll {
+    pub fn run(self) -> Outcome {
+        let _lock = Lock::take(&self.gallery)?;
+        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let mut gallery = if self.gallery.exists() {
+            let gallery = Gallery::load(&self.gallery)?;
+            gallery.check_model(&self.gallery, &model)?;
+            gallery
+        } else {
+            Gallery::new(&model)?
+        };
+        let engine = Engine::open(&self.adapter.adapter)?;
+        for identity in &self.remove {
+            gallery.remove(identity)?;
+        }
+        if self.images.is_given() {
+            let images = self.images.load(&model)?;
+            self.enroll(&mut gallery, &images, &images::embed(&engine, &model, &images.data.images)?)?;
+        } else if self.remove.is_empty() && self.threshold.is_none() && self.far.is_none() && !self.centroid {
+            return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
+        }
+        if self.centroid {
+            gallery.to_centroids();
+        }
+        if let Some(distance) = self.threshold {
+            if !(distance.is_finite() && distance >= 0.0) {
+                return Err(Error::config("--threshold", format!("{distance} is not a distance")).into());
+            }
+            gallery.threshold = Some(Threshold { distance, far: None });
+        }
+        if let (Some(far), Some(source)) = (self.far, &self.calibrate) {
+            self.calibrate(&mut gallery, &engine, &model, far, source)?;
+        }
+        gallery.save(&self.gallery)?;
+        let identities = gallery.identities();
+        let images: u32 = identities.iter().map(|identity| gallery.counts(identity).1).sum();
+        eprintln!("{}: {} identities, {images} images", self.gallery.display(), identities.len());
+        match gallery.threshold {
+            Some(Threshold { distance, far: Some(far) }) => eprintln!("threshold {distance} for a FAR of {far}"),
+            Some(Threshold { distance, far: None }) => eprintln!("threshold {distance}, as given"),
+            None => eprintln!("no threshold: nobody is unknown; see --far and --threshold"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn enroll(&self, gallery: &mut Gallery, images: &Images, embeddings: &[f32]) -> Result<()> {
+        if !images.labelled && self.identity.is_none() {
+            let reason = "whose images are these? Say it here, or give a folder with one folder of pictures for each";
+            return Err(Error::config("--identity", reason));
+        }
+        if let Some(place) = embeddings.iter().position(|value| !value.is_finite()) {
+            let name = &images.names[place * images.names.len() / embeddings.len()];
+            return Err(Error::config("model", format!("the embedding of {name} is not finite; train it again")));
+        }
+        let classes = images.classes();
+        let rows = embeddings.chunks_exact(embeddings.len() / images.names.len().max(1));
+        let mut again = 0;
+        for ((embedding, name), class) in rows.zip(&images.names).zip(&classes) {
+            again += usize::from(!gallery.add(self.identity.as_ref().unwrap_or(class), name, embedding));
+        }
+        if again > 0 {
+            eprintln!("{again} images were enrolled already");
+        }
+        Ok(())
+    }
+
+    fn calibrate(
+        &self,
+        gallery: &mut Gallery,
+        engine: &Engine,
+        model: &Checkpoint,
+        far: f64,
+        source: &str,
+    ) -> Result<(), Failure> {
+        let images = self.images.others(source, model)?;
+        // An enrolled image is at distance 0 of itself.
+        let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
+        let images = images.subset(&rows);
+        let embeddings = images::embed(engine, model, &images.data.images)?;
+        let impostors = gallery.calibrate(&embeddings, &images.classes(), far)?;
+        eprintln!("calibrated on {impostors} impostors of {}", images.data.name);
+        Ok(())
+    }
+}

@@ -1,0 +1,482 @@
+//! A gallery: identities with their embeddings, and the threshold under which a probe is one of them. It recognises,
+//! says "unknown", and is judged.
+//!
+//! The file is a safetensors file: `embeddings` `[rows, dims]`, `identity` `[rows]` (its number in the list of names),
+//! `images` `[rows]` (how many images an embedding is the mean of), and a JSON text in the metadata.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::path::Path;
+
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Checkpoint, write_atomically};
+use crate::config::Distance;
+use crate::error::{Error, Result};
+use crate::eval::Interval;
+
+/// One enrolled embedding.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    /// Number of its identity.
+    identity: u32,
+    /// How many images it is the mean of.
+    images: u32,
+    embedding: Vec<f32>,
+}
+
+/// How far a probe may be from an identity, and where that comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// Accepted are probes at this distance or nearer, in the loss's distance.
+    pub distance: f32,
+    /// The false accept rate it was calibrated for; `None`: it was given.
+    pub far: Option<f64>,
+}
+
+/// What the file says of itself.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    /// Of the program that wrote it.
+    version: String,
+    /// See [`Checkpoint::fingerprint`].
+    model: String,
+    dims: usize,
+    distance: Distance,
+    identities: Vec<String>,
+    /// The pictures enrolled, by name, and the number of their identity.
+    sources: BTreeMap<String, u32>,
+    threshold: Option<Threshold>,
+}
+
+/// Metadata entry that holds the [`Header`].
+const ENTRY: &str = "siamese-gallery";
+
+/// Enrolled identities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gallery {
+    model: String,
+    dims: usize,
+    distance: Distance,
+    identities: Vec<String>,
+    sources: BTreeMap<String, u32>,
+    entries: Vec<Entry>,
+    /// How far a probe may be from its identity.
+    pub threshold: Option<Threshold>,
+}
+
+/// What a gallery says of a probe.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// The identity; `None`: unknown, all are farther than the threshold.
+    pub identity: Option<String>,
+    /// The identity that is nearest, accepted or not.
+    pub nearest: String,
+    /// Distance of its nearest embedding.
+    pub distance: f32,
+    /// How much farther the nearest embedding of any other identity is; `None` where there is no other.
+    pub margin: Option<f32>,
+}
+
+/// How a gallery did on probes whose labels are known. Shares come with their 95 % intervals (Wilson 1927).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recognition {
+    /// Probes whose identity is enrolled.
+    pub known: usize,
+    /// Probes whose identity is not.
+    pub unknown: usize,
+    /// Closed set: of the known, those whose nearest identity is theirs, at any distance.
+    pub closed: Option<Share>,
+    /// Of the known, those accepted as who they are.
+    pub right: Option<Share>,
+    /// Of the known, those accepted as another.
+    pub wrong: Option<Share>,
+    /// False accept rate: of the unknown, those accepted as anyone.
+    pub far: Option<Share>,
+    /// Of all probes, those accepted as who they are and those rightly unknown.
+    pub open: Share,
+}
+
+/// A share with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Share {
+    /// The share.
+    pub share: f64,
+    /// Its interval.
+    pub interval: Interval,
+}
+
+impl Share {
+    /// `count` of `total`, with the interval of E. B. Wilson, *Probable Inference*, 1927. `None` of nothing.
+    pub fn of(count: usize, total: usize) -> Option<Share> {
+        if total == 0 {
+            return None;
+        }
+        let (n, z) = (total as f64, 1.959_963_984_540_054_f64);
+        let share = count as f64 / n;
+        let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+        Some(Share { share, interval: Interval { low: (centre - half).max(0.0), high: (centre + half).min(1.0) } })
+    }
+}
+
+/// Distances of one probe to the identities, nearest first: (number of the identity, distance of its nearest entry).
+type Ranking = Vec<(u32, f32)>;
+
+impl Gallery {
+    /// An empty gallery for the embeddings of a model.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the model's spec cannot be understood.
+    pub fn new(model: &Checkpoint) -> Result<Gallery> {
+        Ok(Gallery {
+            model: model.fingerprint(),
+            dims: model.net()?.dims(),
+            distance: model.config.loss.distance,
+            identities: Vec::new(),
+            sources: BTreeMap::new(),
+            entries: Vec::new(),
+            threshold: None,
+        })
+    }
+
+    /// The names of the identities, in the order of their enrolment.
+    pub fn identities(&self) -> &[String] {
+        &self.identities
+    }
+
+    /// Embeddings kept for an identity, and images that they come from.
+    pub fn counts(&self, identity: &str) -> (usize, u32) {
+        let number = self.number(identity);
+        let own = self.entries.iter().filter(|entry| Some(entry.identity) == number);
+        own.fold((0, 0), |(embeddings, images), entry| (embeddings + 1, images + entry.images))
+    }
+
+    /// Whether the picture of this name has been enrolled.
+    pub fn has_source(&self, source: &str) -> bool {
+        self.sources.contains_key(source)
+    }
+
+    fn number(&self, identity: &str) -> Option<u32> {
+        self.identities.iter().position(|name| name == identity).map(|place| place as u32)
+    }
+
+    /// Adds the embedding of a picture to an identity, which is made if it is new. `source` names the picture; one that
+    /// is enrolled already is not enrolled again: answers whether it was.
+    ///
+    /// # Panics
+    /// If the embedding has not the model's length.
+    pub fn add(&mut self, identity: &str, source: &str, embedding: &[f32]) -> bool {
+        assert_eq!(embedding.len(), self.dims, "an embedding of another model");
+        if self.has_source(source) {
+            return false;
+        }
+        let number = self.number(identity).unwrap_or_else(|| {
+            self.identities.push(identity.to_owned());
+            self.identities.len() as u32 - 1
+        });
+        self.sources.insert(source.to_owned(), number);
+        self.entries.push(Entry { identity: number, images: 1, embedding: embedding.to_vec() });
+        true
+    }
+
+    /// Takes an identity out.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the names there are, if there is none of this name.
+    pub fn remove(&mut self, identity: &str) -> Result<()> {
+        let Some(number) = self.number(identity) else {
+            let some = self.identities.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let reason = format!("`{identity}` is not enrolled; the gallery has {} ({some})", self.identities.len());
+            return Err(Error::config("--remove", reason));
+        };
+        self.identities.remove(number as usize);
+        self.entries.retain(|entry| entry.identity != number);
+        self.sources.retain(|_, identity| *identity != number);
+        let numbers = self.entries.iter_mut().map(|entry| &mut entry.identity).chain(self.sources.values_mut());
+        numbers.filter(|identity| **identity > number).for_each(|identity| *identity -= 1);
+        Ok(())
+    }
+
+    /// Replaces the embeddings of each identity by their mean, weighted by the images behind them.
+    pub fn to_centroids(&mut self) {
+        let mut means: BTreeMap<u32, (Vec<f64>, u32)> = BTreeMap::new();
+        for entry in &self.entries {
+            let (sum, images) = means.entry(entry.identity).or_insert_with(|| (vec![0.0; self.dims], 0));
+            let weight = f64::from(entry.images);
+            sum.iter_mut().zip(&entry.embedding).for_each(|(sum, &value)| *sum += weight * f64::from(value));
+            *images += entry.images;
+        }
+        let mean = |(identity, (sum, images)): (u32, (Vec<f64>, u32))| {
+            let embedding = sum.iter().map(|sum| (sum / f64::from(images)) as f32).collect();
+            Entry { identity, images, embedding }
+        };
+        self.entries = means.into_iter().map(mean).collect();
+    }
+
+    /// The distance that the model's loss has.
+    fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
+        let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+        match self.distance {
+            Distance::SquaredEuclidean => squares,
+            Distance::MeanSquare => squares / self.dims as f32,
+        }
+    }
+
+    fn rank(&self, probe: &[f32]) -> Ranking {
+        let mut nearest = vec![f32::INFINITY; self.identities.len()];
+        for entry in &self.entries {
+            let own = &mut nearest[entry.identity as usize];
+            *own = own.min(self.distance(probe, &entry.embedding));
+        }
+        let mut ranking: Ranking = (0..).zip(nearest).collect();
+        ranking.sort_by(|a, b| a.1.total_cmp(&b.1));
+        ranking
+    }
+
+    /// The identity that most of the `k` nearest embeddings have; of equally many the one whose ranks sum up to less.
+    fn vote(&self, probe: &[f32], k: usize) -> u32 {
+        let mut all: Vec<(f32, u32)> =
+            self.entries.iter().map(|entry| (self.distance(probe, &entry.embedding), entry.identity)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut votes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+        for (rank, (_, identity)) in all.iter().take(k).enumerate() {
+            let (count, ranks) = votes.entry(*identity).or_default();
+            *count += 1;
+            *ranks += rank;
+        }
+        let best = votes.into_iter().min_by_key(|&(_, (count, ranks))| (usize::MAX - count, ranks));
+        best.expect("a gallery with embeddings").0
+    }
+
+    /// Recognises a probe by the vote of its `k` nearest embeddings (1: the nearest). Without a threshold every probe
+    /// is somebody.
+    ///
+    /// # Panics
+    /// If the gallery is empty, `k` is 0, or the probe has not the model's length.
+    pub fn recognise(&self, probe: &[f32], k: usize) -> Answer {
+        assert_eq!(probe.len(), self.dims, "an embedding of another model");
+        let ranking = self.rank(probe);
+        let winner = if k == 1 { ranking[0].0 } else { self.vote(probe, k) };
+        let distance = ranking.iter().find(|(identity, _)| *identity == winner).expect("all are ranked").1;
+        let second = ranking.iter().find(|(identity, _)| *identity != winner);
+        let name = &self.identities[winner as usize];
+        let accepted = self.threshold.is_none_or(|threshold| distance <= threshold.distance);
+        Answer {
+            identity: accepted.then(|| name.clone()),
+            nearest: name.clone(),
+            distance,
+            margin: second.map(|(_, other)| other - distance),
+        }
+    }
+
+    /// [`Gallery::recognise`] for many probes, `[rows, dims]`.
+    pub fn recognise_all(&self, probes: &[f32], k: usize) -> Vec<Answer> {
+        probes.par_chunks_exact(self.dims).map(|probe| self.recognise(probe, k)).collect()
+    }
+
+    /// Chooses the threshold for a false accept rate from images whose names are known: the largest distance at which
+    /// no more than that share of impostors is accepted. Impostors are the images of identities that are not enrolled;
+    /// where those are fewer than 1 / `far`, every image plays one against all identities but its own. Answers how many
+    /// impostors there were.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where there are fewer than 1 / `far` impostors even so, or `far` is not between 0 and 1.
+    pub fn calibrate(&mut self, probes: &[f32], names: &[String], far: f64) -> Result<usize> {
+        if !(far > 0.0 && far < 1.0) {
+            return Err(Error::config("--far", format!("{far} is not between 0 and 1")));
+        }
+        let rows: Vec<_> = probes.chunks_exact(self.dims).zip(names).collect();
+        let needed = (1.0 / far - 1e-9).ceil() as usize;
+        let strangers: Vec<f32> = rows
+            .par_iter()
+            .filter(|(_, name)| self.number(name).is_none())
+            .filter_map(|(probe, _)| self.rank(probe).first().map(|nearest| nearest.1))
+            .collect();
+        let mut scores = if strangers.len() >= needed {
+            strangers
+        } else {
+            let nearest_other = |(probe, name): &(&[f32], &String)| {
+                let own = self.number(name);
+                self.rank(probe).into_iter().find(|(identity, _)| Some(*identity) != own).map(|nearest| nearest.1)
+            };
+            rows.par_iter().filter_map(nearest_other).collect()
+        };
+        if scores.len() < needed {
+            let reason =
+                format!("{} images of impostors cannot show a rate of {far}; {needed} or more can", scores.len());
+            return Err(Error::config("--far", reason));
+        }
+        scores.sort_by(f32::total_cmp);
+        // The first impostor who must stay outside; everyone strictly nearer may come in.
+        let outside = scores[(far * scores.len() as f64 + 1e-9).floor() as usize];
+        self.threshold = Some(Threshold { distance: outside.next_down().max(0.0), far: Some(far) });
+        Ok(scores.len())
+    }
+
+    /// How answers compare with the true names.
+    pub fn judge(&self, answers: &[Answer], names: &[String]) -> Option<Recognition> {
+        let enrolled: HashSet<&String> = self.identities.iter().collect();
+        let count = |counts: &dyn Fn(&Answer, &String) -> bool| {
+            answers.iter().zip(names).filter(|(answer, name)| counts(answer, name)).count()
+        };
+        let known = count(&|_, name| enrolled.contains(name));
+        let unknown = answers.len() - known;
+        let closed = count(&|answer, name| answer.nearest == *name);
+        let right = count(&|answer, name| answer.identity.as_ref() == Some(name));
+        let wrong = count(&|answer, name| {
+            enrolled.contains(name) && answer.identity.as_ref().is_some_and(|identity| identity != name)
+        });
+        let accepted = count(&|answer, name| !enrolled.contains(name) && answer.identity.is_some());
+        Some(Recognition {
+            known,
+            unknown,
+            closed: Share::of(closed, known),
+            right: Share::of(right, known),
+            wrong: Share::of(wrong, known),
+            far: Share::of(accepted, unknown),
+            open: Share::of(right + unknown - accepted, answers.len())?,
+        })
+    }
+
+    /// Checks that the gallery belongs to a model.
+    ///
+    /// # Errors
+    /// [`Error::Gallery`] naming both.
+    pub fn check_model(&self, path: &Path, model: &Checkpoint) -> Result<()> {
+        let fingerprint = model.fingerprint();
+        if fingerprint == self.model {
+            return Ok(());
+        }
+        let reason = format!(
+            "it holds embeddings of the model {}, and this model is {fingerprint}: their distances mean nothing \
+             to each other",
+            self.model
+        );
+        Err(Error::Gallery { path: path.to_owned(), reason })
+    }
+
+    /// Writes the file under a temporary name and renames it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let header = Header {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.model.clone(),
+            dims: self.dims,
+            distance: self.distance,
+            identities: self.identities.clone(),
+            sources: self.sources.clone(),
+            threshold: self.threshold,
+        };
+        let rows = self.entries.len();
+        let embeddings: Vec<u8> =
+            self.entries.iter().flat_map(|entry| &entry.embedding).flat_map(|value| value.to_le_bytes()).collect();
+        let words = |word: fn(&Entry) -> u32| -> Vec<u8> {
+            self.entries.iter().flat_map(|entry| word(entry).to_le_bytes()).collect()
+        };
+        let (identity, images) = (words(|entry| entry.identity), words(|entry| entry.images));
+        let view = |dtype, dims, bytes| TensorView::new(dtype, dims, bytes).expect("lengths that agree");
+        let tensors = [
+            ("embeddings", view(Dtype::F32, vec![rows, self.dims], &embeddings)),
+            ("identity", view(Dtype::U32, vec![rows], &identity)),
+            ("images", view(Dtype::U32, vec![rows], &images)),
+        ];
+        let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
+        let bytes = safetensors::serialize(tensors, Some(metadata)).expect("tensors whose sizes agree");
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads a file that [`Gallery::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read, [`Error::Gallery`] if it is cut off, not a gallery, or contradicts itself.
+    pub fn load(path: &Path) -> Result<Gallery> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Gallery::parse(&bytes).map_err(|reason| Error::Gallery { path: path.to_owned(), reason: reason.into_owned() })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Gallery, Cow<'static, str>> {
+        let whole = |error| format!("it is no whole gallery file ({error})");
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(whole)?;
+        let file = SafeTensors::deserialize(bytes).map_err(whole)?;
+        let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+        let header = entry.ok_or("it is a safetensors file, but no gallery: `siamese enroll` makes one")?;
+        let header: Header =
+            serde_json::from_str(header).map_err(|error| format!("its header cannot be understood ({error})"))?;
+        let tensor = |name: &str, dtype| match file.tensor(name) {
+            Ok(tensor) if tensor.dtype() == dtype => Ok(tensor),
+            Ok(tensor) => Err(format!("`{name}` is {:?}, expected {dtype:?}", tensor.dtype())),
+            Err(_) => Err(format!("`{name}` is missing")),
+        };
+        let words = |name| -> Result<Vec<u32>, String> {
+            Ok(tensor(name, Dtype::U32)?
+                .data()
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|&word| u32::from_le_bytes(word))
+                .collect())
+        };
+        let (identity, images) = (words("identity")?, words("images")?);
+        let values = tensor("embeddings", Dtype::F32)?;
+        let rows = identity.len();
+        if values.shape() != [rows, header.dims] || images.len() != rows || header.dims == 0 {
+            let reason = format!("{rows} identities, {} counts and embeddings {:?}", images.len(), values.shape());
+            return Err(reason.into());
+        }
+        if let Some(number) = identity.iter().find(|&&number| number as usize >= header.identities.len()) {
+            return Err(format!("identity {number} of {} is named", header.identities.len()).into());
+        }
+        let values: Vec<f32> = values.data().as_chunks::<4>().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        if values.iter().any(|value| !value.is_finite()) || images.contains(&0) {
+            return Err("an embedding is not finite, or of no image".into());
+        }
+        let entries = values.chunks(header.dims).zip(identity).zip(images);
+        let entry = |((embedding, identity), images): ((&[f32], u32), u32)| Entry {
+            identity,
+            images,
+            embedding: embedding.to_vec(),
+        };
+        Ok(Gallery {
+            model: header.model,
+            dims: header.dims,
+            distance: header.distance,
+            identities: header.identities,
+            sources: header.sources,
+            entries: entries.map(entry).collect(),
+            threshold: header.threshold,
+        })
+    }
+}
+
+/// The right to change a file: held while it is read, changed and written, so that two programs do not lose each
+/// other's changes. The lock is on a file `<name>.lock` beside it.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`Error::Gallery`] where another program has it, [`Error::Io`] where the lock cannot be made.
+    pub fn take(path: &Path) -> Result<Lock> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let lock = Path::new(&name);
+        let file = File::options().create(true).append(true).open(lock).map_err(Error::io("lock", lock))?;
+        file.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => {
+                let reason = "another program is changing it; try again when that is done".to_owned();
+                Error::Gallery { path: path.to_owned(), reason }
+            }
+            std::fs::TryLockError::Error(source) => Error::io("lock", lock)(source),
+        })?;
+        Ok(Lock { _file: file })
+    }
+}
