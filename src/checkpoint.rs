@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 
@@ -289,4 +290,28 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.as_file().set_permissions(readable).map_err(Error::io("write", path))?;
     }
     file.persist(path).map(drop).map_err(|error| Error::io("write", path)(error.error))
+}
+
+/// The right to change a file or folder: held while it is read, changed and written, so that two programs do not lose
+/// each other's changes. The lock is on a file `<name>.lock` beside it, which stays.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where another program has it, [`Error::Io`] where the lock cannot be made.
+    pub fn take(path: &Path) -> Result<Lock> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let lock = Path::new(&name);
+        let file = File::options().create(true).append(true).open(lock).map_err(Error::io("lock", lock))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(Error::io("lock", lock)(source)),
+        }
+    }
 }

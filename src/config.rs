@@ -19,6 +19,17 @@ pub enum Distance {
     MeanSquare,
 }
 
+impl Distance {
+    /// The distance of two embeddings of one length.
+    pub fn between(self, a: &[f32], b: &[f32]) -> f32 {
+        let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+        match self {
+            Distance::SquaredEuclidean => squares,
+            Distance::MeanSquare => squares / a.len() as f32,
+        }
+    }
+}
+
 /// What a triplet costs, by x = d(a, p) - d(a, n).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

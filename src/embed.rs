@@ -63,7 +63,8 @@ pub struct Embedder<R: Runner> {
 }
 
 impl<R: Runner> Embedder<R> {
-    /// Makes the plan for `batch` images at once, and with `make` its runner; sends the weights.
+    /// Makes the plan for `batch` images at once, and with `make` its runner; sends the weights, and runs the plan once,
+    /// since drivers compile when something is first used.
     ///
     /// # Errors
     /// What `make` reports; [`Error::Spec`] if the model's spec cannot be understood.
@@ -77,6 +78,8 @@ impl<R: Runner> Embedder<R> {
             [slots::ROWS, &source.slot, embedding_slot(&net)].map(|name| runner.plan().id(name));
         let numbers: Vec<u32> = (0..batch as u32).collect();
         runner.write(rows, numbers.as_slice())?;
+        runner.run(runner.plan().all())?;
+        runner.read(embedding)?;
         Ok(Embedder { runner, net, batch, images, embedding })
     }
 

@@ -94,6 +94,13 @@ pub enum Error {
         slot: String,
     },
 
+    /// Another program is changing a file or folder.
+    #[error("{}: another program is changing it", path.display())]
+    Busy {
+        /// The file or folder.
+        path: PathBuf,
+    },
+
     /// A gallery cannot be used.
     #[error("{}: {reason}", path.display())]
     Gallery {
@@ -144,14 +151,16 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Error::Data { .. } => {
-                "fetch the file again, or point `--data` at a folder that holds the four IDX files of a set".into()
+                "fetch the file again, or name another; a data set is a folder with a folder of pictures for each class, or \
+                 with four IDX files"
+                    .into()
             }
             Error::Io { .. } => return None,
             Error::Spec { .. } => {
                 "layers are conv<channels>[k<size>][s<stride>][v], pool[<size>], dense<outputs>, relu, sigmoid, l2"
                     .into()
             }
-            Error::Config { .. } => "see `siamese help train` for the settings and their ranges".into(),
+            Error::Config { .. } => "`siamese help COMMAND` has the settings and their ranges".into(),
             Error::NoAdapter { found, .. } if found.is_empty() => {
                 "run `scripts/setup.sh`, which installs a Vulkan loader and the software driver on Debian and Ubuntu; \
                  for a GPU install its vendor's Vulkan driver; `--adapter cpu` needs no driver at all"
@@ -169,6 +178,7 @@ impl Error {
             Error::Diverged { .. } => {
                 "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into()
             }
+            Error::Busy { .. } => "wait until that is done, or choose another name".into(),
             Error::Gallery { .. } => {
                 "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
             }

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -217,20 +216,11 @@ impl Gallery {
         self.entries = means.into_iter().map(mean).collect();
     }
 
-    /// The distance that the model's loss has.
-    fn distance(&self, a: &[f32], b: &[f32]) -> f32 {
-        let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-        match self.distance {
-            Distance::SquaredEuclidean => squares,
-            Distance::MeanSquare => squares / self.dims as f32,
-        }
-    }
-
     fn rank(&self, probe: &[f32]) -> Ranking {
         let mut nearest = vec![f32::INFINITY; self.identities.len()];
         for entry in &self.entries {
             let own = &mut nearest[entry.identity as usize];
-            *own = own.min(self.distance(probe, &entry.embedding));
+            *own = own.min(self.distance.between(probe, &entry.embedding));
         }
         let mut ranking: Ranking = (0..).zip(nearest).collect();
         ranking.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -240,7 +230,7 @@ impl Gallery {
     /// The identity that most of the `k` nearest embeddings have; of equally many the one whose ranks sum up to less.
     fn vote(&self, probe: &[f32], k: usize) -> u32 {
         let mut all: Vec<(f32, u32)> =
-            self.entries.iter().map(|entry| (self.distance(probe, &entry.embedding), entry.identity)).collect();
+            self.entries.iter().map(|entry| (self.distance.between(probe, &entry.embedding), entry.identity)).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut votes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
         for (rank, (_, identity)) in all.iter().take(k).enumerate() {
@@ -451,32 +441,5 @@ impl Gallery {
             entries: entries.map(entry).collect(),
             threshold: header.threshold,
         })
-    }
-}
-
-/// The right to change a file: held while it is read, changed and written, so that two programs do not lose each
-/// other's changes. The lock is on a file `<name>.lock` beside it.
-pub struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Takes it.
-    ///
-    /// # Errors
-    /// [`Error::Gallery`] where another program has it, [`Error::Io`] where the lock cannot be made.
-    pub fn take(path: &Path) -> Result<Lock> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let lock = Path::new(&name);
-        let file = File::options().create(true).append(true).open(lock).map_err(Error::io("lock", lock))?;
-        file.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => {
-                let reason = "another program is changing it; try again when that is done".to_owned();
-                Error::Gallery { path: path.to_owned(), reason }
-            }
-            std::fs::TryLockError::Error(source) => Error::io("lock", lock)(source),
-        })?;
-        Ok(Lock { _file: file })
     }
 }

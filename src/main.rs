@@ -7,10 +7,8 @@ mod report;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
+    match cli::Cli::from_arguments().and_then(cli::Cli::run) {
         Ok(code) => code,
         // Who reads the output has seen enough.
         Err(cli::Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

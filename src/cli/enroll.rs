@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use siamese::checkpoint::Checkpoint;
-use siamese::gallery::{Gallery, Lock, Threshold};
+use siamese::checkpoint::{Checkpoint, Lock};
+use siamese::gallery::{Gallery, Threshold};
 use siamese::{Error, Result};
 
 use super::engine::Engine;

@@ -2,13 +2,17 @@
 
 mod adapters;
 mod check;
+mod compare;
+mod completions;
 mod engine;
 mod enroll;
 mod eval;
 mod export;
 mod images;
+mod man;
 mod plan;
 mod recognize;
+mod settings;
 mod train;
 
 use std::io;
@@ -16,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset};
@@ -26,7 +30,20 @@ use siamese::sampler::{Batch, Mining, Positive};
 
 /// Trains Siamese embedding networks with triplet loss on any GPU.
 #[derive(Parser)]
-#[command(version, about, propagate_version = true)]
+#[command(
+    version,
+    about,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  siamese train                                                    the default network learns MNIST
+  siamese enroll runs/cnn digits.gallery --set test --take first   one image of each digit
+  siamese recognize runs/cnn digits.gallery --set test             whom do the others show?
+  siamese help recognize                                           everything about a command
+
+Exit codes: 0 done, 1 a check failed, 2 wrong use or environment, 130 interrupted and saved.
+Results go to stdout, words to stderr."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,8 +65,14 @@ enum Command {
     Enroll(Box<enroll::Enroll>),
     /// Say whom images show, or that they are unknown
     Recognize(Box<recognize::Recognize>),
+    /// Print the distances between images
+    Compare(compare::Compare),
     /// Write a network's weights alone, in 32 or 16 bits
     Export(export::Export),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
+    /// Write the man pages
+    Man(man::Man),
 }
 
 /// Why a command failed.
@@ -75,6 +98,20 @@ impl From<io::Error> for Failure {
 type Outcome = Result<ExitCode, Failure>;
 
 impl Cli {
+    /// What the arguments of the program and the file of settings that they may name ask for. Ends the program where
+    /// they ask for help, or cannot be understood.
+    pub fn from_arguments() -> Result<Cli, Failure> {
+        let command = Cli::command();
+        let arguments = settings::merge(&command, std::env::args_os().collect())?;
+        let matches = command.clone().get_matches_from(arguments);
+        let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Command::Train(train) = &mut cli.command {
+            let (name, given) = matches.subcommand().expect("train is a subcommand");
+            train.set_settings(settings::text(command.find_subcommand(name).expect("it is there"), given));
+        }
+        Ok(cli)
+    }
+
     /// Runs the command.
     pub fn run(self) -> Outcome {
         match self.command {
@@ -85,7 +122,10 @@ impl Cli {
             Command::Adapters(adapters) => adapters.run(),
             Command::Enroll(enroll) => enroll.run(),
             Command::Recognize(recognize) => recognize.run(),
+            Command::Compare(compare) => compare.run(),
             Command::Export(export) => export.run(),
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
         }
     }
 }

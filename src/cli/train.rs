@@ -1,7 +1,7 @@
 //! `siamese train`
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use siamese::checkpoint::{Checkpoint, Precision, write_atomically};
+use siamese::checkpoint::{Checkpoint, Lock, Precision, write_atomically};
 use siamese::config::{Config, Length, Margin, Schedule, Update, Validation};
 use siamese::data::Parts;
 use siamese::net::Net;
@@ -24,7 +24,7 @@ use super::engine::{Engine, Job};
 use super::{
     AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_input, parse_labels,
 };
-use crate::report::{Events, Steps, evaluation_bar, evaluation_table};
+use crate::report::{Dashboard, Events, Steps, evaluation_bar, evaluation_table};
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
 #[derive(Args)]
@@ -64,9 +64,18 @@ pub struct Train {
         "weight_decay", "clip", "ema", "validation", "train_classes", "seed", "threshold", "input", "invert",
     ])]
     resume: bool,
+    /// Show the training as a page in the terminal: curves, validation, time left
+    #[arg(long)]
+    tui: bool,
     /// Print events as JSON lines on stdout
     #[arg(long)]
     json: bool,
+    /// Take settings from a file, `option = value` by the names of these options; what the command line says wins
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// The settings given, as such a file.
+    #[arg(skip)]
+    settings: String,
     #[command(flatten)]
     recipe: RecipeArgs,
 }
@@ -203,16 +212,25 @@ fn fresh_folder(name: &str) -> PathBuf {
 }
 
 impl Train {
+    /// Says which settings were given, as the text of a file of settings.
+    pub fn set_settings(&mut self, settings: String) {
+        self.settings = settings;
+    }
+
     pub fn run(self) -> Outcome {
         let (folder, start, parts) = self.start()?;
         let engine = Engine::open(&self.adapter.adapter)?;
         fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;
+        let _lock = Lock::take(&folder.join(CHECKPOINT))?;
         let metrics_file = folder.join("metrics.jsonl");
         let mut options = File::options();
         let options = options.create(true).write(true).append(self.resume).truncate(!self.resume);
         let metrics = options.open(&metrics_file).map_err(Error::io("write", &metrics_file))?;
         let events = Events::new(self.json, Some((metrics, metrics_file)));
-        engine.run(Run { parts: &parts, start, folder, engine: &engine, events })
+        if !self.resume {
+            write_atomically(&folder.join("run.toml"), self.settings.as_bytes())?;
+        }
+        engine.run(Run { parts: &parts, start, folder, engine: &engine, events, page: self.tui })
     }
 
     /// The run folder, the weights and settings to start from, and the images.
@@ -270,6 +288,8 @@ struct Run<'a> {
     folder: PathBuf,
     engine: &'a Engine,
     events: Events,
+    /// Whether a page is wanted.
+    page: bool,
 }
 
 /// A checkpoint is saved at least this often.
@@ -282,13 +302,16 @@ impl Job for Run<'_> {
         let begin = Instant::now();
         let config = self.start.config.clone();
         let net = self.start.net()?;
-        self.announce(&net)?;
+        let facts = self.announce(&net)?;
         eprintln!("compiling shaders …");
         let mut trainer = Trainer::new(&self.start, &self.parts.train, make)?;
 
         let stop = interruptible();
         let file = self.folder.join(CHECKPOINT);
-        let mut steps = Steps::new(self.start.step, config.steps, config.batch.rows() as u64);
+        let page = (self.page && std::io::stderr().is_terminal())
+            .then(|| Dashboard::new(facts, self.start.step, config.steps, stop))
+            .transpose()?;
+        let mut steps = Steps::new(self.start.step, config.steps, config.batch.rows() as u64, page);
         let mut health = Health::new(config.loss.margin);
         let mut best = Best::new(&self.folder, self.start.step > 0)?;
         let mut saved = Instant::now();
@@ -319,7 +342,7 @@ impl Job for Run<'_> {
                 && (trainer.steps().is_multiple_of(validation.every) || trainer.steps() == config.steps)
             {
                 let pause = Instant::now();
-                ended = self.validate(&mut trainer, &mut best, validation, &steps)?;
+                ended = self.validate(&mut trainer, &mut best, validation, &mut steps)?;
                 steps.paused(pause.elapsed());
             }
             if saved.elapsed() > SAVE_EVERY {
@@ -388,7 +411,7 @@ impl Run<'_> {
         trainer: &mut Trainer<R>,
         best: &mut Best,
         validation: Validation,
-        steps: &Steps,
+        steps: &mut Steps,
     ) -> Result<bool, Failure> {
         let data = self.parts.validation.as_ref().expect("images are held back where there is a validation");
         let score = embed::validate(trainer.runner(), trainer.net(), trainer.config(), data)?;
@@ -398,8 +421,7 @@ impl Run<'_> {
             Checkpoint { validation: Some(score), ..trainer.checkpoint()? }.save(&best.file, Precision::F32)?;
             best.found = Some((score, step));
         }
-        let mark = if is_best { "  best so far" } else { "" };
-        steps.say(&format!("step {step}: MAP@R {score:.5} on the validation images{mark}"));
+        steps.validation(step, score, is_best);
         self.events.emit(&json!({ "event": "validation", "step": step, "map_at_r": score, "best": is_best }))?;
         let since = step - best.found.map_or(step, |(_, step)| step);
         let ended = validation.patience.is_some_and(|patience| since >= patience * validation.every);
@@ -409,8 +431,8 @@ impl Run<'_> {
         Ok(ended)
     }
 
-    /// Says what will run, and writes the run's manifest.
-    fn announce(&mut self, net: &Net) -> Result<(), Failure> {
+    /// Says what will run, and writes the run's manifest. Answers what it said: names and values.
+    fn announce(&mut self, net: &Net) -> Result<Vec<(&'static str, String)>, Failure> {
         let config = &self.start.config;
         let data = &self.parts.train;
         let source = Source::new(data, config.scale());
@@ -423,13 +445,16 @@ impl Run<'_> {
                 format!("{labels} labels x {images} images, {}", mining.as_str().expect("a word"))
             }
         };
-        eprintln!("adapter  {}", self.engine.title());
-        eprintln!("network  {} ({} parameters)", net.spec, net.parameter_count());
         let labels = data.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
-        eprintln!("data     {} ({} images, {labels} labels)", data.name, data.len());
-        eprintln!("length   {} steps of {batch}; {images} images", config.steps);
-        eprintln!("memory   {:.1} MB in buffers", plan.bytes() as f64 / 1e6);
-        eprintln!("folder   {}", self.folder.display());
+        let facts = vec![
+            ("adapter", self.engine.title()),
+            ("network", format!("{} ({} parameters)", net.spec, net.parameter_count())),
+            ("data", format!("{} ({} images, {labels} labels)", data.name, data.len())),
+            ("length", format!("{} steps of {batch}; {images} images", config.steps)),
+            ("memory", format!("{:.1} MB in buffers", plan.bytes() as f64 / 1e6)),
+            ("folder", self.folder.display().to_string()),
+        ];
+        facts.iter().for_each(|(name, value)| eprintln!("{name:<8} {value}"));
         let manifest = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "config": config,
@@ -449,7 +474,7 @@ impl Run<'_> {
             "bytes": plan.bytes(),
             "folder": self.folder,
         }))?;
-        Ok(())
+        Ok(facts)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is shown: progress on stderr, results on stdout as a table or as JSON lines.
 
+mod dashboard;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +14,8 @@ use siamese::Error;
 use siamese::embed::Progress;
 use siamese::eval::{Calibrated, Evaluation, FOLDS, Interval, Judged};
 use siamese::train::StepReport;
+
+pub use dashboard::Dashboard;
 
 use crate::cli::Failure;
 
@@ -77,9 +81,19 @@ impl Events {
     }
 }
 
-/// Progress of a training: a bar on a terminal, a line every few seconds elsewhere.
+/// Where the progress of a training is shown.
+enum View {
+    /// A bar in the terminal.
+    Bar(ProgressBar),
+    /// The terminal as a page.
+    Page(Box<Dashboard>),
+    /// Lines, where stderr is no terminal.
+    Lines,
+}
+
+/// Progress of a training: a bar or a page on a terminal, a line every few seconds elsewhere.
 pub struct Steps {
-    bar: Option<ProgressBar>,
+    view: View,
     total: u64,
     images_a_step: u64,
     /// When the steps began that speed is measured over, and how many were done then.
@@ -88,22 +102,26 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// From step `done` to step `total`.
-    pub fn new(done: u64, total: u64, images_a_step: u64) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style =
-                ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {eta} left").expect("a template");
-            ProgressBar::new(total).with_style(style).with_position(done)
-        });
+    /// From step `done` to step `total`, on the page if there is one.
+    pub fn new(done: u64, total: u64, images_a_step: u64, page: Option<Dashboard>) -> Self {
+        let view = match page {
+            Some(page) => View::Page(Box::new(page)),
+            None if io::stderr().is_terminal() => {
+                let style =
+                    ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {eta} left").expect("a template");
+                View::Bar(ProgressBar::new(total).with_style(style).with_position(done))
+            }
+            None => View::Lines,
+        };
         let now = Instant::now();
-        Steps { bar, total, images_a_step, since: (now, done), line: now }
+        Steps { view, total, images_a_step, since: (now, done), line: now }
     }
 
     /// The first step is done, shaders and all: speed counts from here.
     pub fn first(&mut self, elapsed: Duration) {
         self.since = (Instant::now(), self.since.1 + 1);
-        if self.bar.is_none() {
-            eprintln!("first step after {:.1} s", elapsed.as_secs_f64());
+        if !matches!(self.view, View::Bar(_)) {
+            self.say(&format!("first step after {:.1} s", elapsed.as_secs_f64()));
         }
     }
 
@@ -112,11 +130,12 @@ impl Steps {
         self.since.0 += time;
     }
 
-    /// A line above the bar.
-    pub fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+    /// Words above the bar.
+    pub fn say(&mut self, line: &str) {
+        match &mut self.view {
+            View::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
+            View::Page(page) => page.say(line),
+            View::Lines => eprintln!("{line}"),
         }
     }
 
@@ -125,23 +144,43 @@ impl Steps {
         let (since, done) = self.since;
         let steps = (report.step - done) as f64;
         let speed = steps * self.images_a_step as f64 / since.elapsed().as_secs_f64();
+        let left = since.elapsed().mul_f64((self.total - report.step) as f64 / steps.max(1.0));
         let stats = &report.stats;
         let words = format!("loss {:.4}  active {:4.1} %  {speed:.0} images/s", stats.loss, 100.0 * stats.active);
-        if let Some(bar) = &self.bar {
-            bar.set_message(words);
-            bar.set_position(report.step);
-        } else if self.line.elapsed() > LINE_EVERY || report.step == self.total {
-            self.line = Instant::now();
-            let left = since.elapsed().as_secs_f64() * (self.total - report.step) as f64 / steps.max(1.0);
-            eprintln!("step {}/{}  {words}  {left:.0} s left", report.step, self.total);
+        match &mut self.view {
+            View::Bar(bar) => {
+                bar.set_message(words);
+                bar.set_position(report.step);
+            }
+            View::Page(page) => page.show(report, speed, left),
+            View::Lines if self.line.elapsed() > LINE_EVERY || report.step == self.total => {
+                self.line = Instant::now();
+                eprintln!("step {}/{}  {words}  {:.0} s left", report.step, self.total, left.as_secs_f64());
+            }
+            View::Lines => {}
         }
         speed
     }
 
-    /// Takes the bar away.
+    /// Shows how the validation images did.
+    pub fn validation(&mut self, step: u64, map_at_r: f64, is_best: bool) {
+        if let View::Page(page) = &mut self.view {
+            page.validation(step, map_at_r);
+        }
+        let mark = if is_best { "  best so far" } else { "" };
+        self.say(&format!("step {step}: MAP@R {map_at_r:.5} on the validation images{mark}"));
+    }
+
+    /// Takes the bar or page away; the words of the page stay.
     pub fn finish(self) {
-        if let Some(bar) = self.bar {
-            bar.finish();
+        match self.view {
+            View::Bar(bar) => bar.finish(),
+            View::Page(page) => {
+                let words: Vec<String> = page.words().map(str::to_owned).collect();
+                drop(page);
+                words.iter().for_each(|line| eprintln!("{line}"));
+            }
+            View::Lines => {}
         }
     }
 }

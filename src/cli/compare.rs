@@ -1,0 +1,60 @@
+//! `siamese compare`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use siamese::checkpoint::Checkpoint;
+
+use super::engine::Engine;
+use super::images::{self, ImagesArgs};
+use super::{AdapterArg, Outcome, model_file};
+
+/// Prints the distances between images, in the loss's distance: a table with tabs between, one row and one column an
+/// image.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  siamese compare runs/faces anna-1.jpg anna-2.jpg ben.jpg
+  siamese compare runs/cnn --set test --take first")]
+pub struct Compare {
+    /// Run folder, or a model file
+    model: PathBuf,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// Print JSON lines, one a pair
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    adapter: AdapterArg,
+}
+
+impl Compare {
+    pub fn run(self) -> Outcome {
+        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let images = self.images.load(&model)?;
+        let engine = Engine::open(&self.adapter.adapter)?;
+        let embeddings = images::embed(&engine, &model, &images.data.images)?;
+        let rows: Vec<&[f32]> = embeddings.chunks_exact(embeddings.len() / images.names.len()).collect();
+        let distance = |a: usize, b: usize| model.config.loss.distance.between(rows[a], rows[b]);
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        if self.json {
+            for (a, first) in images.names.iter().enumerate() {
+                for (b, second) in images.names.iter().enumerate().skip(a + 1) {
+                    let event = json!({ "event": "distance", "a": first, "b": second, "distance": distance(a, b) });
+                    writeln!(out, "{event}")?;
+                }
+            }
+        } else {
+            writeln!(out, "\t{}", images.names.join("\t"))?;
+            for (a, name) in images.names.iter().enumerate() {
+                let row: Vec<String> = (0..rows.len()).map(|b| format!("{:.4}", distance(a, b))).collect();
+                writeln!(out, "{name}\t{}", row.join("\t"))?;
+            }
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

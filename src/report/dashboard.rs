@@ -1,0 +1,295 @@
+//! A training as a page in the terminal: curves, progress, the last words. Drawn on stderr, so that stdout stays clean.
+
+use std::collections::VecDeque;
+use std::io::{self, Stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style, Stylize};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, Wrap};
+use ratatui::{Frame, Terminal};
+use siamese::train::StepReport;
+
+/// Between two pictures.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// Most points of a curve; with more, neighbours are averaged.
+const MOST_POINTS: usize = 1000;
+/// Words kept.
+const WORDS: usize = 50;
+
+/// Values over the steps, averaged so that there are never too many.
+#[derive(Default)]
+struct Curve {
+    points: Vec<(f64, f64)>,
+    /// Values that a point is the mean of, and those of the next one: how many, and their sum.
+    every: usize,
+    next: (usize, f64),
+}
+
+impl Curve {
+    fn push(&mut self, step: u64, value: f32) {
+        self.every = self.every.max(1);
+        self.next = (self.next.0 + 1, self.next.1 + f64::from(value));
+        if self.next.0 < self.every {
+            return;
+        }
+        self.points.push((step as f64, self.next.1 / self.next.0 as f64));
+        self.next = (0, 0.0);
+        if self.points.len() >= MOST_POINTS {
+            let mean = |pair: &[(f64, f64)]| (pair[1].0, (pair[0].1 + pair[1].1) / 2.0);
+            self.points = self.points.as_chunks::<2>().0.iter().map(|pair| mean(pair)).collect();
+            self.every *= 2;
+        }
+    }
+}
+
+/// What the page shows.
+struct Page {
+    /// What is trained, on what: a name and a value each.
+    facts: Vec<(&'static str, String)>,
+    total: u64,
+    step: u64,
+    speed: f64,
+    left: Duration,
+    loss: Curve,
+    active: Curve,
+    distances: [Curve; 2],
+    validation: Curve,
+    words: VecDeque<String>,
+}
+
+impl Page {
+    fn new(facts: Vec<(&'static str, String)>, done: u64, total: u64) -> Page {
+        Page {
+            facts,
+            total,
+            step: done,
+            speed: 0.0,
+            left: Duration::ZERO,
+            loss: Curve::default(),
+            active: Curve::default(),
+            distances: Default::default(),
+            validation: Curve::default(),
+            words: VecDeque::new(),
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        self.words.push_back(line.to_owned());
+        if self.words.len() > WORDS {
+            self.words.pop_front();
+        }
+    }
+
+    fn draw(&self, frame: &mut Frame) {
+        let facts = self.facts.len() as u16 + 2;
+        let [top, gauge, curves, words] = Layout::vertical([
+            Constraint::Length(facts),
+            Constraint::Length(3),
+            Constraint::Min(8),
+            Constraint::Length(6),
+        ])
+        .areas(frame.area());
+        let facts = self.facts.iter();
+        let facts: Vec<Line> =
+            facts.map(|(name, value)| vec![Span::from(format!("{name:<9}")).dim(), value.into()].into()).collect();
+        let title = Line::from(" siamese · q stops after this step and saves ");
+        frame.render_widget(Paragraph::new(facts).block(Block::bordered().title(title)), top);
+
+        let seconds = self.left.as_secs();
+        let label = format!(
+            "step {}/{}   {:.0} images/s   {}:{:02} left",
+            self.step,
+            self.total,
+            self.speed,
+            seconds / 60,
+            seconds % 60
+        );
+        let done = Gauge::default().block(Block::bordered()).label(label);
+        let share = if self.total == 0 { 1.0 } else { self.step as f64 / self.total as f64 };
+        frame.render_widget(done.ratio(share.clamp(0.0, 1.0)), gauge);
+
+        let has_validation = !self.validation.points.is_empty();
+        let rows = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).split(curves);
+        let halves = |area| Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).split(area);
+        let (upper, lower) = (halves(rows[0]), if has_validation { halves(rows[1]) } else { [rows[1]].into() });
+        self.chart(frame, upper[0], "loss", &[("", &self.loss, Color::Cyan)]);
+        self.chart(frame, upper[1], "active share", &[("", &self.active, Color::Yellow)]);
+        let [positive, negative] = &self.distances;
+        let both = [("to the positive", positive, Color::Green), ("to the negative", negative, Color::Magenta)];
+        self.chart(frame, lower[0], "mean distance of the anchor", &both);
+        if has_validation {
+            self.chart(frame, lower[1], "MAP@R, validation", &[("", &self.validation, Color::Blue)]);
+        }
+
+        let shown = words.height.saturating_sub(2).into();
+        let lines: Vec<Line> =
+            self.words.iter().skip(self.words.len().saturating_sub(shown)).map(|line| line.as_str().into()).collect();
+        frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }).block(Block::bordered()), words);
+    }
+
+    fn chart(&self, frame: &mut Frame, area: Rect, title: &str, curves: &[(&str, &Curve, Color)]) {
+        let values = || curves.iter().flat_map(|(_, curve, _)| &curve.points).map(|point| point.1);
+        let most = values().fold(0.0, f64::max).max(1e-6) * 1.05;
+        let last = curves.iter().filter_map(|(_, curve, _)| curve.points.last());
+        let last: Vec<String> = last.map(|point| format!("{:.4}", point.1)).collect();
+        let lines = curves.iter().map(|(name, curve, colour)| {
+            let style = Style::default().fg(*colour);
+            let line = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(style);
+            let line = line.data(&curve.points);
+            if name.is_empty() { line } else { line.name(*name) }
+        });
+        let axis = |bound: f64, labels: [String; 2]| {
+            Axis::default().style(Style::default().dim()).bounds([0.0, bound]).labels(labels)
+        };
+        let total = self.total.max(1);
+        let chart = Chart::new(lines.collect())
+            .block(Block::bordered().title(format!(" {title} {} ", last.join(" / "))))
+            .x_axis(axis(total as f64, ["0".to_owned(), total.to_string()]))
+            .y_axis(axis(most, ["0".to_owned(), format!("{most:.2}")]));
+        frame.render_widget(chart, area);
+    }
+}
+
+/// The page on the terminal; gives the terminal back when dropped.
+pub struct Dashboard {
+    terminal: Terminal<CrosstermBackend<Stderr>>,
+    page: Page,
+    drawn: Instant,
+    /// Set by the user who wants to stop.
+    stop: &'static AtomicBool,
+}
+
+impl Dashboard {
+    /// Takes the terminal for a run from step `done` to step `total`. `facts`: what is trained, on what.
+    pub fn new(
+        facts: Vec<(&'static str, String)>,
+        done: u64,
+        total: u64,
+        stop: &'static AtomicBool,
+    ) -> io::Result<Dashboard> {
+        // A panic must leave a terminal that shows it.
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            restore();
+            hook(panic);
+        }));
+        enable_raw_mode()?;
+        execute!(io::stderr(), EnterAlternateScreen)?;
+        let terminal = Terminal::new(CrosstermBackend::new(io::stderr()))?;
+        let mut dashboard = Dashboard { terminal, page: Page::new(facts, done, total), drawn: Instant::now(), stop };
+        dashboard.draw();
+        Ok(dashboard)
+    }
+
+    /// Shows a step.
+    pub fn show(&mut self, report: &StepReport, speed: f64, left: Duration) {
+        let (page, stats) = (&mut self.page, &report.stats);
+        (page.step, page.speed, page.left) = (report.step, speed, left);
+        page.loss.push(report.step, stats.loss);
+        page.active.push(report.step, stats.active);
+        let [positive, negative] = &mut page.distances;
+        positive.push(report.step, stats.d_ap);
+        negative.push(report.step, stats.d_an);
+        if self.drawn.elapsed() > DRAW_EVERY {
+            self.draw();
+        }
+    }
+
+    /// Shows how the validation images did.
+    pub fn validation(&mut self, step: u64, map_at_r: f64) {
+        self.page.validation.push(step, map_at_r as f32);
+        self.draw();
+    }
+
+    /// Shows words.
+    pub fn say(&mut self, line: &str) {
+        self.page.say(line);
+        self.draw();
+    }
+
+    /// The words shown so far.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.page.words.iter().map(String::as_str)
+    }
+
+    fn draw(&mut self) {
+        self.drawn = Instant::now();
+        if draw(&mut self.terminal, &self.page).is_err() {
+            // A terminal that is gone must not end the training.
+            return;
+        }
+        while event::poll(Duration::ZERO).unwrap_or(false) {
+            let Ok(Event::Key(key)) = event::read() else { continue };
+            let quits = key.code == KeyCode::Char('q')
+                || (key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL));
+            if quits && !self.stop.swap(true, Ordering::Relaxed) {
+                self.page.say("stopping after this step");
+            }
+        }
+    }
+}
+
+fn draw<B: Backend>(terminal: &mut Terminal<B>, page: &Page) -> Result<(), B::Error> {
+    terminal.draw(|frame| page.draw(frame)).map(drop)
+}
+
+fn restore() {
+    // Nothing can be done about a terminal that is gone.
+    drop(execute!(io::stderr(), LeaveAlternateScreen));
+    drop(disable_raw_mode());
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::backend::TestBackend;
+
+    fn text(page: &Page, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        draw(&mut terminal, page).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn page_shows_the_run() {
+        let mut page = Page::new(vec![("network", "conv32 relu".to_owned())], 0, 200);
+        let empty = text(&page, 100, 40);
+        assert!(empty.contains("conv32 relu") && empty.contains("step 0/200"), "{empty}");
+        assert!(!empty.contains("validation"), "{empty}");
+        for step in 1..=50 {
+            page.loss.push(step, 0.25);
+        }
+        (page.step, page.speed, page.left) = (50, 1234.0, Duration::from_secs(75));
+        page.validation.push(50, 0.5);
+        page.say("warning: all collapsed");
+        let full = text(&page, 100, 40);
+        for words in ["50/200", "1234 images/s", "1:15 left", "loss 0.2500", "validation 0.5000", "all collapsed"] {
+            assert!(full.contains(words), "{words} in {full}");
+        }
+        text(&page, 3, 2);
+    }
+
+    #[test]
+    fn curves_keep_their_mean_and_stay_small() {
+        let mut curve = Curve::default();
+        for step in 0..100_000 {
+            curve.push(step, (step % 2) as f32);
+        }
+        assert!(curve.points.len() < MOST_POINTS && curve.points.len() > MOST_POINTS / 4, "{}", curve.points.len());
+        assert!(curve.points[1..].iter().all(|point| (point.1 - 0.5).abs() < 1e-9));
+    }
+}
