@@ -63,8 +63,8 @@ pub struct Embedder<R: Runner> {
 }
 
 impl<R: Runner> Embedder<R> {
-    /// Makes the plan for `batch` images at once, and with `make` its runner; sends the weights, and runs the plan once,
-    /// since drivers compile when something is first used.
+    /// Makes the plan for `batch` images at once, and with `make` its runner; sends the weights, and runs the plan
+    /// once, since drivers compile when something is first used.
     ///
     /// # Errors
     /// What `make` reports; [`Error::Spec`] if the model's spec cannot be understood.

@@ -151,8 +151,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Error::Data { .. } => {
-                "fetch the file again, or name another; a data set is a folder with a folder of pictures for each class, or \
-                 with four IDX files"
+                "fetch the file again, or name another; a data set is a folder with a folder of pictures for each \
+                 class, or with four IDX files"
                     .into()
             }
             Error::Io { .. } => return None,

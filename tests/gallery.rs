@@ -1,0 +1,174 @@
+//! Galleries: who is enrolled, what they answer, how they are judged and kept.
+
+use std::fs;
+
+use siamese::Error;
+use siamese::checkpoint::{Checkpoint, Lock};
+use siamese::config::PRESETS;
+use siamese::gallery::{Gallery, Share, Threshold};
+use siamese::net::Net;
+
+/// A model of two-dimensional embeddings, whose weights follow from the seed.
+fn model(seed: u64) -> Checkpoint {
+    let mut config = PRESETS[0].config();
+    (config.spec, config.seed) = ("dense2".to_owned(), seed);
+    let net = Net::parse(&config.spec, [2, 2, 1]).unwrap();
+    Checkpoint::initial(&config, &net).export()
+}
+
+/// A at 0 and 1, B at 4, C at 10, on a line.
+fn gallery() -> Gallery {
+    let mut gallery = Gallery::new(&model(0)).unwrap();
+    for (identity, name, x) in [("A", "a0", 0.0), ("A", "a1", 1.0), ("B", "b0", 4.0), ("C", "c0", 10.0)] {
+        assert!(gallery.add(identity, name, &[x, 0.0]));
+    }
+    gallery
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// Points on the line, as embeddings.
+fn line(points: &[f32]) -> Vec<f32> {
+    points.iter().flat_map(|&x| [x, 0.0]).collect()
+}
+
+#[test]
+fn the_nearest_identity_answers() {
+    let mut gallery = gallery();
+    let answer = gallery.recognise(&[2.0, 0.0], 1);
+    assert_eq!((answer.identity.as_deref(), answer.nearest.as_str()), (Some("A"), "A"));
+    assert_eq!((answer.distance, answer.margin), (1.0, Some(3.0)), "squared distances to 1 and to 4");
+
+    gallery.threshold = Some(Threshold { distance: 1.0, far: None });
+    assert_eq!(gallery.recognise(&[2.0, 0.0], 1).identity.as_deref(), Some("A"), "at the threshold is inside");
+    let answer = gallery.recognise(&[2.1, 0.0], 1);
+    assert_eq!((answer.identity, answer.nearest.as_str()), (None, "A"), "beyond it nobody");
+}
+
+#[test]
+fn several_neighbours_vote() {
+    let gallery = gallery();
+    // From 2.8 the nearest are B's 4, A's 1 and A's 0.
+    assert_eq!(gallery.recognise(&[2.8, 0.0], 1).nearest, "B");
+    let answer = gallery.recognise(&[2.8, 0.0], 3);
+    assert_eq!(answer.nearest, "A");
+    assert!((answer.distance - 1.8 * 1.8).abs() < 1e-5, "its own nearest: {answer:?}");
+    assert!(answer.margin.unwrap() < 0.0, "another identity is nearer: {answer:?}");
+    assert_eq!(gallery.recognise(&[2.8, 0.0], 2).nearest, "B", "one vote each: the nearer wins");
+}
+
+#[test]
+fn identities_come_and_go() {
+    let mut gallery = gallery();
+    assert!(!gallery.add("B", "a0", &[5.0, 0.0]), "a picture is enrolled once");
+    assert_eq!(gallery.counts("A"), (2, 2));
+    gallery.remove("A").unwrap();
+    assert_eq!(gallery.identities(), ["B", "C"]);
+    assert_eq!((gallery.counts("A"), gallery.counts("B"), gallery.counts("C")), ((0, 0), (1, 1), (1, 1)));
+    assert_eq!(gallery.recognise(&[0.0, 0.0], 1).nearest, "B");
+    assert_eq!(gallery.recognise(&[9.0, 0.0], 1).nearest, "C", "the others keep their names");
+    assert!(gallery.add("A", "a0", &[0.0, 0.0]), "and may come back");
+    let error = gallery.remove("Z").unwrap_err().to_string();
+    assert!(error.contains("`Z`") && error.contains("B, C, A"), "{error}");
+}
+
+#[test]
+fn a_centroid_is_the_mean_of_all_images() {
+    let mut gallery = gallery();
+    gallery.to_centroids();
+    assert_eq!(gallery.counts("A"), (1, 2));
+    assert_eq!(gallery.recognise(&[0.5, 0.0], 1).distance, 0.0);
+    gallery.add("A", "a2", &[3.5, 0.0]);
+    gallery.to_centroids();
+    assert_eq!(gallery.counts("A"), (1, 3));
+    assert_eq!(gallery.recognise(&[1.5, 0.0], 1).distance, 0.0, "the mean of 0, 1 and 3.5");
+}
+
+#[test]
+fn calibration_keeps_the_rate() {
+    let mut gallery = gallery();
+    // 200 strangers, at 0.1, 0.2, … from C, who is the last on the line.
+    let strangers: Vec<f32> = (1..=200).map(|place| 10.0 + place as f32 / 10.0).collect();
+    let label = vec!["stranger".to_owned(); 200];
+    for (far, accepted) in [(0.01, 2), (0.05, 10), (0.5, 100)] {
+        assert_eq!(gallery.calibrate(&line(&strangers), &label, far).unwrap(), 200);
+        assert_eq!(gallery.threshold.unwrap().far, Some(far));
+        let answers = gallery.recognise_all(&line(&strangers), 1);
+        assert_eq!(answers.iter().filter(|answer| answer.identity.is_some()).count(), accepted, "at {far}");
+    }
+    let few = gallery.calibrate(&line(&strangers[..50]), &label[..50], 0.01).unwrap_err().to_string();
+    assert!(few.contains("--far") && few.contains("50") && few.contains("100"), "{few}");
+    assert!(gallery.calibrate(&line(&strangers), &label, 1.5).unwrap_err().to_string().contains("1.5"));
+}
+
+/// Where nobody is a stranger, each image plays one to the identities that are not its own.
+#[test]
+fn calibration_without_strangers() {
+    let mut gallery = gallery();
+    let probes = line(&[0.5, 3.0, 9.0, 12.0]);
+    assert_eq!(gallery.calibrate(&probes, &names("A B C C"), 0.25).unwrap(), 4);
+    // Nearest others: 3.5² to B, 2² to A, 5² to B, 8² to B. One of four may come in.
+    let threshold = gallery.threshold.unwrap().distance;
+    assert!(threshold >= 4.0 && threshold < 12.25 && threshold > 12.2, "{threshold}");
+}
+
+#[test]
+fn answers_are_judged() {
+    let mut gallery = gallery();
+    gallery.threshold = Some(Threshold { distance: 1.0, far: None });
+    // Right, right, too far, taken for another; two strangers, one of whom comes in.
+    let probes = line(&[0.0, 4.5, 7.5, 9.5, 30.0, 10.1]);
+    let truth = names("A B C B X Y");
+    let judged = gallery.judge(&gallery.recognise_all(&probes, 1), &truth).unwrap();
+    let share = |share: Option<Share>| share.unwrap().share;
+    assert_eq!((judged.known, judged.unknown), (4, 2));
+    assert_eq!(share(judged.closed), 0.75, "7.5 is nearest to C");
+    assert_eq!((share(judged.right), share(judged.wrong)), (0.5, 0.25));
+    assert_eq!((share(judged.far), judged.open.share), (0.5, 0.5));
+    assert!(gallery.judge(&[], &[]).is_none());
+}
+
+/// Against R's `binom.confint(8, 10, methods = "wilson")` and the closed ends.
+#[test]
+fn shares_have_wilson_intervals() {
+    let share = Share::of(8, 10).unwrap();
+    assert!((share.interval.low - 0.490_162_47).abs() < 1e-7 && (share.interval.high - 0.943_317_82).abs() < 1e-7);
+    let all = Share::of(10, 10).unwrap().interval;
+    assert!((all.low - 0.722_467_2).abs() < 1e-6 && all.high > 1.0 - 1e-12, "{all:?}");
+    assert!(Share::of(0, 0).is_none());
+}
+
+#[test]
+fn files_keep_everything_and_hold_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.gallery");
+    let mut gallery = gallery();
+    gallery.threshold = Some(Threshold { distance: 0.1, far: Some(0.001) });
+    gallery.save(&file).unwrap();
+    assert_eq!(Gallery::load(&file).unwrap(), gallery);
+    gallery.check_model(&file, &model(0)).unwrap();
+    let words = gallery.check_model(&file, &model(1)).unwrap_err().to_string();
+    assert!(words.contains("people.gallery") && words.contains(&model(1).fingerprint()), "{words}");
+
+    let bytes = fs::read(&file).unwrap();
+    for length in 0..bytes.len() {
+        fs::write(&file, &bytes[..length]).unwrap();
+        let error = Gallery::load(&file).unwrap_err();
+        assert!(matches!(error, Error::Gallery { .. }), "{length} bytes: {error}");
+    }
+    model(0).save(&file, siamese::checkpoint::Precision::F32).unwrap();
+    assert!(Gallery::load(&file).unwrap_err().to_string().contains("no gallery"));
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.gallery");
+    let lock = Lock::take(&file).unwrap();
+    let error = Lock::take(&file).err().expect("it is taken");
+    assert!(matches!(error, Error::Busy { .. }) && error.to_string().contains("people.gallery"), "{error}");
+    drop(lock);
+    Lock::take(&file).unwrap();
+}
