@@ -1,0 +1,254 @@
+//! From a folder of pictures to recognised ones: the commands that people use after a training, as a user runs them.
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use image::{GrayImage, Luma};
+use program::{SPEC, events, fail, place, run, siamese, small_set, succeed, text};
+use serde_json::Value;
+use siamese::checkpoint::Lock;
+use siamese::data::idx;
+
+/// The pictures of an IDX set as PNG files in one folder a class, dark on light: classes 0 to 3.
+fn as_pictures(idx: &Path, pictures: &Path) {
+    let split = idx::load(idx).unwrap();
+    for (row, &label) in split.train.labels.iter().enumerate() {
+        let folder = pictures.join(label.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        let side = split.train.width as u32;
+        let image = split.train.image(row);
+        let picture = GrayImage::from_fn(side, side, |x, y| Luma([255 - image[(y * side + x) as usize]]));
+        picture.save(folder.join(format!("{row:03}.png"))).unwrap();
+    }
+}
+
+/// A folder with a data set of pictures, a run trained on it, and their paths as text.
+fn trained() -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let [idx, pictures, model] = ["idx", "pictures", "run"].map(|name| folder.path().join(name));
+    fs::create_dir(&idx).unwrap();
+    small_set(&idx);
+    as_pictures(&idx, &pictures);
+    let [pictures, model] = [pictures, model].map(|path| path.to_str().unwrap().to_owned());
+    let train = ["train", "--spec", SPEC, "--data", &pictures, "--invert", "--steps", "60", "--batch", "4x12"];
+    let evaluation = events(&succeed(&[train.as_slice(), &["--out", &model, "--json"]].concat())).pop().unwrap();
+    assert!(evaluation["knn5"].as_f64().unwrap() > 0.9, "four bright quadrants are easy: {evaluation}");
+    (folder, pictures, model)
+}
+
+/// The lines of a table: name and the cells behind it.
+fn table(stdout: &str) -> Vec<(&str, Vec<&str>)> {
+    let rows = stdout.lines().map(|line| line.split_once('\t').unwrap_or_else(|| panic!("no table: {line}")));
+    rows.map(|(name, cells)| (name, cells.split('\t').collect())).collect()
+}
+
+#[test]
+fn pictures_are_trained_on_enrolled_and_recognised() {
+    let (folder, pictures, model) = trained();
+    let gallery = format!("{}/shapes.gallery", folder.path().display());
+
+    // One picture of each class; all the others are theirs.
+    succeed(&["enroll", &model, &gallery, &pictures, "--take", "first"]);
+    let output = run(&["recognize", &model, &gallery, &pictures]);
+    let (stdout, words) = (text(&output.stdout), text(&output.stderr));
+    let answers = table(&stdout);
+    assert_eq!(answers.len(), 296, "300 pictures, four of them enrolled");
+    assert!(words.contains("4 images are enrolled themselves") && words.contains("no threshold"), "{words}");
+    let right = answers.iter().filter(|(name, cells)| name.contains(&format!("/{}/", cells[0]))).count();
+    assert!(right > 280, "{right} of 296 are right");
+    assert!(words.contains(&format!("{:.2} %", 100.0 * right as f64 / 296.0)), "{words}");
+
+    // A picture of no class, and the same by way of stdin.
+    let single = format!("{pictures}/2/{}", some_file(&format!("{pictures}/2"), 1));
+    let alone = succeed(&["recognize", &model, &gallery, &single]);
+    assert!(alone.starts_with(&format!("{single}\t2\t")), "{alone}");
+    let mut child =
+        siamese(&["recognize", &model, &gallery, "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{single}").unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), alone);
+
+    // Nearer than any stranger: all are unknown.
+    let strict = succeed(&["recognize", &model, &gallery, &pictures, "--threshold", "0"]);
+    assert!(table(&strict).iter().all(|(_, cells)| cells[0] == "unknown"), "{strict}");
+}
+
+fn some_file(folder: &str, place: usize) -> String {
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names[place].to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_open_set_is_calibrated_and_judged() {
+    let (folder, pictures, model) = trained();
+    let gallery = format!("{}/open.gallery", folder.path().display());
+    let enroll = ["enroll", &model, &gallery, &pictures, "--classes", "0-2", "--take", "random", "--per-class", "3"];
+    let calibrate = ["--far", "0.05", "--calibrate", &pictures];
+    let words = text(&run(&[enroll.as_slice(), &calibrate].concat()).stderr);
+    assert!(words.contains("3 identities, 9 images") && words.contains("for a FAR of 0.05"), "{words}");
+    let judged = events(&succeed(&["recognize", &model, &gallery, &pictures, "--json"])).pop().unwrap();
+    assert_eq!(judged["event"], "recognition");
+    assert_eq!(judged["known"].as_u64().unwrap() + judged["unknown"].as_u64().unwrap(), 291);
+    let far = judged["far"]["share"].as_f64().unwrap();
+    assert!(far <= 0.05, "calibrated on these very images: {judged}");
+    assert!(judged["right"]["share"].as_f64().unwrap() > 0.8, "{judged}");
+
+    // Extended without any training, then one identity less.
+    succeed(&["enroll", &model, &gallery, &format!("{pictures}/3"), "--identity", "new one"]);
+    let words = text(&run(&["enroll", &model, &gallery, "--remove", "1", "--centroid"]).stderr);
+    assert!(words.contains("3 identities"), "{words}");
+    let answers = events(&succeed(&["recognize", &model, &gallery, &pictures, "--classes", "3", "--json"]));
+    assert!(answers.is_empty() || answers.iter().all(|answer| answer["event"] == "recognition"), "all are enrolled");
+    let names = events(&succeed(&["recognize", &model, &gallery, &pictures, "--json", "--nearest", "2"]));
+    let found: BTreeMap<String, usize> =
+        names.iter().filter_map(|answer| answer["nearest"].as_str()).fold(BTreeMap::new(), |mut found, name| {
+            *found.entry(name.to_owned()).or_default() += 1;
+            found
+        });
+    assert!(!found.contains_key("1") && found.contains_key("0"), "{found:?}");
+}
+
+#[test]
+fn distances_are_compared() {
+    let (_folder, pictures, model) = trained();
+    let matrix = succeed(&["compare", &model, &pictures, "--take", "first", "--per-class", "2"]);
+    let rows = table(&matrix);
+    assert_eq!(rows.len(), 9, "a head and eight pictures");
+    let value = |row: usize, column: usize| rows[row + 1].1[column].parse::<f64>().unwrap();
+    for row in 0..8 {
+        assert_eq!(value(row, row), 0.0);
+        for column in 0..8 {
+            assert_eq!(value(row, column), value(column, row));
+            let same = row / 2 == column / 2;
+            assert!(same || value(row, column) > 0.2, "{row} and {column}: {}", value(row, column));
+        }
+    }
+    let pairs = events(&succeed(&["compare", &model, &pictures, "--take", "first", "--json"]));
+    assert_eq!(pairs.len(), 6, "four pictures");
+}
+
+#[test]
+fn galleries_are_guarded() {
+    let (folder, pictures, model) = trained();
+    let root = folder.path().display();
+    let (gallery, other) = (format!("{root}/a.gallery"), format!("{root}/other"));
+    succeed(&["enroll", &model, &gallery, &pictures, "--take", "first"]);
+    let whole = fs::read(&gallery).unwrap();
+
+    let train = ["train", "--spec", SPEC, "--data", &pictures, "--steps", "1", "--batch", "2x2", "--out", &other];
+    succeed(&train);
+    for command in ["enroll", "recognize"] {
+        let words = fail(&[command, &other, &gallery, &pictures]);
+        assert!(words.contains("a.gallery") && words.contains("model"), "{words}");
+    }
+
+    let lock = Lock::take(Path::new(&gallery)).unwrap();
+    let words = fail(&["enroll", &model, &gallery, &pictures]);
+    assert!(words.contains("a.gallery") && words.contains("another program"), "{words}");
+    drop(lock);
+    let lock = Lock::take(&Path::new(&model).join("checkpoint.safetensors")).unwrap();
+    let words = fail(&["train", "--resume", "--out", &model, "--data", &pictures, "--steps", "61"]);
+    assert!(words.contains("another program"), "{words}");
+    drop(lock);
+
+    fs::write(format!("{root}/broken.png"), "no picture").unwrap();
+    let words = fail(&["enroll", &model, &gallery, &format!("{root}/broken.png"), "--identity", "x"]);
+    assert!(words.contains("broken.png"), "{words}");
+    let words =
+        fail(&["enroll", &model, &gallery, &format!("{pictures}/1/{}", some_file(&format!("{pictures}/1"), 2))]);
+    assert!(words.contains("--identity"), "{words}");
+    assert!(fail(&["enroll", &model, &gallery, "--remove", "nobody"]).contains("`nobody`"));
+    assert!(fail(&["enroll", &model, &gallery]).contains("IMAGES"));
+    assert!(fail(&["recognize", &model, &format!("{root}/none.gallery"), &pictures]).contains("none.gallery"));
+    assert!(fail(&["enroll", &model, &gallery, "--far", "1e-9", "--calibrate", &pictures]).contains("impostors"));
+    assert!(fail(&["enroll", &model, &gallery, "--threshold", "nan"]).contains("--threshold"));
+    assert!(fail(&["train", "--data", &format!("{pictures}/1"), "--out", &other]).contains("expected"));
+    assert!(fs::read(&gallery).unwrap() == whole, "none of these changed the gallery");
+}
+
+/// A disk that is full after the first kilobytes, as the shell can pretend.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_loses_nothing() {
+    let (folder, pictures, model) = trained();
+    let gallery = format!("{}/a.gallery", folder.path().display());
+    succeed(&["enroll", &model, &gallery, &pictures, "--take", "first"]);
+    let whole = fs::read(&gallery).unwrap();
+    let before = fs::read_dir(folder.path()).unwrap().count();
+    // The signal of the limit ignored, writing fails as on a full disk.
+    let full = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let output = Command::new("bash")
+        .args(["-c", full, "bash", env!("CARGO_BIN_EXE_siamese"), "enroll", &model, &gallery, &pictures])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("cannot write") && text(&output.stderr).contains("a.gallery"));
+    assert!(fs::read(&gallery).unwrap() == whole, "the old gallery is whole");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), before, "no temporary file stays");
+}
+
+#[test]
+fn settings_come_from_a_file() {
+    let (_folder, root, data) = place();
+    let file = format!("{root}/run.toml");
+    let settings = "spec = \"conv4 relu pool dense8 l2\"\nbatch = \"2x4\"\nsteps = 3\nsoft-margin = 2\n\
+                    threshold = [0.5, 1.5]\ninvert = false\n";
+    fs::write(&file, settings).unwrap();
+    let config = |out: &str| -> Value {
+        serde_json::from_slice::<Value>(&fs::read(format!("{out}/run.json")).unwrap()).unwrap()["config"].clone()
+    };
+    let first = format!("{root}/first");
+    let base = ["train", "--data", &data, "--out"];
+    succeed(&[base.as_slice(), &[&first, "--config", &file]].concat());
+    let found = config(&first);
+    assert_eq!((&found["steps"], &found["thresholds"]), (&Value::from(3), &serde_json::json!([0.5, 1.5])));
+    assert_eq!(found["loss"]["margin"], serde_json::json!({ "soft": 2.0 }));
+
+    // By hand: another length, and a margin that excludes the file's soft one.
+    let second = format!("{root}/second");
+    succeed(&[base.as_slice(), &[&second, "--config", &file, "--epochs", "1", "--margin", "0.3"]].concat());
+    let found = config(&second);
+    assert!(found["steps"].as_u64().unwrap() > 3 && found["loss"]["margin"]["hinge"].is_number(), "{found}");
+
+    // What a run kept makes the same run again.
+    let third = format!("{root}/third");
+    succeed(&["train", "--out", &third, "--config", &format!("{second}/run.toml")]);
+    assert_eq!(config(&third), found);
+
+    for (text, complaint) in [
+        ("stepps = 3", "did you mean `steps`?"),
+        ("out = \"x\"", "no such setting"),
+        ("steps = true", "boolean"),
+        ("[train]\nsteps = 3", "no such setting"),
+        ("steps = ", "run.toml"),
+        ("invert = 3", "true or false"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let words = fail(&["train", "--config", &file]);
+        assert!(words.contains(complaint) && words.contains("run.toml"), "{text}: {words}");
+    }
+    fs::write(&file, "steps = 3").unwrap();
+    assert!(fail(&["train", "--resume", "--out", &first, "--config", &file]).contains("--config"));
+}
+
+#[test]
+fn shells_and_manuals_are_served() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = succeed(&["completions", shell]);
+        assert!(script.contains("recognize") && script.contains("per-class"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let man = folder.path().join("man");
+    succeed(&["man", man.to_str().unwrap()]);
+    let page = fs::read_to_string(man.join("siamese-train.1")).unwrap();
+    assert!(page.contains(".TH siamese\\-train 1") || page.contains(".TH siamese-train 1"), "{page}");
+    assert!(man.join("siamese.1").exists() && page.contains("notebook"));
+    let help = succeed(&["--help"]);
+    assert!(help.contains("Exit codes") && help.contains("recognize"), "{help}");
+}
