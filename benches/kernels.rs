@@ -3,12 +3,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
-use siamese::check;
+use siamese::check::{self, Report};
 use siamese::config::PRESETS;
+use siamese::cpu;
 use siamese::gpu::{self, Device, Probe};
-use siamese::kernel::{At, ShaderAt};
+use siamese::kernel::{At, RoutineAt, ShaderAt};
 use siamese::net::Net;
 use siamese::siamese::{Source, inference_plan, neighbours_plan, slots, training_plan};
 
@@ -18,10 +20,10 @@ struct Options {
     /// Only kernels whose name contains this
     #[arg(default_value = "")]
     filter: String,
-    /// Adapter: auto, a backend, an index or a part of a name
+    /// Adapter: auto, cpu, a backend, an index or a part of a name
     #[arg(long, default_value = "auto")]
     adapter: String,
-    /// Only the shader that the adapter is given, not the others of its kernel
+    /// Only the shader or routine that a run is given, not the others of its kernel
     #[arg(long)]
     chosen: bool,
     /// Given by cargo
@@ -50,37 +52,30 @@ fn calls() -> Vec<(String, At)> {
     calls
 }
 
-/// Median seconds of one launch, and the spread of the samples as a share of it.
-fn time(probe: &Probe) -> siamese::Result<(f64, f64)> {
-    probe.run(1)?;
-    let once = probe.run(1)?.as_secs_f64();
+/// Median seconds of one launch, and the spread of the samples as a share of it. `run` answers what so many take.
+fn time(mut run: impl FnMut(usize) -> siamese::Result<Duration>) -> siamese::Result<(f64, f64)> {
+    run(1)?;
+    let once = run(1)?.as_secs_f64();
     let launches = (0.05 / once).ceil().clamp(1.0, 1000.0) as usize;
     let mut samples = Vec::new();
     for _ in 0..7 {
-        samples.push(probe.run(launches)?.as_secs_f64() / launches as f64);
+        samples.push(run(launches)?.as_secs_f64() / launches as f64);
     }
     samples.sort_by(f64::total_cmp);
     let median = samples[samples.len() / 2];
     Ok((median, (samples[samples.len() - 1] - samples[0]) / median))
 }
 
-/// Proves and times one shader at a shape, and prints its row.
-fn bench(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt) -> Result<(), String> {
-    let arrays = check::inputs(at, 1);
-    let timed = Probe::new(device.clone(), at, shader, &arrays).and_then(|probe| {
-        probe.run(1)?;
-        let report = check::compare(at, shader.name, &probe.read()?, &check::expected(at, &arrays));
-        Ok((report, time(&probe)?))
-    });
-    let (report, (seconds, spread)) = timed.map_err(|error| error.to_string())?;
+/// Prints a row, if the outputs were right.
+fn row(preset: &str, report: &Report, (seconds, spread): (f64, f64)) -> Result<(), String> {
     if !report.passed() {
         return Err(report.to_string());
     }
-    let work = at.work();
-    let constants: Vec<_> = at.constants().iter().map(|(_, value)| format!("{}", *value as f32)).collect();
+    let work = report.at.work();
+    let constants: Vec<_> = report.at.constants().iter().map(|(_, value)| format!("{}", *value as f32)).collect();
     println!(
         "{:<22} {:>10.1} {:>5.0}% {:>9.2} {:>8.2}   {preset} {}",
-        shader.name,
+        report.shader,
         1e6 * seconds,
         100.0 * spread,
         work.flops as f64 / seconds / 1e9,
@@ -90,32 +85,79 @@ fn bench(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt) -> Resu
     Ok(())
 }
 
+/// Proves and times one shader at a shape.
+fn shader(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt) -> Result<(), String> {
+    let arrays = check::inputs(at, 1);
+    let timed = Probe::new(device.clone(), at, shader, &arrays).and_then(|probe| {
+        probe.run(1)?;
+        let report = check::compare(at, shader.name, &probe.read()?, &check::expected(at, &arrays));
+        Ok((report, time(|launches| probe.run(launches))?))
+    });
+    let (report, timed) = timed.map_err(|error| error.to_string())?;
+    row(preset, &report, timed)
+}
+
+/// Proves and times what the processor has for a shape: the reference and the routines, or the last alone.
+fn processor(preset: &str, at: &At, chosen: bool) -> Result<(), String> {
+    let routines = at.routines().into_iter().filter(|routine| routine.fits).map(Some);
+    let mut ways: Vec<Option<RoutineAt>> = std::iter::once(None).chain(routines).collect();
+    if chosen {
+        ways.drain(..ways.len() - 1);
+    }
+    for way in ways {
+        let mut arrays = check::inputs(at, 1);
+        let timed = time(|launches| {
+            let start = Instant::now();
+            for _ in 0..launches {
+                match way {
+                    Some(routine) => cpu::routine(at, routine, check::views(at, &mut arrays)),
+                    None => cpu::reference(at, check::views(at, &mut arrays)),
+                }
+            }
+            Ok(start.elapsed())
+        });
+        let report = match way {
+            Some(routine) => check::routine(at, routine, 1),
+            None => Report { shader: at.name().to_owned(), ..check::reference(at, 1) },
+        };
+        row(preset, &report, timed.map_err(|error| error.to_string())?)?;
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
-    let device = match gpu::open(&options.adapter) {
-        Ok(device) => device,
-        Err(error) => {
-            eprintln!("error: {error}\nhint: {}", error.hint().unwrap_or_default());
-            return ExitCode::from(2);
-        }
+    let device = match options.adapter.as_str() {
+        "cpu" => None,
+        adapter => match gpu::open(adapter) {
+            Ok(device) => Some(device),
+            Err(error) => {
+                eprintln!("error: {error}\nhint: {}", error.hint().unwrap_or_default());
+                return ExitCode::from(2);
+            }
+        },
     };
-    println!("{}, {}", device.report().title(), device.report().driver);
+    match &device {
+        Some(device) => println!("{}, {}", device.report().title(), device.report().driver),
+        None => println!("CPU runner"),
+    }
     println!("{:<22} {:>10} {:>6} {:>9} {:>8}   preset and shape", "shader", "µs", "±", "GFLOP/s", "GB/s");
     let mut wrong = false;
-    for (preset, at) in calls() {
-        if !at.name().contains(&options.filter) {
-            continue;
+    let mut judge = |outcome: Result<(), String>| {
+        if let Err(reason) = outcome {
+            eprintln!("error: {reason}");
+            wrong = true;
         }
+    };
+    for (preset, at) in calls().into_iter().filter(|(_, at)| at.name().contains(&options.filter)) {
+        let Some(device) = &device else {
+            judge(processor(&preset, &at, options.chosen));
+            continue;
+        };
         let chosen = gpu::variant(&device.features(), &at).name;
-        for shader in at.shaders() {
-            let offered = shader.fits && device.features().offer(shader.needs);
-            if offered
-                && (!options.chosen || shader.name == chosen)
-                && let Err(reason) = bench(&device, &preset, &at, &shader)
-            {
-                eprintln!("error: {reason}");
-                wrong = true;
-            }
+        let offered = |shader: &ShaderAt| shader.fits && device.features().offer(shader.needs);
+        for each in at.shaders().iter().filter(|each| offered(each) && (!options.chosen || each.name == chosen)) {
+            judge(shader(device, &preset, &at, each));
         }
     }
     ExitCode::from(u8::from(wrong))

@@ -11,7 +11,7 @@ use crate::cpu;
 use crate::error::Result;
 use crate::gpu::{Device, Probe};
 use crate::host::{Array, Real, View};
-use crate::kernel::{Access, ArgAt, At, Element, Fill, ShaderAt};
+use crate::kernel::{Access, ArgAt, At, Element, Fill, RoutineAt, ShaderAt};
 use crate::run::Runner;
 
 /// How a result compares with the reference.
@@ -83,6 +83,20 @@ pub fn inputs(at: &At, seed: u64) -> Vec<Array> {
     args.iter().map(|arg| if arg.access == Access::Write { unwritten(arg) } else { fill(arg, &mut rng) }).collect()
 }
 
+/// Arrays as the arguments of a kernel.
+pub fn views<'a, R: Real>(at: &At, arrays: &'a mut [Array<R>]) -> Vec<(&'static str, View<'a, R>)> {
+    let view = |(arg, array): (ArgAt, &'a mut Array<R>)| {
+        let view = match (arg.access, array) {
+            (Access::Read, Array::Float(values)) => View::Read(values.as_slice()),
+            (Access::Read, Array::Uint(values)) => View::ReadUint(values.as_slice()),
+            (_, Array::Float(values)) => View::Write(values.as_mut_slice()),
+            (_, Array::Uint(values)) => View::WriteUint(values.as_mut_slice()),
+        };
+        (arg.name, view)
+    };
+    at.args().into_iter().zip(arrays).map(view).collect()
+}
+
 /// What the reference in `R` makes of `arrays`: all arguments after the run.
 pub fn expected<R: Real>(at: &At, arrays: &[Array]) -> Vec<Array<R>> {
     let mut arrays: Vec<Array<R>> = arrays
@@ -92,21 +106,7 @@ pub fn expected<R: Real>(at: &At, arrays: &[Array]) -> Vec<Array<R>> {
             Array::Uint(values) => Array::Uint(values.clone()),
         })
         .collect();
-    let views = at
-        .args()
-        .iter()
-        .zip(&mut arrays)
-        .map(|(arg, array)| {
-            let view = match (arg.access, array) {
-                (Access::Read, Array::Float(values)) => View::Read(values.as_slice()),
-                (Access::Read, Array::Uint(values)) => View::ReadUint(values.as_slice()),
-                (_, Array::Float(values)) => View::Write(values.as_mut_slice()),
-                (_, Array::Uint(values)) => View::WriteUint(values.as_mut_slice()),
-            };
-            (arg.name, view)
-        })
-        .collect();
-    cpu::reference(at, views);
+    cpu::reference(at, views(at, &mut arrays));
     arrays
 }
 
@@ -176,6 +176,14 @@ pub fn reference(at: &At, seed: u64) -> Report {
     let arrays = inputs(at, seed);
     let got: Vec<_> = expected::<f32>(at, &arrays).into_iter().map(Some).collect();
     compare(at, "cpu", &got, &expected(at, &arrays))
+}
+
+/// Checks a routine of the host's processor against the reference in f64.
+pub fn routine(at: &At, routine: RoutineAt, seed: u64) -> Report {
+    let arrays = inputs(at, seed);
+    let mut got = arrays.clone();
+    cpu::routine(at, routine, views(at, &mut got));
+    compare(at, routine.name, &got.into_iter().map(Some).collect::<Vec<_>>(), &expected(at, &arrays))
 }
 
 /// The largest error that the reference makes in f32, for each array.

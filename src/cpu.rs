@@ -1,5 +1,5 @@
-//! The CPU runner: a loop over calls that runs each kernel's reference, its output rows dealt to threads. It has no
-//! shape code and no device.
+//! The CPU runner: a loop over calls that runs each kernel's fastest routine, or its reference where there is none, its
+//! output rows dealt to threads. It has no shape code and no device.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::host::{Array, Io, Real, View};
-use crate::kernel::{Access, At, Element};
+use crate::kernel::{Access, At, Element, RoutineAt};
 use crate::plan::{Place, Plan, Role, SlotId};
 use crate::run::Values;
 
@@ -100,12 +100,22 @@ impl<R: Real> Runner<R> {
                 (*name, view)
             })
             .collect();
-        reference(at, views);
+        deal(at, views, |rows, io| R::compute(&**at, rows, io));
     }
 }
 
 /// Runs the reference of `at` on whole arrays, its output rows dealt to the threads.
-pub fn reference<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>) {
+pub fn reference<R: Real>(at: &At, views: Vec<(&'static str, View<R>)>) {
+    deal(at, views, |rows, io| R::reference(&**at, rows, io));
+}
+
+/// Runs a routine of `at` on whole arrays, its output rows dealt to the threads.
+pub fn routine(at: &At, routine: RoutineAt, views: Vec<(&'static str, View<f32>)>) {
+    deal(at, views, |rows, io| at.routine(routine.place, rows, io));
+}
+
+/// Deals the output rows of `at` to the threads.
+fn deal<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>, run: impl Fn(Range<usize>, &mut Io<R>) + Sync) {
     let rows = at.rows();
     let size = rows.div_ceil(4 * rayon::current_num_threads());
     let mut shares = Vec::new();
@@ -117,7 +127,7 @@ pub fn reference<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>) {
         shares.push((start..end, share));
         start = end;
     }
-    shares.into_par_iter().for_each(|(rows, share)| R::reference(&**at, rows, &mut Io::new(at.name(), share)));
+    shares.into_par_iter().for_each(|(rows, share)| run(rows, &mut Io::new(at.name(), share)));
 }
 
 /// The first `rows` of the `left` rows that a written view still has; a read view whole.

@@ -42,10 +42,12 @@ pub trait Real:
     }
     /// Calls the reference of `operation` for this number type on the output rows `rows`.
     fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>);
+    /// Calls the fastest that there is for this number type: a routine, or else the reference.
+    fn compute(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>);
 }
 
 macro_rules! real {
-    ($type:ty, $reference:ident) => {
+    ($type:ty, $reference:ident, $compute:expr) => {
         impl Real for $type {
             fn of(value: f64) -> Self {
                 value as $type
@@ -68,11 +70,25 @@ macro_rules! real {
             fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>) {
                 operation.$reference(rows, io)
             }
+            fn compute(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>) {
+                $compute(operation, rows, io)
+            }
         }
     };
 }
-real!(f32, reference_f32);
-real!(f64, reference_f64);
+real!(f32, reference_f32, |operation: &dyn Operation, rows, io: &mut Io<f32>| {
+    match operation.routines().iter().rfind(|routine| routine.fits) {
+        Some(routine) => operation.routine(routine.place, rows, io),
+        None => operation.reference_f32(rows, io),
+    }
+});
+real!(f64, reference_f64, Self::reference);
+
+/// Runs loops compiled for the widest vectors that the processor has; the order of sums is the same for all widths.
+#[inline(always)]
+pub(crate) fn vectorised<T>(loops: impl FnOnce() -> T) -> T {
+    pulp::Arch::new().dispatch(loops)
+}
 
 /// One array on the host, of either element type of [`Element`](crate::kernel::Element).
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::host::{Io, Real};
+use crate::host::{Io, Real, vectorised};
 
 /// Element type of an array, 4 bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,16 @@ pub struct Shader<S: 'static> {
     pub groups: fn(&S) -> usize,
 }
 
+/// One implementation for the host's processor, beside the reference.
+pub struct Routine<S: 'static> {
+    /// `<kernel>.<how>`.
+    pub name: &'static str,
+    /// Shapes it is made for.
+    pub fits: fn(&S) -> bool,
+    /// Computes the output rows given, as [`Kernel::reference`] does.
+    pub run: fn(&S, Range<usize>, &mut Io<f32>),
+}
+
 /// Work of one call, for throughput figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
@@ -161,6 +171,8 @@ pub trait Kernel: Registered + Send + Sync + 'static {
     const ARGS: &'static [Arg<Self::Shape>];
     /// Implementations, the plain one first, the most specialised last.
     const SHADERS: &'static [Shader<Self::Shape>];
+    /// Implementations for the host's processor that are faster than the reference, the most specialised last.
+    const ROUTINES: &'static [Routine<Self::Shape>];
     /// Number of output rows that can be computed apart. Each written argument splits evenly into them.
     fn rows(shape: &Self::Shape) -> usize;
     /// Scalar loops for the output rows `rows`.
@@ -205,6 +217,17 @@ pub struct ShaderAt {
     pub groups: usize,
 }
 
+/// A [`Routine`] at a shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutineAt {
+    /// `<kernel>.<how>`.
+    pub name: &'static str,
+    /// Whether it is made for the shape.
+    pub fits: bool,
+    /// Its place in the kernel's list.
+    pub place: usize,
+}
+
 /// A kernel at a shape behind one interface; see [`At`].
 pub trait Operation: Send + Sync {
     /// See [`Kernel::NAME`].
@@ -215,8 +238,12 @@ pub trait Operation: Send + Sync {
     fn args(&self) -> Vec<ArgAt>;
     /// See [`Kernel::SHADERS`].
     fn shaders(&self) -> Vec<ShaderAt>;
+    /// See [`Kernel::ROUTINES`].
+    fn routines(&self) -> Vec<RoutineAt>;
     /// See [`Kernel::rows`].
     fn rows(&self) -> usize;
+    /// See [`Routine::run`]; `place` of [`RoutineAt`].
+    fn routine(&self, place: usize, rows: Range<usize>, io: &mut Io<f32>);
     /// See [`Kernel::reference`].
     fn reference_f32(&self, rows: Range<usize>, io: &mut Io<f32>);
     /// See [`Kernel::reference`].
@@ -273,12 +300,25 @@ impl<K: Kernel> Operation for Bound<K> {
             .collect()
     }
 
+    fn routines(&self) -> Vec<RoutineAt> {
+        let at = |(place, routine): (usize, &Routine<K::Shape>)| RoutineAt {
+            name: routine.name,
+            fits: (routine.fits)(&self.shape),
+            place,
+        };
+        K::ROUTINES.iter().enumerate().map(at).collect()
+    }
+
     fn rows(&self) -> usize {
         K::rows(&self.shape)
     }
 
+    fn routine(&self, place: usize, rows: Range<usize>, io: &mut Io<f32>) {
+        (K::ROUTINES[place].run)(&self.shape, rows, io)
+    }
+
     fn reference_f32(&self, rows: Range<usize>, io: &mut Io<f32>) {
-        K::reference(&self.shape, rows, io)
+        vectorised(|| K::reference(&self.shape, rows, io))
     }
 
     fn reference_f64(&self, rows: Range<usize>, io: &mut Io<f64>) {

@@ -15,10 +15,16 @@ fn verdict(report: Report) -> Result<(), Failed> {
     if report.passed() { Ok(()) } else { Err(report.to_string().into()) }
 }
 
-/// A trial for each shader that the device can run at this shape, and one for the CPU runner's f32.
+/// A trial for each shader that the device can run at this shape, for each routine of the processor, and for the
+/// reference in f32.
 fn trials(device: &Arc<Device>, at: &At, label: &str) -> Vec<Trial> {
     let cpu = at.clone();
     let mut trials = vec![Trial::test(format!("{label}::cpu"), move || verdict(check::reference(&cpu, 1)))];
+    for routine in at.routines().into_iter().filter(|routine| routine.fits) {
+        let at = at.clone();
+        trials
+            .push(Trial::test(format!("{label}::{}", routine.name), move || verdict(check::routine(&at, routine, 1))));
+    }
     for shader in at.shaders() {
         if shader.fits && device.features().offer(shader.needs) {
             let (device, at) = (device.clone(), at.clone());

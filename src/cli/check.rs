@@ -17,8 +17,8 @@ use super::engine::Engine;
 use super::{AdapterArg, Outcome};
 use crate::report::counter;
 
-/// Proves every kernel in every shader that the adapter can run, at awkward shapes and at those of the presets, against
-/// the CPU reference in 64 bits. Ends with exit code 1 if one is wrong.
+/// Proves every kernel in every shader that the adapter can run, or every routine of the processor, at awkward
+/// shapes and at those of the presets, against the CPU reference in 64 bits. Ends with exit code 1 if one is wrong.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -67,7 +67,12 @@ impl Check {
         };
         for at in &calls {
             match &engine {
-                Engine::Cpu => note(check::reference(at, 1)),
+                Engine::Cpu => {
+                    note(check::reference(at, 1));
+                    for routine in at.routines().into_iter().filter(|routine| routine.fits) {
+                        note(check::routine(at, routine, 1));
+                    }
+                }
                 Engine::Gpu(device) => {
                     for shader in at.shaders() {
                         if shader.fits && device.features().offer(shader.needs) {

@@ -10,8 +10,8 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::Checkpoint;
+use siamese::data::Dataset;
 use siamese::data::pictures::{self, Found};
-use siamese::data::{Dataset, Parts};
 use siamese::embed::{BATCH, Embedder};
 use siamese::plan::Plan;
 use siamese::run::Runner;
@@ -59,7 +59,7 @@ enum Set {
     Train,
     /// What was held back from the training to watch it
     Validation,
-    /// The test images
+    /// The test images, those of classes that the network has never seen included
     Test,
 }
 
@@ -134,11 +134,10 @@ impl ImagesArgs {
     }
 
     fn set(&self, set: Set, model: &Checkpoint) -> Result<Images> {
-        let Parts { train, validation, evaluation } = self.data.load_parts(model)?;
         let data = match set {
-            Set::Train => train,
-            Set::Test => evaluation.test,
-            Set::Validation => validation.ok_or_else(|| {
+            Set::Train => self.data.load_parts(model)?.train,
+            Set::Test => self.data.load(Some(model.input), model.config.pictures)?.test,
+            Set::Validation => self.data.load_parts(model)?.validation.ok_or_else(|| {
                 Error::config(
                     "--set validation",
                     "the model was trained without; `siamese train --validation 5000` holds images back",

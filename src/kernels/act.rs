@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Fill, Kernel, Shader, Tolerance, Work};
+use crate::kernel::{Arg, Constants, Fill, Kernel, Routine, Shader, Tolerance, Work};
 
 /// What follows the bias of a layer. All three never fall, so they commute with a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ impl Activation {
     }
 
     /// The activation of one value.
+    #[inline(always)]
     pub fn apply<R: Real>(self, z: R) -> R {
         match self {
             Activation::None => z,
@@ -35,7 +36,16 @@ impl Activation {
         }
     }
 
+    /// Adds the bias to rows of products, and activates them.
+    #[inline(always)]
+    pub(crate) fn finish(self, rows: &mut [f32], bias: &[f32]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(bias).for_each(|(value, bias)| *value = self.apply(*value + bias));
+        }
+    }
+
     /// The slope at the input whose output is `y`.
+    #[inline(always)]
     pub fn slope<R: Real>(self, y: R) -> R {
         match self {
             Activation::None => R::of(1.0),
@@ -81,15 +91,17 @@ impl Kernel for ActDx {
     const ARGS: &'static [Arg<ActDxShape>] =
         &[read_as("y", |s| s.length, Fill::Rectified), read("dy", |s| s.length), write("dz", |s| s.length)];
     const SHADERS: &'static [Shader<ActDxShape>] = &[shader!("act_dx", [], |s| threads(s.length))];
+    const ROUTINES: &'static [Routine<ActDxShape>] = &[];
 
     fn rows(s: &ActDxShape) -> usize {
         s.length
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &ActDxShape, rows: Range<usize>, io: &mut Io<R>) {
         let (y, dy, dz) = (io.read("y"), io.read("dy"), io.write("dz"));
-        for (j, dz) in rows.zip(dz) {
-            *dz = dy[j] * s.activation.slope(y[j]);
+        for ((dz, &dy), &y) in dz.iter_mut().zip(&dy[rows.clone()]).zip(&y[rows]) {
+            *dz = dy * s.activation.slope(y);
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{read, read_as, shader, threads};
 use crate::host::{Io, Real};
-use crate::kernel::{Access, Arg, Element, Fill, Kernel, Shader, Tolerance, Work, shape};
+use crate::kernel::{Access, Arg, Element, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Arenas of equal length, updated value by value.
@@ -46,11 +46,13 @@ impl Kernel for Adam {
         update("v", |s| s.length, Fill::Uniform(0.1, 2.0)),
     ];
     const SHADERS: &'static [Shader<AdamShape>] = &[shader!("adam", [], |s| threads(s.length))];
+    const ROUTINES: &'static [Routine<AdamShape>] = &[];
 
     fn rows(s: &AdamShape) -> usize {
         s.length
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &AdamShape, rows: Range<usize>, io: &mut Io<R>) {
         let (step, stats, g) = (io.read("step"), io.read("stats"), io.read("g"));
         let (p, m, v) = (io.write("p"), io.write("m"), io.write("v"));
@@ -107,11 +109,13 @@ impl Kernel for Average {
         update("a", |s| s.length, Fill::Normal),
     ];
     const SHADERS: &'static [Shader<AverageShape>] = &[shader!("average", [], |s| threads(s.length))];
+    const ROUTINES: &'static [Routine<AverageShape>] = &[];
 
     fn rows(s: &AverageShape) -> usize {
         s.length
     }
 
+    #[inline(always)]
     fn reference<R: Real>(_: &AverageShape, rows: Range<usize>, io: &mut Io<R>) {
         let (step, p, a) = (io.read("step"), io.read("p"), io.write("a"));
         for (&p, a) in p[rows].iter().zip(a) {

@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
+use super::product::{Matrix, product};
 use super::{Activation, add_scaled, chunk, dot, read, shader, splits, threads, write};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Kernel, Needs, Shader, Tolerance, Work, shape};
+use crate::host::{Io, Real, vectorised};
+use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// How a convolution slides over its images: the geometry that forward pass and gradients share.
@@ -128,13 +129,107 @@ impl Constants for Conv2dShape {
     }
 }
 
+/// Workgroups of the block shaders: one for each block of 128 rows × 64 columns.
+fn blocks(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(128) * columns.div_ceil(64)
+}
+
 /// Workgroups of the eight-lane shaders: one for each tile of 32 pixels × 32 channels.
 fn tiles(pixels: usize, channels: usize) -> usize {
     pixels.div_ceil(32) * channels.div_ceil(32)
 }
 
+/// Values of an image's row that a row of taps meets: where they begin in the image's row, where in the row of taps,
+/// and how many they are.
+struct Overlap {
+    from: usize,
+    to: usize,
+    values: usize,
+}
+
+impl Window {
+    /// Pixels of an output image.
+    fn pixels(&self) -> usize {
+        self.out_height * self.out_width
+    }
+
+    /// Calls `each` for every row of taps of every output pixel: with where the row begins in `[pixels, terms]`, and,
+    /// if it meets the image, with where the image's row begins and what they have in common.
+    #[inline(always)]
+    fn tap_rows(&self, mut each: impl FnMut(usize, Option<(usize, Overlap)>)) {
+        let Window { in_height, in_width, in_channels, kernel, stride, pad, .. } = *self;
+        for oy in 0..self.out_height {
+            for ox in 0..self.out_width {
+                // The columns of taps that are inside the image.
+                let first = pad.saturating_sub(ox * stride);
+                let end = (in_width + pad).saturating_sub(ox * stride).min(kernel);
+                for ky in 0..kernel {
+                    let place = ((oy * self.out_width + ox) * kernel + ky) * kernel * in_channels;
+                    let iy = (oy * stride + ky).checked_sub(pad).filter(|&iy| iy < in_height);
+                    let overlap = || Overlap {
+                        from: (ox * stride + first - pad) * in_channels,
+                        to: first * in_channels,
+                        values: (end - first) * in_channels,
+                    };
+                    each(place, iy.filter(|_| first < end).map(|iy| (iy * in_width * in_channels, overlap())));
+                }
+            }
+        }
+    }
+
+    /// Unfolds an image into the terms of every output pixel, `[pixels, terms]`: the convolution is then a product.
+    fn unfold(&self, image: &[f32], terms: &mut [f32]) {
+        let length = self.kernel * self.in_channels;
+        self.tap_rows(|place, row| {
+            let taps = &mut terms[place..][..length];
+            match row {
+                Some((start, Overlap { from, to, values })) => {
+                    taps[..to].fill(0.0);
+                    taps[to..to + values].copy_from_slice(&image[start + from..][..values]);
+                    taps[to + values..].fill(0.0);
+                }
+                None => taps.fill(0.0),
+            }
+        });
+    }
+
+    /// Adds the terms of every output pixel, `[pixels, terms]`, up where they come from in an image.
+    fn fold(&self, terms: &[f32], image: &mut [f32]) {
+        image.fill(0.0);
+        self.tap_rows(|place, row| {
+            if let Some((start, Overlap { from, to, values })) = row {
+                let taps = &terms[place + to..][..values];
+                image[start + from..][..values].iter_mut().zip(taps).for_each(|(value, tap)| *value += tap);
+            }
+        });
+    }
+
+    /// Values of an input and of an output image.
+    fn image_sizes(&self) -> (usize, usize) {
+        (self.in_height * self.in_width * self.in_channels, self.pixels() * self.out_channels)
+    }
+}
+
 /// See `shaders/conv2d.wgsl`.
 pub struct Conv2d;
+
+impl Conv2d {
+    /// Image by image: unfolded, times the weights.
+    fn gemm(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+        let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+        let window = &s.window;
+        let (pixels, taps, (inputs, outputs)) = (window.pixels(), window.terms(), window.image_sizes());
+        let w = Matrix::new(w, taps, window.out_channels);
+        let mut terms = vec![0.0; pixels * taps];
+        vectorised(|| {
+            for (n, y) in batch.zip(y.chunks_mut(outputs)) {
+                window.unfold(&x[n * inputs..][..inputs], &mut terms);
+                product(y, Matrix::new(&terms, pixels, taps), w, false);
+                s.activation.finish(y, b);
+            }
+        });
+    }
+}
 
 impl Kernel for Conv2d {
     type Shape = Conv2dShape;
@@ -147,6 +242,13 @@ impl Kernel for Conv2d {
     ];
     const SHADERS: &'static [Shader<Conv2dShape>] = &[
         shader!("conv2d", ["activation"], |s| threads(s.window.outputs())),
+        shader!(
+            "conv2d.block",
+            ["activation", "block"],
+            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
+            Needs::Nothing,
+            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+        ),
         shader!(
             "conv2d.subgroup8_scalar",
             ["activation", "tile"],
@@ -162,11 +264,14 @@ impl Kernel for Conv2d {
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
         ),
     ];
+    const ROUTINES: &'static [Routine<Conv2dShape>] =
+        &[Routine { name: "conv2d.gemm", fits: |_| true, run: Conv2d::gemm }];
 
     fn rows(s: &Conv2dShape) -> usize {
         s.window.batch
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<R>) {
         let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
         let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = s.window;
@@ -210,6 +315,23 @@ impl Kernel for Conv2d {
 /// See `shaders/conv2d_dx.wgsl`.
 pub struct Conv2dDx;
 
+impl Conv2dDx {
+    /// Image by image: the terms' gradients as a product, folded.
+    fn gemm(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
+        let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+        let (pixels, taps, (inputs, outputs)) = (s.pixels(), s.terms(), s.image_sizes());
+        let w = Matrix::new(w, taps, s.out_channels).transposed();
+        let mut terms = vec![0.0; pixels * taps];
+        vectorised(|| {
+            for (n, dx) in batch.zip(dx.chunks_mut(inputs)) {
+                let dz = Matrix::new(&dz[n * outputs..][..outputs], pixels, s.out_channels);
+                product(&mut terms, dz, w, false);
+                s.fold(&terms, dx);
+            }
+        });
+    }
+}
+
 impl Kernel for Conv2dDx {
     type Shape = Window;
     const NAME: &'static str = "conv2d_dx";
@@ -218,6 +340,13 @@ impl Kernel for Conv2dDx {
     const SHADERS: &'static [Shader<Window>] = &[
         shader!("conv2d_dx", [], |s| threads(s.inputs())),
         shader!(
+            "conv2d_dx.block",
+            ["block"],
+            |s| blocks(s.inputs() / s.in_channels, s.in_channels),
+            Needs::Nothing,
+            |s| s.stride == 1 && s.in_channels.is_multiple_of(4) && s.out_channels.is_multiple_of(4)
+        ),
+        shader!(
             "conv2d_dx.subgroup8",
             ["tile"],
             |s| tiles(s.inputs() / s.in_channels, s.in_channels),
@@ -225,11 +354,14 @@ impl Kernel for Conv2dDx {
             |s| s.stride == 1 && s.in_channels.is_multiple_of(4) && s.out_channels.is_multiple_of(4)
         ),
     ];
+    const ROUTINES: &'static [Routine<Window>] =
+        &[Routine { name: "conv2d_dx.gemm", fits: |_| true, run: Conv2dDx::gemm }];
 
     fn rows(s: &Window) -> usize {
         s.batch
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &Window, batch: Range<usize>, io: &mut Io<R>) {
         let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
         let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = *s;
@@ -293,6 +425,26 @@ impl Constants for Conv2dDwShape {
 /// See `shaders/conv2d_dw.wgsl`.
 pub struct Conv2dDw;
 
+impl Conv2dDw {
+    /// Image by image: unfolded, its transpose times the outputs' gradients.
+    fn gemm(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<f32>) {
+        let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+        let window = &s.window;
+        let (pixels, taps, (inputs, outputs)) = (window.pixels(), window.terms(), window.image_sizes());
+        let mut terms = vec![0.0; pixels * taps];
+        vectorised(|| {
+            for (split, dw) in splits.zip(dw.chunks_mut(window.weights())) {
+                dw.fill(0.0);
+                for n in chunk(window.batch, s.splits, split) {
+                    window.unfold(&x[n * inputs..][..inputs], &mut terms);
+                    let dz = Matrix::new(&dz[n * outputs..][..outputs], pixels, window.out_channels);
+                    product(dw, Matrix::new(&terms, pixels, taps).transposed(), dz, true);
+                }
+            }
+        });
+    }
+}
+
 impl Kernel for Conv2dDw {
     type Shape = Conv2dDwShape;
     const NAME: &'static str = "conv2d_dw";
@@ -303,6 +455,13 @@ impl Kernel for Conv2dDw {
     ];
     const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
         shader!("conv2d_dw", [], |s| threads(s.splits * s.window.weights())),
+        shader!(
+            "conv2d_dw.block",
+            ["block"],
+            |s| s.splits * blocks(s.window.terms(), s.window.out_channels),
+            Needs::Nothing,
+            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+        ),
         shader!(
             "conv2d_dw.subgroup8_taps",
             ["taps"],
@@ -318,11 +477,14 @@ impl Kernel for Conv2dDw {
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
         ),
     ];
+    const ROUTINES: &'static [Routine<Conv2dDwShape>] =
+        &[Routine { name: "conv2d_dw.gemm", fits: |_| true, run: Conv2dDw::gemm }];
 
     fn rows(s: &Conv2dDwShape) -> usize {
         s.splits
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<R>) {
         let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
         let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = s.window;

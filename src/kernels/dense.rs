@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
+use super::product::{Matrix, product};
 use super::{Activation, add_scaled, chunk, dot, read, shader, splits, threads, write};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Kernel, Needs, Shader, Tolerance, Work, shape};
+use crate::host::{Io, Real, vectorised};
+use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 /// Rows through a dense layer with its activation.
 #[derive(Clone, Debug)]
@@ -42,6 +43,11 @@ fn work(rows: usize, inputs: usize, outputs: usize) -> Work {
     }
 }
 
+/// Workgroups of the block shaders: one for each block of 128 × 64 outputs.
+fn blocks(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(128) * columns.div_ceil(64)
+}
+
 /// Workgroups of the eight-lane shaders: one for each tile of 32 × 32 outputs.
 fn tiles(rows: usize, columns: usize) -> usize {
     rows.div_ceil(32) * columns.div_ceil(32)
@@ -49,6 +55,16 @@ fn tiles(rows: usize, columns: usize) -> usize {
 
 /// See `shaders/dense.wgsl`.
 pub struct Dense;
+
+impl Dense {
+    /// One product.
+    fn gemm(s: &DenseShape, rows: Range<usize>, io: &mut Io<f32>) {
+        let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+        let x = Matrix::new(&x[rows.start * s.inputs..rows.end * s.inputs], rows.len(), s.inputs);
+        product(y, x, Matrix::new(w, s.inputs, s.outputs), false);
+        vectorised(|| s.activation.finish(y, b));
+    }
+}
 
 impl Kernel for Dense {
     type Shape = DenseShape;
@@ -61,16 +77,22 @@ impl Kernel for Dense {
     ];
     const SHADERS: &'static [Shader<DenseShape>] = &[
         shader!("dense", ["activation"], |s| threads(s.rows * s.outputs)),
+        shader!("dense.block", ["activation", "block"], |s| blocks(s.rows, s.outputs), Needs::Nothing, |s| {
+            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        }),
         shader!("dense.subgroup8", ["activation", "tile"], |s| tiles(s.rows, s.outputs), Needs::EightLaneCpu, |s| s
             .inputs
             .is_multiple_of(4)
             && s.outputs.is_multiple_of(4)),
     ];
+    const ROUTINES: &'static [Routine<DenseShape>] =
+        &[Routine { name: "dense.gemm", fits: |_| true, run: Dense::gemm }];
 
     fn rows(s: &DenseShape) -> usize {
         s.rows
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &DenseShape, rows: Range<usize>, io: &mut Io<R>) {
         let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
         for (n, y) in rows.zip(y.chunks_mut(s.outputs)) {
@@ -114,6 +136,15 @@ shape! {
 /// See `shaders/dense_dx.wgsl`.
 pub struct DenseDx;
 
+impl DenseDx {
+    /// One product.
+    fn gemm(s: &DenseDxShape, rows: Range<usize>, io: &mut Io<f32>) {
+        let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+        let dz = Matrix::new(&dz[rows.start * s.outputs..rows.end * s.outputs], rows.len(), s.outputs);
+        product(dx, dz, Matrix::new(w, s.inputs, s.outputs).transposed(), false);
+    }
+}
+
 impl Kernel for DenseDx {
     type Shape = DenseDxShape;
     const NAME: &'static str = "dense_dx";
@@ -121,15 +152,21 @@ impl Kernel for DenseDx {
         &[read("dz", |s| s.rows * s.outputs), read("w", |s| s.inputs * s.outputs), write("dx", |s| s.rows * s.inputs)];
     const SHADERS: &'static [Shader<DenseDxShape>] = &[
         shader!("dense_dx", [], |s| threads(s.rows * s.inputs)),
+        shader!("dense_dx.block", ["block"], |s| blocks(s.rows, s.inputs), Needs::Nothing, |s| {
+            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        }),
         shader!("dense_dx.subgroup8", ["tile"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
             s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
         }),
     ];
+    const ROUTINES: &'static [Routine<DenseDxShape>] =
+        &[Routine { name: "dense_dx.gemm", fits: |_| true, run: DenseDx::gemm }];
 
     fn rows(s: &DenseDxShape) -> usize {
         s.rows
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &DenseDxShape, rows: Range<usize>, io: &mut Io<R>) {
         let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
         for (n, dx) in rows.zip(dx.chunks_mut(s.inputs)) {
@@ -177,6 +214,29 @@ impl DenseDwShape {
 /// See `shaders/dense_dw.wgsl`.
 pub struct DenseDw;
 
+impl DenseDw {
+    /// A product for each partial sum.
+    fn gemm(s: &DenseDwShape, rows: Range<usize>, io: &mut Io<f32>) {
+        let (x, dz, mut dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+        let mut start = rows.start;
+        while start < rows.end {
+            let (split, first) = (start / s.inputs, start % s.inputs);
+            let inputs = (s.inputs - first).min(rows.end - start);
+            let part;
+            (part, dw) = dw.split_at_mut(inputs * s.outputs);
+            let batch = chunk(s.rows, s.splits, split);
+            if batch.is_empty() {
+                part.fill(0.0);
+            } else {
+                let x = Matrix::strided(&x[batch.start * s.inputs + first..], batch.len(), inputs, s.inputs);
+                let dz = Matrix::new(&dz[batch.start * s.outputs..batch.end * s.outputs], batch.len(), s.outputs);
+                product(part, x.transposed(), dz, false);
+            }
+            start += inputs;
+        }
+    }
+}
+
 impl Kernel for DenseDw {
     type Shape = DenseDwShape;
     const NAME: &'static str = "dense_dw";
@@ -187,15 +247,21 @@ impl Kernel for DenseDw {
     ];
     const SHADERS: &'static [Shader<DenseDwShape>] = &[
         shader!("dense_dw", [], |s| threads(s.splits * s.inputs * s.outputs)),
+        shader!("dense_dw.block", ["block"], |s| s.splits * blocks(s.inputs, s.outputs), Needs::Nothing, |s| {
+            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        }),
         shader!("dense_dw.subgroup8", ["tile"], |s| s.splits * tiles(s.inputs, s.outputs), Needs::EightLaneCpu, |s| {
             s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
         }),
     ];
+    const ROUTINES: &'static [Routine<DenseDwShape>] =
+        &[Routine { name: "dense_dw.gemm", fits: |_| true, run: DenseDw::gemm }];
 
     fn rows(s: &DenseDwShape) -> usize {
         s.splits * s.inputs
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &DenseDwShape, rows: Range<usize>, io: &mut Io<R>) {
         let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
         dw.fill(R::default());

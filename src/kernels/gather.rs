@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{read_as, read_uint, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Images of `pixels` bytes each, `batch` of them taken by number and scaled to real numbers.
@@ -33,11 +33,13 @@ impl Kernel for Gather {
         write("x", |s| s.batch * s.pixels),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[shader!("gather", [], |s| threads(s.batch * s.pixels))];
+    const ROUTINES: &'static [Routine<GatherShape>] = &[];
 
     fn rows(s: &GatherShape) -> usize {
         s.batch
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &GatherShape, batch: Range<usize>, io: &mut Io<R>) {
         let (bytes, rows, x) = (io.read_uint("bytes"), io.read_uint("rows"), io.write("x"));
         for (n, x) in batch.zip(x.chunks_mut(s.pixels)) {
@@ -136,11 +138,13 @@ impl Kernel for Warp {
         write("x", |s| s.batch * s.pixels()),
     ];
     const SHADERS: &'static [Shader<WarpShape>] = &[shader!("warp", [], |s| threads(s.batch * s.height * s.width))];
+    const ROUTINES: &'static [Routine<WarpShape>] = &[];
 
     fn rows(s: &WarpShape) -> usize {
         s.batch
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &WarpShape, batch: Range<usize>, io: &mut Io<R>) {
         let (bytes, rows) = (io.read_uint("bytes"), io.read_uint("rows"));
         let (maps, keys, x) = (io.read("maps"), io.read_uint("keys"), io.write("x"));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{dot, read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Rows to be given length 1.
@@ -47,11 +47,13 @@ impl Kernel for L2Norm {
         write("norm", |s| s.rows),
     ];
     const SHADERS: &'static [Shader<L2NormShape>] = &[shader!("l2norm", [], |s| threads(s.rows))];
+    const ROUTINES: &'static [Routine<L2NormShape>] = &[];
 
     fn rows(s: &L2NormShape) -> usize {
         s.rows
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &L2NormShape, rows: Range<usize>, io: &mut Io<R>) {
         let (x, y, norm) = (io.read("x"), io.write("y"), io.write("norm"));
         for ((n, y), norm) in rows.zip(y.chunks_mut(s.dims)).zip(norm) {
@@ -89,11 +91,13 @@ impl Kernel for L2NormDx {
         write("dx", L2NormShape::values),
     ];
     const SHADERS: &'static [Shader<L2NormShape>] = &[shader!("l2norm_dx", [], |s| threads(s.rows))];
+    const ROUTINES: &'static [Routine<L2NormShape>] = &[];
 
     fn rows(s: &L2NormShape) -> usize {
         s.rows
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &L2NormShape, rows: Range<usize>, io: &mut Io<R>) {
         let (y, norm, dy, dx) = (io.read("y"), io.read("norm"), io.read("dy"), io.write("dx"));
         for (n, dx) in rows.zip(dx.chunks_mut(s.dims)) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{read, read_as, read_uint, shader, threads, write, write_uint};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Images pooled by windows of `size` × `size` that do not overlap.
@@ -87,31 +87,29 @@ impl Kernel for MaxPool {
         shader!("maxpool", [], |s| threads(s.outputs())),
         shader!("maxpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
     ];
+    const ROUTINES: &'static [Routine<MaxPoolShape>] = &[];
 
     fn rows(s: &MaxPoolShape) -> usize {
         s.batch
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &MaxPoolShape, batch: Range<usize>, io: &mut Io<R>) {
         let (x, y, argmax) = (io.read("x"), io.write("y"), io.write_uint("argmax"));
-        let mut outputs = y.iter_mut().zip(argmax);
+        let mut first = 0;
         for n in batch {
             for oy in 0..s.out_height {
                 for ox in 0..s.out_width {
-                    for c in 0..s.channels {
-                        let at = |k: usize| {
-                            let (iy, ix) = (oy * s.size + k / s.size, ox * s.size + k % s.size);
-                            x[((n * s.in_height + iy) * s.in_width + ix) * s.channels + c]
-                        };
-                        let mut place = 0;
-                        for k in 1..s.size * s.size {
-                            if at(k) > at(place) {
-                                place = k;
-                            }
+                    let (y, argmax) = (&mut y[first..][..s.channels], &mut argmax[first..][..s.channels]);
+                    first += s.channels;
+                    for k in 0..s.size * s.size {
+                        let (iy, ix) = (oy * s.size + k / s.size, ox * s.size + k % s.size);
+                        let x = &x[((n * s.in_height + iy) * s.in_width + ix) * s.channels..][..s.channels];
+                        for ((y, argmax), &x) in y.iter_mut().zip(argmax.iter_mut()).zip(x) {
+                            let larger = k == 0 || x > *y;
+                            *y = if larger { x } else { *y };
+                            *argmax = if larger { k as u32 } else { *argmax };
                         }
-                        let (y, argmax) = outputs.next().expect("one output a window");
-                        *y = at(place);
-                        *argmax = place as u32;
                     }
                 }
             }
@@ -146,22 +144,27 @@ impl Kernel for MaxPoolDx {
         shader!("maxpool_dx", [], |s| threads(s.inputs())),
         shader!("maxpool_dx.vec4", [], |s| threads(s.windows4()), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
     ];
+    const ROUTINES: &'static [Routine<MaxPoolShape>] = &[];
 
     fn rows(s: &MaxPoolShape) -> usize {
         s.batch
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &MaxPoolShape, batch: Range<usize>, io: &mut Io<R>) {
         let (dy, argmax, dx) = (io.read("dy"), io.read_uint("argmax"), io.write("dx"));
         dx.fill(R::default());
         for (n, dx) in batch.zip(dx.chunks_mut(s.in_height * s.in_width * s.channels)) {
             for oy in 0..s.out_height {
                 for ox in 0..s.out_width {
-                    for c in 0..s.channels {
-                        let from = ((n * s.out_height + oy) * s.out_width + ox) * s.channels + c;
-                        let place = argmax[from] as usize;
-                        let (iy, ix) = (oy * s.size + place / s.size, ox * s.size + place % s.size);
-                        dx[(iy * s.in_width + ix) * s.channels + c] = dy[from];
+                    let from = ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
+                    let (dy, argmax) = (&dy[from..][..s.channels], &argmax[from..][..s.channels]);
+                    for k in 0..s.size * s.size {
+                        let (iy, ix) = (oy * s.size + k / s.size, ox * s.size + k % s.size);
+                        let dx = &mut dx[(iy * s.in_width + ix) * s.channels..][..s.channels];
+                        for ((dx, &dy), &argmax) in dx.iter_mut().zip(dy).zip(argmax) {
+                            *dx = if argmax == k as u32 { dy } else { R::default() };
+                        }
                     }
                 }
             }

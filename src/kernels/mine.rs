@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::triplet::{SOFT, penalty};
 use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// The pairs of a P×K batch, and what makes a triplet count.
@@ -112,11 +112,13 @@ impl Kernel for Mine {
         write("terms", |s| 5 * s.rows()),
     ];
     const SHADERS: &'static [Shader<MineShape>] = &[shader!("mine", ["penalty"], MineShape::rows)];
+    const ROUTINES: &'static [Routine<MineShape>] = &[];
 
     fn rows(s: &MineShape) -> usize {
         s.rows()
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &MineShape, anchors: Range<usize>, io: &mut Io<R>) {
         s.reference(anchors, io, false, |a, _, each| {
             let own = a / s.images * s.images..(a / s.images + 1) * s.images;
@@ -148,11 +150,13 @@ impl Kernel for MineHard {
     const NAME: &'static str = "mine_hard";
     const ARGS: &'static [Arg<MineShape>] = Mine::ARGS;
     const SHADERS: &'static [Shader<MineShape>] = &[shader!("mine_hard", ["penalty"], MineShape::rows)];
+    const ROUTINES: &'static [Routine<MineShape>] = &[];
 
     fn rows(s: &MineShape) -> usize {
         s.rows()
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &MineShape, anchors: Range<usize>, io: &mut Io<R>) {
         // The mean is over anchors, those whose triplet costs nothing included.
         s.reference(anchors, io, true, |a, distance, each| {
@@ -222,11 +226,13 @@ impl Kernel for MineDx {
         shader!("mine_dx", [], |s| threads(s.values())),
         shader!("mine_dx.vec4", [], |s| threads(s.values() / 4), Needs::Nothing, |s| s.dims.is_multiple_of(4)),
     ];
+    const ROUTINES: &'static [Routine<MineDxShape>] = &[];
 
     fn rows(s: &MineDxShape) -> usize {
         s.rows()
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &MineDxShape, rows: Range<usize>, io: &mut Io<R>) {
         let (e, w, totals, de) = (io.read("e"), io.read("w"), io.read("totals"), io.write("de"));
         let factor = R::of(2.0 * f64::from(s.scale)) / totals[1].max(R::of(1.0));

@@ -12,6 +12,7 @@ mod gather;
 mod l2norm;
 mod maxpool;
 mod mine;
+mod product;
 mod reduce;
 mod topk;
 mod triplet;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{chunk, read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// A matrix whose rows are summed in `splits` chunks.
@@ -27,11 +27,13 @@ impl Kernel for SumRows {
     const ARGS: &'static [Arg<SumRowsShape>] =
         &[read("x", |s| s.rows * s.columns), write("y", |s| s.splits * s.columns)];
     const SHADERS: &'static [Shader<SumRowsShape>] = &[shader!("sum_rows", [], |s| threads(s.splits * s.columns))];
+    const ROUTINES: &'static [Routine<SumRowsShape>] = &[];
 
     fn rows(s: &SumRowsShape) -> usize {
         s.splits
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &SumRowsShape, splits: Range<usize>, io: &mut Io<R>) {
         let (x, y) = (io.read("x"), io.write("y"));
         y.fill(R::default());
@@ -91,11 +93,13 @@ impl Kernel for Norm {
     const ARGS: &'static [Arg<NormShape>] =
         &[read_as("x", |s| s.length, Fill::NonFinite), write("partial", |s| 2 * s.chunks())];
     const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", [], NormShape::chunks)];
+    const ROUTINES: &'static [Routine<NormShape>] = &[];
 
     fn rows(s: &NormShape) -> usize {
         s.chunks()
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &NormShape, chunks: Range<usize>, io: &mut Io<R>) {
         let (x, partial) = (io.read("x"), io.write("partial"));
         for (c, partial) in chunks.zip(partial.chunks_mut(2)) {
@@ -150,11 +154,13 @@ impl Kernel for Statistics {
         write("stats", |_| 6),
     ];
     const SHADERS: &'static [Shader<StatisticsShape>] = &[shader!("statistics", [], |_| 1)];
+    const ROUTINES: &'static [Routine<StatisticsShape>] = &[];
 
     fn rows(_: &StatisticsShape) -> usize {
         1
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &StatisticsShape, _: Range<usize>, io: &mut Io<R>) {
         let (terms, partial, stats) = (io.read("terms"), io.read("partial"), io.write("stats"));
         let sum = |values: &[R], column: usize, columns: usize| -> R {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{read, read_as, shader, threads, write, write_uint};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Two sets of embeddings.
@@ -39,11 +39,13 @@ impl Kernel for Distances {
             |s| s.references.is_multiple_of(4) && s.dims.is_multiple_of(4)
         ),
     ];
+    const ROUTINES: &'static [Routine<DistancesShape>] = &[];
 
     fn rows(s: &DistancesShape) -> usize {
         s.queries
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &DistancesShape, rows: Range<usize>, io: &mut Io<R>) {
         let (query, reference, distance) = (io.read("query"), io.read("reference"), io.write("distance"));
         for (q, distance) in rows.zip(distance.chunks_mut(s.references)) {
@@ -102,11 +104,13 @@ impl Kernel for TopK {
         write("nearest", |s| s.queries * s.k),
     ];
     const SHADERS: &'static [Shader<TopKShape>] = &[shader!("topk", [], |s| s.queries)];
+    const ROUTINES: &'static [Routine<TopKShape>] = &[];
 
     fn rows(s: &TopKShape) -> usize {
         s.queries
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &TopKShape, rows: Range<usize>, io: &mut Io<R>) {
         let (distance, index, nearest) = (io.read("distance"), io.write_uint("index"), io.write("nearest"));
         for ((q, index), nearest) in rows.zip(index.chunks_mut(s.k)).zip(nearest.chunks_mut(s.k)) {

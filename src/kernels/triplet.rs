@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 /// What a triplet costs at x = d_ap - d_an, and the slope of that; see `shaders/lib/penalty.wgsl`.
 pub(crate) fn penalty<R: Real>(x: R, margin: f32, sharpness: f32) -> (R, R) {
@@ -70,11 +70,13 @@ impl Kernel for Triplet {
     const NAME: &'static str = "triplet";
     const ARGS: &'static [Arg<TripletShape>] = &[read("e", TripletShape::values), write("terms", |s| 5 * s.triplets)];
     const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet", ["penalty"], |s| threads(s.triplets))];
+    const ROUTINES: &'static [Routine<TripletShape>] = &[];
 
     fn rows(s: &TripletShape) -> usize {
         s.triplets
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &TripletShape, rows: Range<usize>, io: &mut Io<R>) {
         let (e, terms) = (io.read("e"), io.write("terms"));
         let row = |n: usize| &e[n * s.dims..][..s.dims];
@@ -114,11 +116,13 @@ impl Kernel for TripletDx {
         write("de", TripletShape::values),
     ];
     const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet_dx", ["penalty"], |s| threads(s.values()))];
+    const ROUTINES: &'static [Routine<TripletShape>] = &[];
 
     fn rows(s: &TripletShape) -> usize {
         3 * s.triplets
     }
 
+    #[inline(always)]
     fn reference<R: Real>(s: &TripletShape, rows: Range<usize>, io: &mut Io<R>) {
         let (e, terms, de) = (io.read("e"), io.read("terms"), io.write("de"));
         for (row, de) in rows.zip(de.chunks_mut(s.dims)) {

@@ -1,0 +1,64 @@
+// y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of
+//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o]), for GPUs
+//
+// x  [batch, in_height, in_width, in_channels]     zero outside; in_channels a multiple of 4
+// w  [kernel, kernel, in_channels, out_channels]   out_channels a multiple of 4
+// b  [out_channels]
+// y  [batch, out_height, out_width, out_channels]
+//
+// One workgroup makes a block of 128 pixels × 64 channels, see lib/block.wgsl: the product of the image's unfolded
+// terms, which are never written, with the weights.
+
+override batch: u32;
+override in_height: u32;
+override in_width: u32;
+override in_channels: u32;
+override out_height: u32;
+override out_width: u32;
+override out_channels: u32;
+override kernel: u32;
+override stride: u32;
+override pad: u32;
+override activation: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let across = (out_channels + 63u) / 64u;
+    let g = group_index(group, groups);
+    let row = g / across * 128u;
+    let column = g % across * 16u;
+    let width = out_channels / 4u;
+    let pixels = batch * out_height * out_width;
+    let depth = in_channels / 4u;
+    let terms = kernel * kernel * in_channels;
+    for (var start = 0u; start < terms; start += 16u) {
+        for (var j = lane; j < 512u; j += 256u) {
+            let pixel = row + j / 4u;
+            let term = start / 4u + j % 4u;
+            let tap = term / depth;
+            // Below zero wraps round to a large number, so one comparison finds both borders.
+            let iy = pixel / out_width % out_height * stride + tap / kernel - pad;
+            let ix = pixel % out_width * stride + tap % kernel - pad;
+            let inside = pixel < pixels && term < terms / 4u && iy < in_height && ix < in_width;
+            let at = ((pixel / (out_width * out_height) * in_height + iy) * in_width + ix) * depth + term % depth;
+            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), x[select(0u, at, inside)], inside));
+        }
+        let term = start + lane / 16u;
+        let c = column + lane % 16u;
+        let inside = term < terms && c < width;
+        block_put_columns(lane % 16u, lane / 16u, select(vec4f(0.0), w[select(0u, term * width + c, inside)], inside));
+        block_multiply(lane);
+    }
+    let c = column + lane % 16u;
+    for (var j = 0u; j < 8u; j++) {
+        let pixel = row + block_row(lane, j);
+        if pixel < pixels && c < width {
+            y[pixel * width + c] = activate4(b[c] + block[j]);
+        }
+    }
+}

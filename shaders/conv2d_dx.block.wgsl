@@ -1,0 +1,63 @@
+// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad - ky, ix + pad - kx, o] * w[ky, kx, i, o], for GPUs; stride 1
+//
+// dz  [batch, out_height, out_width, out_channels]   gradient before the activation; out_channels a multiple of 4
+// w   [kernel, kernel, in_channels, out_channels]
+// dx  [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
+//
+// One workgroup makes a block of 128 pixels × 64 channels of dx, see lib/block.wgsl.
+
+override batch: u32;
+override in_height: u32;
+override in_width: u32;
+override in_channels: u32;
+override out_height: u32;
+override out_width: u32;
+override out_channels: u32;
+override kernel: u32;
+override stride: u32;
+override pad: u32;
+
+@group(0) @binding(0) var<storage, read> dz: array<vec4f>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let across = (in_channels + 63u) / 64u;
+    let g = group_index(group, groups);
+    let row = g / across * 128u;
+    let column = g % across * 16u;
+    let width = in_channels / 4u;
+    let pixels = batch * in_height * in_width;
+    let depth = out_channels / 4u;
+    let terms = kernel * kernel * out_channels;
+    for (var start = 0u; start < terms; start += 16u) {
+        for (var j = lane; j < 512u; j += 256u) {
+            let pixel = row + j / 4u;
+            let term = start / 4u + j % 4u;
+            let tap = term / depth;
+            // Below zero wraps round to a large number, so one comparison finds both borders.
+            let oy = pixel / in_width % in_height + pad - tap / kernel;
+            let ox = pixel % in_width + pad - tap % kernel;
+            let inside = pixel < pixels && term < terms / 4u && oy < out_height && ox < out_width;
+            let at = ((pixel / (in_width * in_height) * out_height + oy) * out_width + ox) * depth + term % depth;
+            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), dz[select(0u, at, inside)], inside));
+        }
+        // Neighbouring threads read neighbouring terms of one column.
+        let term = start + lane % 16u;
+        let i = 4u * (column + lane / 16u);
+        let inside = term < terms && i < in_channels;
+        let at = select(0u, (term / out_channels * in_channels + i) * out_channels + term % out_channels, inside);
+        let step = select(0u, out_channels, inside);
+        let columns = vec4f(w[at], w[at + step], w[at + 2u * step], w[at + 3u * step]);
+        block_put_columns(lane / 16u, lane % 16u, select(vec4f(0.0), columns, inside));
+        block_multiply(lane);
+    }
+    let c = column + lane % 16u;
+    for (var j = 0u; j < 8u; j++) {
+        let pixel = row + block_row(lane, j);
+        if pixel < pixels && c < width {
+            dx[pixel * width + c] = block[j];
+        }
+    }
+}

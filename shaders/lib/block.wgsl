@@ -1,0 +1,56 @@
+// Appended to the shaders for GPUs: a block of 128 rows × 64 columns that a workgroup of 256 threads makes, each 8 rows
+// × 4 columns in registers. Both operands come through workgroup memory, 16 terms at a time, so that each value
+// is loaded once for a whole block.
+//
+// The shader stages 16 terms, every thread its part, with block_put_terms or block_put_rows and block_put_columns;
+// calls block_multiply, which waits for all; and at the end reads its rows with block_row and block_value.
+
+// Term k of rows 4r..4r+3 at k*33 + r: one more than the rows fill, so that threads that put a column of terms meet
+// different banks.
+var<workgroup> block_a: array<vec4f, 528>;
+// Term k of columns 4c..4c+3 at k*16 + c.
+var<workgroup> block_b: array<vec4f, 256>;
+var<private> block: array<vec4f, 8>;
+
+// Terms 4k..4k+3 of row r: 128 × 4 of them.
+fn block_put_terms(r: u32, k: u32, terms: vec4f) {
+    let at = 4u * k * 33u + r / 4u;
+    block_a[at][r % 4u] = terms.x;
+    block_a[at + 33u][r % 4u] = terms.y;
+    block_a[at + 66u][r % 4u] = terms.z;
+    block_a[at + 99u][r % 4u] = terms.w;
+}
+
+// Term k of rows 4r..4r+3: 16 × 32 of them.
+fn block_put_rows(r: u32, k: u32, rows: vec4f) {
+    block_a[k * 33u + r] = rows;
+}
+
+// Term k of columns 4c..4c+3: 16 × 16 of them.
+fn block_put_columns(c: u32, k: u32, columns: vec4f) {
+    block_b[k * 16u + c] = columns;
+}
+
+// Adds the products of the staged terms, once they are all there, and waits until they are used.
+fn block_multiply(lane: u32) {
+    workgroupBarrier();
+    for (var k = 0u; k < 16u; k++) {
+        let upper = block_a[k * 33u + lane / 16u];
+        let lower = block_a[k * 33u + 16u + lane / 16u];
+        let columns = block_b[k * 16u + lane % 16u];
+        block[0] = fma(vec4f(upper.x), columns, block[0]);
+        block[1] = fma(vec4f(upper.y), columns, block[1]);
+        block[2] = fma(vec4f(upper.z), columns, block[2]);
+        block[3] = fma(vec4f(upper.w), columns, block[3]);
+        block[4] = fma(vec4f(lower.x), columns, block[4]);
+        block[5] = fma(vec4f(lower.y), columns, block[5]);
+        block[6] = fma(vec4f(lower.z), columns, block[6]);
+        block[7] = fma(vec4f(lower.w), columns, block[7]);
+    }
+    workgroupBarrier();
+}
+
+// The row of the block that a thread has in block[j]; its columns are 4*(lane % 16).. of the block.
+fn block_row(lane: u32, j: u32) -> u32 {
+    return (j / 4u) * 64u + lane / 16u * 4u + j % 4u;
+}

@@ -1,0 +1,70 @@
+//! Products of matrices on the host's processor: what the routines of the heavy kernels are made of.
+
+use gemm::Parallelism;
+
+/// A matrix within an array: element (row, column) is `values[row * strides[0] + column * strides[1]]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    values: &'a [f32],
+    dims: [usize; 2],
+    strides: [usize; 2],
+}
+
+impl<'a> Matrix<'a> {
+    /// Row after row, without gaps.
+    pub(crate) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Matrix::strided(values, rows, columns, columns)
+    }
+
+    /// Rows that begin `stride` values apart.
+    ///
+    /// # Panics
+    /// If the array is too short.
+    pub(crate) fn strided(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        let last = rows.saturating_sub(1) * stride + columns;
+        assert!(rows == 0 || last <= values.len(), "{rows} rows {stride} apart in {} values", values.len());
+        Matrix { values, dims: [rows, columns], strides: [stride, 1] }
+    }
+
+    /// Rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        let ([rows, columns], [down, along]) = (self.dims, self.strides);
+        Matrix { dims: [columns, rows], strides: [along, down], ..self }
+    }
+}
+
+/// `c = a · b`, or `c += a · b` where it `adds`; `c` row after row. On one thread, so that the result does not depend
+/// on how many there are.
+///
+/// # Panics
+/// If the sizes do not fit.
+pub(crate) fn product(c: &mut [f32], a: Matrix, b: Matrix, adds: bool) {
+    let ([rows, terms], [b_terms, columns]) = (a.dims, b.dims);
+    assert!(terms == b_terms && c.len() == rows * columns, "{:?} · {:?} into {} values", a.dims, b.dims, c.len());
+    let [[a_down, a_along], [b_down, b_along]] = [a.strides, b.strides].map(|strides| strides.map(|s| s as isize));
+    // SAFETY: `Matrix` holds only what lies within its array, and `c` has just been found to have the product's size;
+    // it is borrowed for writing, so that it is none of the others.
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            terms,
+            c.as_mut_ptr(),
+            1,
+            columns as isize,
+            adds,
+            a.values.as_ptr(),
+            a_along,
+            a_down,
+            b.values.as_ptr(),
+            b_along,
+            b_down,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
