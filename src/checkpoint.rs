@@ -7,7 +7,7 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 
-use half::f16;
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -169,6 +169,19 @@ impl Checkpoint {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
+    /// The weights to be used, each tensor with its values in file order.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the network cannot be understood.
+    pub fn tensors(&self) -> Result<Vec<(Parameter, Vec<f32>)>> {
+        let (tensors, _) = tensors(&self.net()?);
+        let values = |(parameter, range): (Parameter, std::ops::Range<usize>)| {
+            let values = parameter.layout.to_file(&self.weights()[range]);
+            (parameter, values)
+        };
+        Ok(tensors.into_iter().map(values).collect())
+    }
+
     /// What tells this model's embeddings from those of any other: the first 16 digits of the SHA-256 of network,
     /// input, what is done to images before, and the weights to be used.
     pub fn fingerprint(&self) -> String {
@@ -229,10 +242,9 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Checkpoint> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let fault = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
-        let (_, header) = SafeTensors::read_metadata(&bytes)
-            .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
+        let not_whole = |error| fault(format!("not a whole safetensors file: {error}"));
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_whole)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(not_whole)?;
         let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
         let text = metadata.ok_or_else(|| fault(format!("the metadata has no entry `{ENTRY}`")))?;
         let unreadable = |error: String| fault(format!("metadata entry `{ENTRY}`: {error}"));
@@ -241,39 +253,77 @@ impl Checkpoint {
         config.validate().map_err(|error| unreadable(error.to_string()))?;
         let net = Net::parse(&config.spec, input).map_err(|error| unreadable(error.to_string()))?;
 
-        let (tensors, length) = tensors(&net);
-        let arena = |prefix: &str| -> Result<Vec<f32>> {
-            let mut arena = vec![0.0; length];
-            for (parameter, range) in &tensors {
-                let name = format!("{prefix}{}", parameter.name);
-                let tensor = file.tensor(&name).map_err(|_| fault(format!("tensor `{name}` is missing")))?;
-                let wanted = parameter.layout.file_dims();
-                if tensor.shape() != wanted {
-                    return Err(fault(format!(
-                        "tensor `{name}` is {:?}, the network needs {wanted:?}",
-                        tensor.shape()
-                    )));
-                }
-                let values: Vec<f32> = match tensor.dtype() {
-                    Dtype::F32 => {
-                        let words = tensor.data().as_chunks::<4>().0;
-                        words.iter().map(|&word| f32::from_le_bytes(word)).collect()
-                    }
-                    Dtype::F16 => {
-                        let words = tensor.data().as_chunks::<2>().0;
-                        words.iter().map(|&word| f16::from_le_bytes(word).to_f32()).collect()
-                    }
-                    other => return Err(fault(format!("tensor `{name}` is {other:?}, expected F32 or F16"))),
-                };
-                arena[range.clone()].copy_from_slice(&parameter.layout.to_device(&values));
-            }
-            Ok(arena)
-        };
+        let arena = |prefix: &str| read_arena(&file, prefix, &net).map_err(fault);
         let parameters = arena("")?;
         let average = config.average.map(|_| arena(AVERAGE)).transpose()?;
         let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
         let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
         Ok(Checkpoint { config, input, step, parameters, average, moments, validation })
+    }
+
+    /// Reads weights that another program wrote as safetensors, under the names and in the layouts of [`Net`]'s
+    /// parameters, which are PyTorch's: `conv1.weight`, `conv1.bias`, … The file need not hold anything else, and no
+    /// other tensor. `config` says what network they belong to and how its embeddings are to be used.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] and [`Error::Config`] if `config` is wrong; [`Error::Io`] where the file cannot be read;
+    /// [`Error::Weights`] naming the tensor that is missing, unknown, of another shape or type, or not finite.
+    pub fn import(path: &Path, config: &Config, input: [usize; 3]) -> Result<Checkpoint> {
+        config.validate()?;
+        let net = Net::parse(&config.spec, input)?;
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let fault = |reason: String| Error::Weights { path: path.to_owned(), reason };
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
+        let parameters = read_arena(&file, "", &net).map_err(fault)?;
+        let (tensors, _) = tensors(&net);
+        let mut names = file.names();
+        names.sort_unstable();
+        if let Some(name) = names.iter().find(|&&name| tensors.iter().all(|(parameter, _)| parameter.name != name)) {
+            return Err(fault(format!("tensor `{name}` is none of the network's")));
+        }
+        for (parameter, range) in &tensors {
+            if let Some(value) = parameters[range.clone()].iter().find(|value| !value.is_finite()) {
+                return Err(fault(format!(
+                    "tensor `{}` holds {value}, which is not finite in 32 bits",
+                    parameter.name
+                )));
+            }
+        }
+        let config = Config { average: None, spec: net.spec, ..config.clone() };
+        Ok(Checkpoint { config, input, step: 0, parameters, average: None, moments: None, validation: None })
+    }
+}
+
+/// The arena of the parameters of `net` whose tensors' names begin with `prefix`, in device order; or what is wrong.
+fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, String> {
+    let (tensors, length) = tensors(net);
+    let mut arena = vec![0.0; length];
+    for (parameter, range) in tensors {
+        let name = format!("{prefix}{}", parameter.name);
+        let tensor = file.tensor(&name).map_err(|_| format!("tensor `{name}` is missing"))?;
+        let wanted = parameter.layout.file_dims();
+        if tensor.shape() != wanted {
+            return Err(format!("tensor `{name}` is {:?}, the network needs {wanted:?}", tensor.shape()));
+        }
+        let values = floats(tensor.dtype(), tensor.data())
+            .ok_or_else(|| format!("tensor `{name}` is {:?}, expected F16, BF16, F32 or F64", tensor.dtype()))?;
+        arena[range].copy_from_slice(&parameter.layout.to_device(&values));
+    }
+    Ok(arena)
+}
+
+/// The numbers of a tensor, rounded to 32 bits; `None` if it holds none of the four kinds of real numbers.
+fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Option<Vec<f32>> {
+        Some(bytes.as_chunks::<N>().0.iter().map(|&word| value(word)).collect())
+    }
+    match dtype {
+        Dtype::F16 => each(bytes, |word| f16::from_le_bytes(word).to_f32()),
+        Dtype::BF16 => each(bytes, |word| bf16::from_le_bytes(word).to_f32()),
+        Dtype::F32 => each(bytes, f32::from_le_bytes),
+        Dtype::F64 => each(bytes, |word| f64::from_le_bytes(word) as f32),
+        _ => None,
     }
 }
 

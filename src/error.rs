@@ -118,6 +118,15 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+
+    /// Weights of another program cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// Carets below the bytes `start..end` of a line, one where they are none.
@@ -182,7 +191,17 @@ impl Error {
             Error::Gallery { .. } => {
                 "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
             }
-            Error::Checkpoint { .. } => "give a checkpoint.safetensors that `siamese train` wrote".into(),
+            Error::Checkpoint { .. } => {
+                "give a checkpoint.safetensors that `siamese train` wrote; weights of other programs become \
+                 a model file by `siamese import`"
+                    .into()
+            }
+            Error::Weights { .. } => {
+                "give the `--spec` and `--input` that the weights belong to, and tensors named and laid out as \
+                 `siamese export` does it: conv1.weight [out, in, height, width], dense1.weight [out, in], a bias \
+                 to each"
+                    .into()
+            }
         })
     }
 }

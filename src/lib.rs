@@ -52,6 +52,7 @@
 //!   (`tests/sabotage.rs`)
 //! - The backward pass of the reference is the derivative of its forward pass. (`tests/gradients.rs`)
 //! - The reference computes what PyTorch computes. (`tests/golden.rs`)
+//! - An exported ONNX file computes what the reference computes, in an engine of other people. (`tests/onnx.rs`)
 //! - The stacked plan is three branches with one set of weights. (`tests/siamese.rs`)
 //! - Whole plans make the same steps on both runners. (`tests/train.rs`)
 //! - Registry, files and WGSL agree: names, bindings, constants. Every shader keeps WebGPU's default limits and
@@ -79,7 +80,7 @@
 //!
 //! ```text
 //! 6  main  cli  report                                     the program
-//! 5  train  eval  embed  checkpoint  gallery  check
+//! 5  train  eval  embed  checkpoint  onnx  gallery  check
 //! 4  cpu  gpu                                              the runners; only gpu names wgpu
 //! 3  net  siamese  run
 //! 2  plan
@@ -93,7 +94,7 @@
 //! | --- | --- |
 //! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
 //! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in `net.rs` or `siamese.rs` |
-//! | a new layer | its kernels, one [`Layer`](net::Layer) in `src/net.rs` |
+//! | a new layer | its kernels, one [`Layer`](net::Layer) in `src/net.rs`, its operators in `src/onnx.rs` |
 //! | a new loss or mining | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
@@ -122,6 +123,7 @@ pub mod init;
 pub mod kernel;
 pub mod kernels;
 pub mod net;
+pub mod onnx;
 pub mod plan;
 pub mod run;
 pub mod sampler;

@@ -527,7 +527,8 @@ impl Forward {
 }
 
 impl Node {
-    fn window(&self, rows: usize) -> Window {
+    /// Its geometry, if it is a convolution, for so many images.
+    pub(crate) fn window(&self, rows: usize) -> Window {
         let [height, width, channels] = self.input;
         let Layer::Conv { channels: out, kernel, stride, same, .. } = self.layer else {
             unreachable!("only a convolution has a window")

@@ -13,7 +13,7 @@ const LADDER: &[&[&str]] = &[
     &["plan"],
     &["net", "siamese", "run"],
     &["cpu", "gpu"],
-    &["train", "eval", "embed", "gallery", "checkpoint", "check"],
+    &["train", "eval", "embed", "gallery", "checkpoint", "onnx", "check"],
     &["main", "cli", "report"],
 ];
 

@@ -1,23 +1,27 @@
 //! `siamese export`
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::checkpoint::{Checkpoint, Precision, write_atomically};
+use siamese::{Error, onnx};
 
 use super::{Outcome, model_file};
 
-/// Writes the weights of a network alone as safetensors, in the names and layouts of PyTorch.
+/// Writes a network for other programs. FILE.safetensors: the weights alone, in the names and layouts of PyTorch.
+/// FILE.onnx: the whole network from raw pixels [batch, channels, height, width], 0 to 255, to embeddings.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   siamese export runs/cnn --out cnn.safetensors
-  siamese export runs/cnn --out cnn-f16.safetensors --f16")]
+  siamese export runs/cnn --out cnn-f16.safetensors --f16
+  siamese export runs/cnn --out cnn.onnx")]
 pub struct Export {
     /// Run folder, or a checkpoint
     model: PathBuf,
-    /// File to write
+    /// File to write; its ending, .safetensors or .onnx, says what
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Round the weights to 16 bits
@@ -30,10 +34,19 @@ pub struct Export {
 
 impl Export {
     pub fn run(self) -> Outcome {
+        let ending = self.out.extension().and_then(OsStr::to_str).unwrap_or_default();
+        if !["safetensors", "onnx"].contains(&ending) {
+            let reason = format!("{} ends in neither .safetensors nor .onnx", self.out.display());
+            return Err(Error::config("--out", reason).into());
+        }
         let checkpoint = Checkpoint::load(&model_file(&self.model))?;
         let checkpoint =
             if self.raw { Checkpoint { average: None, ..checkpoint }.export() } else { checkpoint.export() };
-        checkpoint.save(&self.out, if self.f16 { Precision::F16 } else { Precision::F32 })?;
+        let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
+        match ending {
+            "onnx" => write_atomically(&self.out, &onnx::model(&checkpoint, precision)?)?,
+            _ => checkpoint.save(&self.out, precision)?,
+        }
         eprintln!("wrote {}", self.out.display());
         Ok(ExitCode::SUCCESS)
     }

@@ -9,6 +9,7 @@ mod enroll;
 mod eval;
 mod export;
 mod images;
+mod import;
 mod man;
 mod plan;
 mod recognize;
@@ -67,8 +68,10 @@ enum Command {
     Recognize(Box<recognize::Recognize>),
     /// Print the distances between images
     Compare(compare::Compare),
-    /// Write a network's weights alone, in 32 or 16 bits
+    /// Write a network for other programs: as safetensors or ONNX, in 32 or 16 bits
     Export(export::Export),
+    /// Make a model file of weights that another program wrote
+    Import(import::Import),
     /// Print the completions of a shell
     Completions(completions::Completions),
     /// Write the man pages
@@ -124,6 +127,7 @@ impl Cli {
             Command::Recognize(recognize) => recognize.run(),
             Command::Compare(compare) => compare.run(),
             Command::Export(export) => export.run(),
+            Command::Import(import) => import.run(),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(),
         }

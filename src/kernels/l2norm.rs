@@ -30,13 +30,15 @@ impl L2NormShape {
     }
 }
 
-/// Rows no longer than this keep it as their divisor, as in PyTorch's `normalize`.
-const SHORTEST: f64 = 1e-12;
-
 const DIVISION: &str = "WGSL grants a division 2.5 ulp and sqrt the error of its inverse";
 
 /// See `shaders/l2norm.wgsl`.
 pub struct L2Norm;
+
+impl L2Norm {
+    /// Rows no longer than this have it as their divisor, as in PyTorch's `normalize`.
+    pub const SHORTEST: f64 = 1e-12;
+}
 
 impl Kernel for L2Norm {
     type Shape = L2NormShape;
@@ -58,7 +60,7 @@ impl Kernel for L2Norm {
         let (x, y, norm) = (io.read("x"), io.write("y"), io.write("norm"));
         for ((n, y), norm) in rows.zip(y.chunks_mut(s.dims)).zip(norm) {
             let x = &x[n * s.dims..][..s.dims];
-            *norm = dot(x, x).sqrt().max(R::of(SHORTEST));
+            *norm = dot(x, x).sqrt().max(R::of(L2Norm::SHORTEST));
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = x / *norm;
             }

@@ -1,0 +1,165 @@
+//! `siamese import` and `siamese export` as a user runs them: weights go out and come back bit for bit, in every type
+//! of real numbers; what is wrong with a file is named.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use half::{bf16, f16};
+use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::config::{Config, PRESETS};
+use siamese::net::Net;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+const SPEC: &str = "conv4 relu pool dense8 relu dense4 l2";
+const INPUT: [usize; 3] = [9, 8, 3];
+
+fn siamese(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_siamese")).args(arguments).output().expect("the program starts")
+}
+
+fn import(weights: &str, out: &str, more: &[&str]) -> Output {
+    siamese(&[&["import", weights, "--spec", SPEC, "--input", "9x8x3", "--out", out][..], more].concat())
+}
+
+/// Runs a command that must fail with exit code 2; answers its stderr.
+fn fail(output: &Output) -> String {
+    let words = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(!words.contains("panicked"), "{words}");
+    words
+}
+
+fn model(folder: &Path) -> (Checkpoint, String) {
+    let config = Config { spec: SPEC.to_owned(), average: Some(0.9), ..PRESETS[0].config() };
+    let mut model = Checkpoint::initial(&config, &Net::parse(SPEC, INPUT).unwrap());
+    // What is rounded to 16 bits at once is exact in each of the types.
+    for (place, value) in model.parameters.iter_mut().enumerate() {
+        *value = bf16::from_f32(*value + place as f32 / 4096.0).to_f32();
+    }
+    model.average.as_mut().unwrap().clone_from(&model.parameters);
+    model.parameters.fill(0.5);
+    let file = folder.join("model.safetensors");
+    model.save(&file, Precision::F32).unwrap();
+    // Read again: what lies between the tensors of an arena is zero then.
+    (Checkpoint::load(&file).unwrap(), file.to_str().unwrap().to_owned())
+}
+
+/// A tensor as a file holds it.
+type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
+/// The tensors of an exported file.
+fn read(file: &str) -> HashMap<String, Stored> {
+    let bytes = fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let stored =
+        |(name, view): (String, TensorView)| (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec()));
+    tensors.tensors().into_iter().map(stored).collect()
+}
+
+/// Writes tensors alone, without metadata.
+fn write(file: &str, tensors: &HashMap<String, Stored>) {
+    let views = tensors
+        .iter()
+        .map(|(name, (dtype, dims, bytes))| (name, TensorView::new(*dtype, dims.clone(), bytes).unwrap()));
+    fs::write(file, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+fn convert(tensors: &HashMap<String, Stored>, dtype: Dtype) -> HashMap<String, Stored> {
+    let convert = |(name, (_, dims, bytes)): (&String, &Stored)| {
+        let values = bytes.as_chunks::<4>().0.iter().map(|&word| f32::from_le_bytes(word));
+        let bytes = match dtype {
+            Dtype::F16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
+            Dtype::BF16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),
+            Dtype::F64 => values.flat_map(|value| f64::from(value).to_le_bytes()).collect(),
+            _ => bytes.clone(),
+        };
+        (name.clone(), (dtype, dims.clone(), bytes))
+    };
+    tensors.iter().map(convert).collect()
+}
+
+#[test]
+fn weights_go_out_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, file) = model(folder.path());
+    let [out, plain, back] =
+        ["out", "plain", "back"].map(|name| format!("{}/{name}.safetensors", folder.path().display()));
+    assert!(siamese(&["export", &file, "--out", &out]).status.success());
+    let tensors = read(&out);
+    for dtype in [Dtype::F32, Dtype::BF16, Dtype::F64] {
+        write(&plain, &convert(&tensors, dtype));
+        let output = import(&plain, &back, &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found = Checkpoint::load(Path::new(&back)).unwrap();
+        assert!(found.parameters == model.export().parameters, "{dtype:?}");
+        assert_eq!(found.fingerprint(), model.fingerprint(), "{dtype:?}");
+    }
+    // Not every value is exact in F16.
+    write(&plain, &convert(&tensors, Dtype::F16));
+    assert!(import(&plain, &back, &["--preset", "notebook"]).status.success());
+    let found = Checkpoint::load(Path::new(&back)).unwrap();
+    let rounded: Vec<f32> = model.weights().iter().map(|&value| f16::from_f32(value).to_f32()).collect();
+    assert!(found.parameters == rounded);
+    assert_eq!((found.config.divisor, found.config.spec.as_str()), (256.0, SPEC), "the rest is the preset's");
+}
+
+#[test]
+fn what_is_wrong_with_weights_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, file) = model(folder.path());
+    let [out, plain, back] =
+        ["out", "plain", "back"].map(|name| format!("{}/{name}.safetensors", folder.path().display()));
+    assert!(siamese(&["export", &file, "--out", &out]).status.success());
+    let tensors = read(&out);
+    let refused = |change: &dyn Fn(&mut HashMap<String, Stored>), words: &[&str]| {
+        let mut tensors = tensors.clone();
+        change(&mut tensors);
+        write(&plain, &tensors);
+        let found = fail(&import(&plain, &back, &[]));
+        words.iter().for_each(|word| assert!(found.contains(word), "`{word}` in {found}"));
+        assert!(found.contains(&plain) && found.contains("hint:"), "{found}");
+        assert!(!Path::new(&back).exists(), "nothing was written");
+    };
+    let set = |tensors: &mut HashMap<String, Stored>, value: f32| {
+        tensors.get_mut("dense1.weight").unwrap().2[40..44].copy_from_slice(&value.to_le_bytes());
+    };
+    refused(&|tensors| drop(tensors.remove("dense2.bias")), &["`dense2.bias` is missing"]);
+    refused(&|tensors| tensors.get_mut("dense2.weight").unwrap().1.reverse(), &["`dense2.weight`", "[8, 4]", "[4, 8]"]);
+    let more = || (Dtype::F32, vec![1], vec![0; 4]);
+    refused(&|tensors| drop(tensors.insert("dense3.bias".to_owned(), more())), &["`dense3.bias`", "none"]);
+    refused(&|tensors| set(tensors, f32::NAN), &["`dense1.weight`", "NaN", "not finite"]);
+    refused(&|tensors| set(tensors, f32::INFINITY), &["`dense1.weight`", "inf", "not finite"]);
+    refused(&|tensors| tensors.get_mut("conv1.bias").unwrap().0 = Dtype::I32, &["`conv1.bias`", "I32", "BF16"]);
+
+    fs::write(&plain, b"no tensors").unwrap();
+    assert!(fail(&import(&plain, &back, &[])).contains("not a whole safetensors file"));
+    assert!(fail(&import(&format!("{plain}.none"), &back, &[])).contains("cannot read"));
+    let spec = ["import", &out, "--spec", "dense4 l3", "--input", "9x8x3", "--out", &back];
+    assert!(fail(&siamese(&spec)).contains("`l3` is no layer"));
+}
+
+#[test]
+fn the_ending_chooses_what_is_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, file) = model(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let onnx = |model: &Checkpoint, precision| siamese::onnx::model(model, precision).unwrap();
+    let raw = Checkpoint { average: None, ..model.clone() };
+    for (options, wanted) in [
+        (&[][..], onnx(&model, Precision::F32)),
+        (&["--f16"][..], onnx(&model, Precision::F16)),
+        (&["--raw"][..], onnx(&raw, Precision::F32)),
+    ] {
+        let out = path("model.onnx");
+        assert!(siamese(&[&["export", &file, "--out", &out][..], options].concat()).status.success());
+        assert!(fs::read(out).unwrap() == wanted, "{options:?}");
+    }
+    for name in ["model.pt", "model"] {
+        let words = fail(&siamese(&["export", &file, "--out", &path(name)]));
+        assert!(words.contains(".safetensors") && words.contains(".onnx") && words.contains(name), "{words}");
+        assert!(!Path::new(&path(name)).exists());
+    }
+}

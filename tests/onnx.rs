@@ -1,0 +1,183 @@
+//! Exported ONNX files, run by tract, compute the embeddings that our CPU runner computes.
+
+use std::path::Path;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::config::{Config, PRESETS};
+use siamese::data::idx;
+use siamese::embed::Embedder;
+use siamese::net::Net;
+use siamese::{cpu, onnx};
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+
+/// Bound on the difference of two embeddings' values.
+const TOLERANCE: f32 = 1e-5;
+
+/// Random weights, none of them zero: biases too are random.
+fn random(config: &Config, input: [usize; 3]) -> Checkpoint {
+    let net = Net::parse(&config.spec, input).unwrap_or_else(|error| panic!("{error}"));
+    let mut checkpoint = Checkpoint::initial(config, &net);
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut noise = || (rng.next_u32() >> 8) as f32 / (1 << 24) as f32 - 0.5;
+    checkpoint.parameters.iter_mut().for_each(|value| *value += 0.1 * noise());
+    if let Some(average) = &mut checkpoint.average {
+        average.iter_mut().for_each(|value| *value += 0.1 * noise());
+    }
+    checkpoint
+}
+
+fn with(spec: &str) -> Config {
+    Config { spec: spec.to_owned(), ..PRESETS[0].config() }
+}
+
+fn bytes(count: usize) -> Vec<u8> {
+    let mut images = vec![0; count];
+    ChaCha8Rng::seed_from_u64(6).fill_bytes(&mut images);
+    images
+}
+
+fn ours(checkpoint: &Checkpoint, images: &[u8]) -> Vec<f32> {
+    Embedder::new(checkpoint, 16, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(images, |_| ()).unwrap()
+}
+
+/// What tract makes of the file: images `[rows, height, width, channels]`, `batch` at a time.
+fn theirs(file: &[u8], input: [usize; 3], images: &[u8], batch: usize) -> Vec<f32> {
+    let [height, width, channels] = input;
+    let model = tract_onnx::onnx().model_for_read(&mut &*file).unwrap();
+    let model = model.into_optimized().unwrap().into_runnable().unwrap();
+    let mut embeddings = Vec::new();
+    for part in images.chunks(batch * height * width * channels) {
+        let pixel = |place: usize| {
+            let (x, y) = (place % width, place / width % height);
+            let (c, n) = (place / (width * height) % channels, place / (width * height * channels));
+            f32::from(part[((n * height + y) * width + x) * channels + c])
+        };
+        let values: Vec<f32> = (0..part.len()).map(pixel).collect();
+        let rows = part.len() / (height * width * channels);
+        let tensor = Tensor::from_shape(&[rows, channels, height, width], &values).unwrap();
+        let answer = model.run(tvec!(tensor.into())).unwrap();
+        assert_eq!(answer[0].shape()[0], rows);
+        embeddings.extend(answer[0].to_plain_array_view::<f32>().unwrap().iter());
+    }
+    embeddings
+}
+
+fn compare(name: &str, checkpoint: &Checkpoint, images: &[u8]) {
+    let wanted = ours(checkpoint, images);
+    let spread = wanted.iter().fold([f32::MAX, f32::MIN], |[low, high], &value| [low.min(value), high.max(value)]);
+    assert!(spread[1] - spread[0] > 0.01, "{name}: the embeddings hardly differ: {spread:?}");
+    let file = onnx::model(checkpoint, Precision::F32).unwrap_or_else(|error| panic!("{error}"));
+    for batch in [1, 7] {
+        let found = theirs(&file, checkpoint.input, images, batch);
+        assert_eq!(found.len(), wanted.len(), "{name}");
+        let worst = found.iter().zip(&wanted).map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f32::max);
+        assert!(worst <= TOLERANCE, "{name}: they differ by {worst} in batches of {batch}");
+    }
+}
+
+#[test]
+fn presets() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
+    let images = &idx::load(&folder).unwrap().test.images[..100 * 28 * 28];
+    for preset in PRESETS {
+        compare(preset.name, &random(&preset.config(), [28, 28, 1]), images);
+    }
+}
+
+#[test]
+fn awkward_networks() {
+    for (spec, input) in [
+        ("conv4s2 relu dense5 l2", [9, 12, 1]),
+        ("conv3v relu pool conv5k5v dense6 l2", [19, 17, 3]),
+        ("conv4k5s3 sigmoid pool3 dense8 relu dense3 sigmoid", [28, 23, 3]),
+        ("pool dense7", [7, 5, 3]),
+        ("conv6k1 relu pool5 conv2k7 dense4 l2", [13, 11, 1]),
+        ("conv2k3s3v sigmoid dense9 l2", [11, 8, 3]),
+        // Behind it the image is of one pixel.
+        ("conv5k5v relu dense4 sigmoid dense2 l2", [5, 5, 1]),
+        ("dense3 l2", [2, 3, 3]),
+    ] {
+        compare(spec, &random(&with(spec), input), &bytes(15 * input.iter().product::<usize>()));
+    }
+}
+
+/// Rows shorter than the shortest that has a direction, and rows of zeros.
+#[test]
+fn tiny_rows() {
+    let input = [2, 2, 1];
+    let images = bytes(8 * 4);
+    for factor in [1e-13, 1e-12, 1e-10] {
+        let mut checkpoint = random(&with("dense4 l2"), input);
+        let (weights, biases) = checkpoint.parameters.split_at_mut(16);
+        weights.iter_mut().for_each(|value| *value *= factor);
+        biases.fill(0.0);
+        compare(&format!("norms of about {factor}"), &checkpoint, &images);
+    }
+    let mut zero = random(&with("dense4 l2"), input);
+    zero.parameters.fill(0.0);
+    let file = onnx::model(&zero, Precision::F32).unwrap();
+    assert_eq!(ours(&zero, &images), [0.0; 32]);
+    assert_eq!(theirs(&file, input, &images, 7), [0.0; 32]);
+}
+
+#[test]
+fn the_average_is_exported() {
+    let (config, input) = (Config { average: Some(0.9), ..with("conv2 relu dense4 l2") }, [6, 5, 1]);
+    let checkpoint = random(&config, input);
+    let file = onnx::model(&checkpoint, Precision::F32).unwrap();
+    assert!(file == onnx::model(&checkpoint.export(), Precision::F32).unwrap());
+    let raw = Checkpoint { average: None, ..checkpoint.clone() };
+    assert!(file != onnx::model(&raw, Precision::F32).unwrap(), "the last step's weights are others");
+    compare("average", &checkpoint.export(), &bytes(9 * 30));
+}
+
+/// With 16 bits the file computes what the weights, rounded, compute.
+#[test]
+fn half_precision() {
+    let (config, input) = (with("conv4 relu pool dense16 relu dense6 l2"), [12, 11, 3]);
+    let mut checkpoint = random(&config, input);
+    let [whole, half] = [Precision::F32, Precision::F16].map(|precision| onnx::model(&checkpoint, precision).unwrap());
+    assert!(half.len() < whole.len() * 2 / 3);
+    let images = bytes(10 * 12 * 11 * 3);
+    checkpoint.parameters.iter_mut().for_each(|value| *value = half::f16::from_f32(*value).to_f32());
+    let (found, wanted) = (theirs(&half, input, &images, 7), ours(&checkpoint, &images));
+    let worst = found.iter().zip(&wanted).map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f32::max);
+    assert!(found.len() == wanted.len() && worst <= TOLERANCE, "they differ by {worst}");
+}
+
+/// Names, versions, weights and metadata, as a reader of the format sees them.
+#[test]
+fn what_the_file_says() {
+    let checkpoint = random(&PRESETS[1].config(), [28, 28, 1]);
+    let file = onnx::model(&checkpoint, Precision::F32).unwrap();
+    let model: ModelProto = prost::Message::decode(&*file).unwrap();
+    assert_eq!((model.ir_version, model.opset_import[0].version), (8, 17));
+    let said = |key: &str| {
+        let entry = model.metadata_props.iter().find(|entry| entry.key == key);
+        entry.unwrap_or_else(|| panic!("no metadata `{key}`")).value.clone()
+    };
+    for (key, value) in [
+        ("spec", "dense64 relu dense64 sigmoid"),
+        ("input", "28x28x1"),
+        ("divisor", "256"),
+        ("distance", "mean-square"),
+        ("margin", r#"{"hinge":0.2}"#),
+        ("thresholds", "[0.03,0.07]"),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert_eq!(said(key), value, "{key}");
+    }
+    let graph = model.graph.unwrap();
+    for (parameter, values) in checkpoint.tensors().unwrap() {
+        let tensor =
+            graph.initializer.iter().find(|tensor| tensor.name == parameter.name).expect("a weight by its name");
+        let stored: Vec<f32> =
+            tensor.raw_data.as_chunks::<4>().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
+        assert_eq!(stored, values);
+    }
+    assert_eq!((graph.input.len(), &*graph.input[0].name), (1, "images"));
+    assert_eq!((graph.output.len(), &*graph.output[0].name), (1, "embedding"));
+}
