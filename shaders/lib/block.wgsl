@@ -1,5 +1,5 @@
-// Appended to the shaders for GPUs: a block of 128 rows × 64 columns that a workgroup of 256 threads makes, each 8 rows
-// × 4 columns in registers. Both operands come through workgroup memory, 16 terms at a time, so that each value
+// Appended to the shaders for GPUs: a block of 128 rows × 64 columns that a workgroup of 256 threads makes, each 8
+// rows × 4 columns in registers. Both operands come through workgroup memory, 16 terms at a time, so that each value
 // is loaded once for a whole block.
 //
 // The shader stages 16 terms, every thread its part, with block_put_terms or block_put_rows and block_put_columns;
