@@ -103,6 +103,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// The folder of a run cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Run {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A checkpoint cannot be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
@@ -140,6 +149,11 @@ impl Error {
         Error::Config { setting: setting.into(), reason: reason.into() }
     }
 
+    /// An [`Error::Run`].
+    pub fn run(path: &Path, reason: impl Into<String>) -> Error {
+        Error::Run { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// What to do about it, as one sentence.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -171,6 +185,9 @@ impl Error {
             }
             Error::Gallery { .. } => {
                 "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
+            }
+            Error::Run { .. } => {
+                "give the folder of a run that `siamese train` made; it holds run.json and metrics.jsonl".into()
             }
             Error::Checkpoint { .. } => "give a checkpoint.safetensors that `siamese train` wrote".into(),
         })

@@ -38,6 +38,7 @@
 //!           snapshot(stats) … collect ─▶ Stats                       six numbers, two steps later
 //!
 //! eval      fork(inference plan) on the same parameters or their average ─ embed ─▶ embeddings ─ eval ─▶ figures
+//! report    embeddings ─ figures ─▶ figures.json ─ report ─▶ report.html
 //! save      read(parameters, moments) ─ checkpoint ─▶ safetensors file
 //! ```
 //!
@@ -79,7 +80,7 @@
 //!
 //! ```text
 //! 6  main  cli  report                                     the program
-//! 5  train  eval  embed  checkpoint  gallery  check
+//! 5  train  eval  embed  checkpoint  gallery  figures  check
 //! 4  cpu  gpu                                              the runners; only gpu names wgpu
 //! 3  net  siamese  run
 //! 2  plan
@@ -115,6 +116,7 @@ pub mod data;
 pub mod embed;
 pub mod error;
 pub mod eval;
+pub mod figures;
 pub mod gallery;
 pub mod gpu;
 pub mod host;

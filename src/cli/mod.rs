@@ -9,6 +9,7 @@ mod export;
 mod images;
 mod plan;
 mod recognize;
+mod report;
 mod train;
 
 use std::io;
@@ -38,6 +39,8 @@ enum Command {
     Train(Box<train::Train>),
     /// Evaluate a saved network
     Eval(eval::Eval),
+    /// Make the page of a run, or of several to compare them
+    Report(report::Report),
     /// Print what a network runs: calls, arrays, bytes, FLOPs
     Plan(plan::Plan),
     /// Prove every kernel on an adapter against the CPU reference
@@ -80,6 +83,7 @@ impl Cli {
         match self.command {
             Command::Train(train) => train.run(),
             Command::Eval(eval) => eval.run(),
+            Command::Report(report) => report.run(),
             Command::Plan(plan) => plan.run(),
             Command::Check(check) => check.run(),
             Command::Adapters(adapters) => adapters.run(),
