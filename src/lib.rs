@@ -65,6 +65,7 @@
 //!   (`tests/train.rs`, `tests/tidy.rs`)
 //! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/data.rs`,
 //!   `tests/train.rs`)
+//! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/report.rs`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan.rs`)
 //! - Only `gpu` names wgpu. The library does not print, exit or read the environment. Modules use lower rungs only.
@@ -99,6 +100,7 @@
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval/`, `tests/eval.rs` |
+//! | what the page of a run shows | `src/figures/`, `src/report/page.html`; a new layout: [`figures::VERSION`] |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set, another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |

@@ -20,8 +20,8 @@ use numpy::NumpyRng;
 
 pub use retrieval::{Retrieval, map_at_r, retrieval};
 pub use verification::{
-    Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc, Verification,
-    judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
+    Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,
+    Verification, judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
 
 /// Embeddings with their labels.

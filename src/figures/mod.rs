@@ -190,6 +190,9 @@ pub struct Misplaced {
     pub other: Near,
 }
 
+/// A row, and how far it is from another.
+type At = (u32, f32);
+
 /// The labels that occur.
 struct Classes {
     /// Ascending.
@@ -222,8 +225,50 @@ impl<'a> Show<'a> {
         Shown { tile: self.tiles.add(data.image(row)), class: self.classes.class(data.labels[row]) }
     }
 
-    fn near(&mut self, data: &'a Dataset, (row, distance): (u32, f32)) -> Near {
+    fn near(&mut self, data: &'a Dataset, (row, distance): At) -> Near {
         Near { shown: self.shown(data, row), distance }
+    }
+
+    fn map(&mut self, data: &'a Dataset, e: Embedded, answers: &[u32]) -> Map {
+        let picked = evenly(data.len(), POINTS);
+        let values: Vec<f32> = picked.iter().flat_map(|&row| e.row(row)).copied().collect();
+        Map {
+            points: picked.iter().map(|&row| self.shown(data, row)).collect(),
+            answers: picked.iter().map(|&row| answers[row as usize]).collect(),
+            pca: pca(&values, e.dims),
+            tsne: tsne(&values, e.dims),
+        }
+    }
+
+    fn triplet(&mut self, batch: &'a Dataset, (anchor, positive, negative): (u32, At, At)) -> Triplet {
+        Triplet {
+            anchor: self.shown(batch, anchor),
+            positive: self.near(batch, positive),
+            negative: self.near(batch, negative),
+        }
+    }
+
+    fn identity(&mut self, data: &'a Dataset, Taken { enrolled, right, wrong }: &Taken) -> Identity {
+        let label = data.labels[*enrolled as usize];
+        let images = data.labels.iter().filter(|&&own| own == label).count();
+        let some = evenly(right.len(), RECOGNITIONS);
+        Identity {
+            enrolled: self.shown(data, *enrolled),
+            probes: images as u32 - 1,
+            recognised: right.len() as u32,
+            mistaken: wrong.len() as u32,
+            right: some.iter().map(|&at| self.near(data, right[at as usize])).collect(),
+            wrong: wrong.iter().take(RECOGNITIONS).map(|&probe| self.near(data, probe)).collect(),
+        }
+    }
+
+    fn misplaced(&mut self, data: &'a Dataset, nearest: &Nearest, answers: &[u32]) -> Misplaced {
+        Misplaced {
+            image: self.shown(data, nearest.row),
+            answer: answers[nearest.row as usize],
+            own: self.near(data, nearest.own),
+            other: self.near(data, nearest.other),
+        }
     }
 }
 
@@ -255,53 +300,17 @@ impl Figures {
         let mut show = Show { tiles, classes: Classes::of(parts) };
         let answers: Vec<u32> = answers.iter().map(|&label| show.classes.class(label)).collect();
         let truth: Vec<u32> = data.labels.iter().map(|&label| show.classes.class(label)).collect();
-
-        let picked = evenly(data.len(), POINTS);
-        let picked_values: Vec<f32> = picked.iter().flat_map(|&row| e.row(row)).copied().collect();
-        let map = Map {
-            points: picked.iter().map(|&row| show.shown(data, row)).collect(),
-            answers: picked.iter().map(|&row| answers[row as usize]).collect(),
-            pca: pca(&picked_values, net.dims()),
-            tsne: tsne(&picked_values, net.dims()),
-        };
         let unit = match config.loss.distance {
             Distance::SquaredEuclidean => 1.0,
             Distance::MeanSquare => 1.0 / net.dims() as f32,
         };
-        let triplets = triplets(batch_embedded, &rows, config.batch, config.loss.margin, unit)
-            .into_iter()
-            .map(|(anchor, positive, negative)| Triplet {
-                anchor: show.shown(&batch, anchor),
-                positive: show.near(&batch, positive),
-                negative: show.near(&batch, negative),
-            })
-            .collect();
-        let gallery = recognitions(e, &evaluation.gallery)
-            .into_iter()
-            .take(IDENTITIES)
-            .map(|taken| Identity {
-                enrolled: show.shown(data, taken.enrolled),
-                probes: data.labels.iter().filter(|&&label| label == data.labels[taken.enrolled as usize]).count() as u32
-                    - 1,
-                recognised: taken.right.len() as u32,
-                mistaken: taken.wrong.len() as u32,
-                right: evenly(taken.right.len(), RECOGNITIONS)
-                    .iter()
-                    .map(|&at| show.near(data, taken.right[at as usize]))
-                    .collect(),
-                wrong: taken.wrong.iter().take(RECOGNITIONS).map(|&probe| show.near(data, probe)).collect(),
-            })
-            .collect();
-        let errors = misplaced(e)
-            .into_iter()
-            .take(ERRORS)
-            .map(|Nearest { row, own, other }| Misplaced {
-                image: show.shown(data, row),
-                answer: answers[row as usize],
-                own: show.near(data, own),
-                other: show.near(data, other),
-            })
-            .collect();
+        let triplets = triplets(batch_embedded, &rows, config.batch, config.loss.margin, unit);
+        let gallery = recognitions(e, &evaluation.gallery);
+        let errors = misplaced(e);
+        let map = show.map(data, e, &answers);
+        let triplets = triplets.into_iter().map(|triplet| show.triplet(&batch, triplet)).collect();
+        let gallery = gallery.iter().take(IDENTITIES).map(|taken| show.identity(data, taken)).collect();
+        let errors = errors.iter().take(ERRORS).map(|nearest| show.misplaced(data, nearest, &answers)).collect();
         let classes = show.classes.labels.iter().map(|&label| data.label_name(label)).collect();
         Ok(Figures {
             version: VERSION,
@@ -386,9 +395,6 @@ fn marks(roc: &Roc) -> Vec<Mark> {
     let fars = FARS.into_iter().filter_map(|far| Some(mark(format!("FAR {far:e}"), roc.tar_at_far(far)?.threshold)));
     std::iter::once(mark("EER".to_owned(), roc.equal_error().threshold)).chain(fars).collect()
 }
-
-/// A row, and how far it is from another.
-type At = (u32, f32);
 
 /// Triplets of a batch that show what taught the network, as places in the batch: of drawn ones the first; of mined
 /// ones the costliest of each label, with the farthest positive of its anchor and the negative that `batch` mines to

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 
-use super::run::{Run, thin};
+use super::run::{Run, Step, thin};
 
 const COLUMNS: u16 = 80;
 const LINES: u16 = 14;
@@ -17,9 +17,7 @@ pub fn print(run: &Run) -> io::Result<()> {
     let mut out = io::stdout().lock();
     // Two dots stand beside each other in a character.
     let steps = thin(&run.log.steps, 2 * usize::from(COLUMNS));
-    let curve = |of: fn(&super::run::Step) -> f64| -> Vec<(f64, f64)> {
-        steps.iter().map(|step| (step.step, of(step))).collect()
-    };
+    let curve = |of: fn(&Step) -> f64| -> Vec<(f64, f64)> { steps.iter().map(|step| (step.step, of(step))).collect() };
     let loss = curve(|step| step.loss);
     let highest = loss.iter().map(|point| point.1).fold(0.0, f64::max);
     writeln!(out, "{}\n", run.name)?;
@@ -27,7 +25,7 @@ pub fn print(run: &Run) -> io::Result<()> {
         return writeln!(out, "no step is done");
     }
     writeln!(out, "loss\n{}\n", chart(&loss, if highest > 0.0 { highest } else { 1.0 }))?;
-    writeln!(out, "active triplets\n{}", chart(&curve(|step| step.active), 1.0))?;
+    writeln!(out, "active triplets\n{}\n", chart(&curve(|step| step.active), 1.0))?;
     for figure in &run.key_figures {
         let range = figure.range.map(|[low, high]| format!("  95 %: {low:.5} to {high:.5}"));
         writeln!(out, "{:<18} {:.5}{}", figure.name, figure.value, range.unwrap_or_default())?;
@@ -47,5 +45,5 @@ fn chart(points: &[(f64, f64)], highest: f64) -> String {
     Chart::new(vec![line]).x_axis(across).y_axis(up).render(area, &mut buffer);
     let rows = buffer.content.chunks(usize::from(COLUMNS));
     let text = |row: &[ratatui::buffer::Cell]| row.iter().map(|cell| cell.symbol()).collect::<String>();
-    rows.map(|row| format!("{}\n", text(row).trim_end())).collect()
+    rows.map(|row| text(row).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
