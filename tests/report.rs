@@ -22,7 +22,7 @@ use program::{SPEC, fail, place, siamese, succeed, text};
 /// Trains on the small set with the CPU runner; answers the run folder.
 fn trained(root: &str, data: &str, name: &str, more: &[&str]) -> String {
     let out = format!("{root}/{name}");
-    let common = ["train", "--adapter", "cpu", "--spec", SPEC, "--data", data, "--batch", "4x6", "--out", &out];
+    let common = ["train", "--adapter", "cpu", "--spec", SPEC, "--data", data, "--out", &out];
     succeed(&[common.as_slice(), more].concat());
     out
 }
@@ -36,7 +36,7 @@ fn embedded(page: &str) -> Value {
 #[test]
 fn a_page_is_made_and_remade() {
     let (_folder, root, data) = place();
-    let out = trained(&root, &data, "run", &["--steps", "1203"]);
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "1203"]);
     let page = fs::read_to_string(format!("{out}/report.html")).unwrap();
     for load in ["http:", "https:", "src=", "@import", "fetch(", "url(//"] {
         assert!(!page.contains(load), "the page loads something: {load}");
@@ -73,7 +73,8 @@ fn a_page_is_made_and_remade() {
 #[test]
 fn two_runs_are_compared() {
     let (folder, root, data) = place();
-    let [a, b] = ["1", "2"].map(|seed| trained(&root, &data, seed, &["--steps", "5", "--seed", seed]));
+    let [a, b] =
+        ["1", "2"].map(|seed| trained(&root, &data, seed, &["--batch", "4x6", "--steps", "5", "--seed", seed]));
     // Words that would end the element of the data, were they written as they are.
     let reason = "</script><!--<script>";
     let metrics = format!("{b}/metrics.jsonl");
@@ -94,7 +95,7 @@ fn two_runs_are_compared() {
 #[test]
 fn an_interrupted_run_has_a_page() {
     let (_folder, root, data) = place();
-    let out = trained(&root, &data, "run", &["--steps", "6"]);
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "6"]);
     fs::remove_file(format!("{out}/figures.json")).unwrap();
     let file = format!("{out}/metrics.jsonl");
     let metrics = fs::read_to_string(&file).unwrap();
@@ -119,7 +120,7 @@ fn what_is_no_run_is_refused() {
     assert!(fail(&["report", &format!("{root}/nothing")]).contains("nothing"));
     assert!(fail(&["report", &format!("{data}/train-images-idx3-ubyte")]).contains("not a folder"));
 
-    let out = trained(&root, &data, "run", &["--steps", "2"]);
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "2"]);
     for (name, content) in [
         ("figures.json", r#"{"version":99}"#),
         ("figures.json", r#"{"version":1}"#),
@@ -189,7 +190,7 @@ fn look(tab: &Tab, page: &str, figures: &[&str]) {
     tab.navigate_to(&format!("file://{page}")).unwrap().wait_until_navigated().unwrap();
     for width in [390, 1280] {
         resize(tab, width, 900);
-        let drawn = ask(tab, &format!("await new Promise(requestAnimationFrame); {DRAWN}"));
+        let drawn = ask(tab, &format!("await new Promise((done) => setTimeout(done, 200)); {DRAWN}"));
         for figure in figures {
             assert!(drawn[figure].as_u64().is_some_and(|marks| marks > 0), "{figure} at {width} pixels: {drawn}");
         }
@@ -206,8 +207,13 @@ fn look(tab: &Tab, page: &str, figures: &[&str]) {
 #[ignore = "needs Chromium: apt-get install chromium; run with --ignored"]
 fn page_in_chromium() {
     let (folder, root, data) = place();
-    let watched = trained(&root, &data, "watched", &["--steps", "150", "--validation", "60", "--validate-every", "30"]);
-    let drawn = trained(&root, &data, "drawn", &["--steps", "1", "--mining", "random", "--batch", "8"]);
+    let watched = trained(
+        &root,
+        &data,
+        "watched",
+        &["--batch", "4x6", "--steps", "150", "--validation", "60", "--validate-every", "30"],
+    );
+    let drawn = trained(&root, &data, "drawn", &["--steps=1", "--mining", "random", "--batch", "8"]);
     let compared = format!("{root}/compare.html");
     succeed(&["report", &watched, &drawn, "--out", &compared]);
     let (_browser, tab) = tab(&folder.path().join("profile"));
