@@ -11,7 +11,7 @@ const PERPLEXITY: usize = 30;
 /// Neighbours taken into account for each point, by the perplexity; bhtsne has the same rule.
 const NEIGHBOURS: usize = 3;
 /// Steps of t-SNE.
-const EPOCHS: usize = 750;
+const EPOCHS: usize = 500;
 /// How coarse the Barnes-Hut tree may be; van der Maaten 2014 has the same.
 const THETA: f64 = 0.5;
 
