@@ -162,6 +162,17 @@ pub fn validate<R: Runner>(runner: &R, net: &Net, config: &Config, data: &Datase
     Ok(eval::map_at_r(Embedded { values: &values, dims: net.dims(), labels: &data.labels }))
 }
 
+/// An evaluation and what it was made of.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// Every figure.
+    pub evaluation: Evaluation,
+    /// The embeddings of the test images, `[rows, dims]`.
+    pub test: Vec<f32>,
+    /// The label that the nearest training images vote for, of each test image; see [`eval::knn_labels`].
+    pub answers: Vec<u32>,
+}
+
 /// Evaluates the parameters of `runner` on the images that `parts` has for it: every figure of [`Evaluation`],
 /// thresholds from `config`.
 ///
@@ -173,7 +184,7 @@ pub fn evaluate<R: Runner>(
     config: &Config,
     parts: &Parts,
     mut progress: impl FnMut(Progress),
-) -> Result<Evaluation> {
+) -> Result<Evaluated> {
     let split = &parts.evaluation;
     if split.train.len() < K {
         let reason = format!("{} training images are too few for {K} neighbours", split.train.len());
@@ -216,5 +227,6 @@ pub fn evaluate<R: Runner>(
             eval::Calibrated { target_far: TARGET_FAR, judged }
         });
     }
-    Ok(evaluation)
+    let answers = eval::knn_labels(&found, K, &split.train.labels);
+    Ok(Evaluated { evaluation, test, answers })
 }

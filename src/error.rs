@@ -110,6 +110,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// The folder of a run cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Run {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A checkpoint cannot be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
@@ -156,6 +165,11 @@ impl Error {
         Error::Config { setting: setting.into(), reason: reason.into() }
     }
 
+    /// An [`Error::Run`].
+    pub fn run(path: &Path, reason: impl Into<String>) -> Error {
+        Error::Run { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// What to do about it, as one sentence.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -190,6 +204,9 @@ impl Error {
             Error::Busy { .. } => "wait until that is done, or choose another name".into(),
             Error::Gallery { .. } => {
                 "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
+            }
+            Error::Run { .. } => {
+                "give the folder of a run that `siamese train` made; it holds run.json and metrics.jsonl".into()
             }
             Error::Checkpoint { .. } => {
                 "give a checkpoint.safetensors that `siamese train` wrote; weights of other programs become \

@@ -38,6 +38,7 @@
 //!           snapshot(stats) … collect ─▶ Stats                       six numbers, two steps later
 //!
 //! eval      fork(inference plan) on the same parameters or their average ─ embed ─▶ embeddings ─ eval ─▶ figures
+//! report    embeddings ─ figures ─▶ figures.json ─ report ─▶ report.html
 //! save      read(parameters, moments) ─ checkpoint ─▶ safetensors file
 //! ```
 //!
@@ -65,6 +66,7 @@
 //!   (`tests/train.rs`, `tests/tidy.rs`)
 //! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/data.rs`,
 //!   `tests/train.rs`)
+//! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/report.rs`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan.rs`)
 //! - Only `gpu` names wgpu. The library does not print, exit or read the environment. Modules use lower rungs only.
@@ -80,7 +82,7 @@
 //!
 //! ```text
 //! 6  main  cli  report                                     the program
-//! 5  train  eval  embed  checkpoint  onnx  gallery  check
+//! 5  train  eval  embed  checkpoint  onnx  gallery  figures  check
 //! 4  cpu  gpu                                              the runners; only gpu names wgpu
 //! 3  net  siamese  run
 //! 2  plan
@@ -99,6 +101,7 @@
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval/`, `tests/eval.rs` |
+//! | what the page of a run shows | `src/figures/`, `src/report/page.html`; a new layout: [`figures::VERSION`] |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set, another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
@@ -116,6 +119,7 @@ pub mod data;
 pub mod embed;
 pub mod error;
 pub mod eval;
+pub mod figures;
 pub mod gallery;
 pub mod gpu;
 pub mod host;

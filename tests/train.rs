@@ -396,7 +396,7 @@ fn it_learns() {
         reports.iter().map(|report| f64::from(report.stats.loss)).sum::<f64>() / reports.len() as f64
     };
     let (first, last) = (mean(&reports[..3]), mean(&reports[130..]));
-    let found = embed::evaluate(trainer.runner(), trainer.net(), &config, &parts, |_| {}).unwrap();
+    let found = embed::evaluate(trainer.runner(), trainer.net(), &config, &parts, |_| {}).unwrap().evaluation;
     println!("loss from {first:.4} to {last:.4}; 5-NN {:.3}, AUC {:.3}", found.knn5, found.auc);
     assert!(last < first / 3.0, "the loss went from {first} to {last}");
     assert!(found.knn5 >= 0.9, "5-NN is right about a share of {} of 500 test images", found.knn5);

@@ -87,8 +87,8 @@ impl Job for Evaluate<'_> {
         runner.write(images, host::pack(&train.images).as_slice())?;
         self.checkpoint.restore(&mut runner)?;
         let bar = evaluation_bar();
-        let evaluation = embed::evaluate(&runner, &net, self.config, self.parts, |progress| bar.show(progress))?;
+        let evaluated = embed::evaluate(&runner, &net, self.config, self.parts, |progress| bar.show(progress))?;
         bar.finish();
-        Ok(evaluation)
+        Ok(evaluated.evaluation)
     }
 }

@@ -13,6 +13,7 @@ mod import;
 mod man;
 mod plan;
 mod recognize;
+mod report;
 mod settings;
 mod train;
 
@@ -56,6 +57,8 @@ enum Command {
     Train(Box<train::Train>),
     /// Evaluate a saved network
     Eval(eval::Eval),
+    /// Make the page of a run, or of several to compare them
+    Report(report::Report),
     /// Print what a network runs: calls, arrays, bytes, FLOPs
     Plan(plan::Plan),
     /// Prove every kernel on an adapter against the CPU reference
@@ -120,6 +123,7 @@ impl Cli {
         match self.command {
             Command::Train(train) => train.run(),
             Command::Eval(eval) => eval.run(),
+            Command::Report(report) => report.run(),
             Command::Plan(plan) => plan.run(),
             Command::Check(check) => check.run(),
             Command::Adapters(adapters) => adapters.run(),

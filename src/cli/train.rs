@@ -13,6 +13,7 @@ use serde_json::json;
 use siamese::checkpoint::{Checkpoint, Lock, Precision, write_atomically};
 use siamese::config::{Config, Length, Margin, Schedule, Update, Validation};
 use siamese::data::Parts;
+use siamese::figures::Figures;
 use siamese::net::Net;
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
@@ -24,7 +25,8 @@ use super::engine::{Engine, Job};
 use super::{
     AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_input, parse_labels,
 };
-use crate::report::{Dashboard, Events, Steps, evaluation_bar, evaluation_table};
+use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
+use crate::report::{Dashboard, Events, Steps, evaluation_bar, evaluation_table, page, run};
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
 #[derive(Args)]
@@ -222,7 +224,7 @@ impl Train {
         let engine = Engine::open(&self.adapter.adapter)?;
         fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;
         let _lock = Lock::take(&folder.join(CHECKPOINT))?;
-        let metrics_file = folder.join("metrics.jsonl");
+        let metrics_file = folder.join(METRICS);
         let mut options = File::options();
         let options = options.create(true).write(true).append(self.resume).truncate(!self.resume);
         let metrics = options.open(&metrics_file).map_err(Error::io("write", &metrics_file))?;
@@ -364,18 +366,26 @@ impl Job for Run<'_> {
             eprintln!("interrupted after step {} of {}; `{command}` goes on", trainer.steps(), config.steps);
             return Ok(ExitCode::from(130));
         }
+        let mut step = trainer.steps();
         if let Some(checkpoint) = best.load()? {
+            step = checkpoint.step;
             eprintln!("evaluating the weights of step {}, the best on the validation images", checkpoint.step);
             trainer.restore(&checkpoint)?;
         }
 
         let bar = evaluation_bar();
-        let evaluation = embed::evaluate(trainer.runner(), &net, &config, self.parts, |progress| bar.show(progress))?;
+        let evaluated = embed::evaluate(trainer.runner(), &net, &config, self.parts, |progress| bar.show(progress))?;
         bar.finish();
-        self.events.evaluation(&evaluation)?;
+        self.events.evaluation(&evaluated.evaluation)?;
         if !self.events.json() {
-            evaluation_table(&evaluation)?;
+            evaluation_table(&evaluated.evaluation)?;
         }
+        let figures = Figures::of(trainer.runner(), &net, &config, self.parts, step, &evaluated)?;
+        let text = serde_json::to_vec(&figures).expect("plain data");
+        write_atomically(&self.folder.join(FIGURES), &text)?;
+        let page = self.folder.join(PAGE);
+        write_atomically(&page, page::render(&[run::Run::load(&self.folder)?]).as_bytes())?;
+        eprintln!("report {}", page.display());
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -464,7 +474,7 @@ impl Run<'_> {
             "shaders": self.engine.variants(&plan),
         });
         let text = serde_json::to_string_pretty(&manifest).expect("plain data");
-        write_atomically(&self.folder.join("run.json"), text.as_bytes())?;
+        write_atomically(&self.folder.join(MANIFEST), text.as_bytes())?;
         self.events.emit(&json!({
             "event": "start",
             "adapter": self.engine.title(),

@@ -20,8 +20,8 @@ use numpy::NumpyRng;
 
 pub use retrieval::{Retrieval, map_at_r, retrieval};
 pub use verification::{
-    Calibrated, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc, Verification,
-    judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
+    Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,
+    Verification, judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
 
 /// Embeddings with their labels.
@@ -208,22 +208,28 @@ pub fn evaluate(
     }
 }
 
-/// The share of queries whose label wins the vote of their `k` nearest references.
+/// The label that wins the vote of the `k` nearest references of each query.
 ///
 /// `neighbours` is `[queries, k]`, indices into `reference_labels`, nearest first. The majority wins; a tie goes to the
 /// tied label with the smallest sum of ranks, and a tie in that as well to the smallest label.
 ///
 /// # Panics
 ///
+/// If `k` is zero.
+pub fn knn_labels(neighbours: &[u32], k: usize, reference_labels: &[u32]) -> Vec<u32> {
+    let winner = |row: &[u32]| vote(row.iter().map(|&at| reference_labels[at as usize])).expect("a neighbour");
+    neighbours.chunks_exact(k).map(winner).collect()
+}
+
+/// The share of queries whose label wins the vote of their `k` nearest references; see [`knn_labels`].
+///
+/// # Panics
+///
 /// If `neighbours` is not `[query_labels.len(), k]`, or there is no query.
 pub fn knn_accuracy(neighbours: &[u32], k: usize, reference_labels: &[u32], query_labels: &[u32]) -> f64 {
     assert_eq!(neighbours.len(), query_labels.len() * k, "neighbours are [queries, k]");
-    let hits = neighbours
-        .chunks_exact(k)
-        .zip(query_labels)
-        .filter(|(row, label)| vote(row.iter().map(|&at| reference_labels[at as usize])) == Some(**label))
-        .count();
-    share(hits, query_labels.len())
+    let answers = knn_labels(neighbours, k, reference_labels);
+    share(answers.iter().zip(query_labels).filter(|(answer, label)| answer == label).count(), query_labels.len())
 }
 
 /// The winner among `labels`, which come nearest first.
@@ -404,7 +410,7 @@ pub fn one_shot_galleries(query: Embedded, galleries: usize, seed: u64) -> OneSh
 
 /// The squared Euclidean distance, summed in the order of NumPy's float32 sum: eight interleaved lanes in blocks of at
 /// most 128. It vectorises, and it makes equal distances equal in both, so that ties count alike.
-fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
+pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;
     const BLOCK: usize = 128;
     if a.len() > BLOCK {

@@ -114,7 +114,7 @@ pub struct Intervals {
 }
 
 /// The false accept rates of a [`Verification`], as they are named there.
-const FARS: [f64; 3] = [1e-2, 1e-3, 1e-4];
+pub const FARS: [f64; 3] = [1e-2, 1e-3, 1e-4];
 /// Bootstrap replicas behind the intervals of a [`Verification`].
 pub const REPLICAS: u32 = 1000;
 /// Their seed.
@@ -286,6 +286,16 @@ impl Roc {
             distances.sort_unstable_by(f32::total_cmp);
         }
         Roc { positive, negative }
+    }
+
+    /// The distances of the positive pairs, ascending.
+    pub fn positive(&self) -> &[f32] {
+        &self.positive
+    }
+
+    /// The distances of the negative pairs, ascending.
+    pub fn negative(&self) -> &[f32] {
+        &self.negative
     }
 
     /// The curve: threshold, false and true accept rate at every distance that occurs, ascending.

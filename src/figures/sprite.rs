@@ -1,0 +1,105 @@
+//! Many small images in one.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
+use serde::{Deserialize, Serialize};
+
+/// The longer side of a tile at most, in pixels.
+pub const SIDE: usize = 64;
+/// Pixels of all tiles at most: where there are many, they are smaller.
+const PIXELS: usize = 1 << 21;
+/// Tiles in a row.
+const COLUMNS: usize = 50;
+
+/// A PNG image of tiles, in rows from the top left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sprite {
+    /// The PNG file in base64.
+    pub png: String,
+    /// Tiles.
+    pub tiles: usize,
+    /// Tiles in a row.
+    pub columns: usize,
+    /// Width of a tile in pixels.
+    pub width: usize,
+    /// Height of a tile in pixels.
+    pub height: usize,
+}
+
+/// Collects images for a [`Sprite`]. The same image twice is one tile.
+pub struct Tiles<'a> {
+    shape: [usize; 3],
+    images: Vec<&'a [u8]>,
+    places: HashMap<&'a [u8], u32>,
+}
+
+impl<'a> Tiles<'a> {
+    /// For images of one shape, `[height, width, channels]`. With three channels they are shown in colour, else the
+    /// first channel in grey.
+    pub fn new(shape: [usize; 3]) -> Tiles<'a> {
+        Tiles { shape, images: Vec::new(), places: HashMap::new() }
+    }
+
+    /// Adds an image; answers its tile.
+    ///
+    /// # Panics
+    /// If it does not have the shape.
+    pub fn add(&mut self, image: &'a [u8]) -> u32 {
+        assert_eq!(image.len(), self.shape.iter().product::<usize>(), "an image of {:?}", self.shape);
+        *self.places.entry(image).or_insert_with(|| {
+            self.images.push(image);
+            self.images.len() as u32 - 1
+        })
+    }
+
+    /// All images that were added.
+    pub fn sprite(&self) -> Sprite {
+        let [height, width, channels] = self.shape;
+        let side = SIDE.min((PIXELS / self.images.len().max(1)).isqrt());
+        let scaled = |length: usize| (length * side / height.max(width).max(side)).max(1);
+        let (tile_height, tile_width) = (scaled(height), scaled(width));
+        let columns = COLUMNS.min(self.images.len().max(1));
+        let size = [columns * tile_width, self.images.len().div_ceil(columns).max(1) * tile_height];
+        let [sheet_width, sheet_height] = size.map(|length| length as u32);
+        let mut sheet = match channels {
+            3 => DynamicImage::new_rgb8(sheet_width, sheet_height),
+            _ => DynamicImage::new_luma8(sheet_width, sheet_height),
+        };
+        for (at, image) in self.images.iter().enumerate() {
+            let tile = picture(image, [height, width, channels]);
+            let tile = if (tile_height, tile_width) == (height, width) {
+                tile
+            } else {
+                tile.resize_exact(tile_width as u32, tile_height as u32, FilterType::Triangle)
+            };
+            let (x, y) = (at % columns * tile_width, at / columns * tile_height);
+            imageops::replace(&mut sheet, &tile, x as i64, y as i64);
+        }
+        let mut png = Cursor::new(Vec::new());
+        sheet.write_to(&mut png, ImageFormat::Png).expect("memory takes any image");
+        Sprite {
+            png: STANDARD.encode(png.into_inner()),
+            tiles: self.images.len(),
+            columns,
+            width: tile_width,
+            height: tile_height,
+        }
+    }
+}
+
+fn picture(image: &[u8], [height, width, channels]: [usize; 3]) -> DynamicImage {
+    let (w, h) = (width as u32, height as u32);
+    let picture = match channels {
+        3 => RgbImage::from_raw(w, h, image.to_vec()).map(DynamicImage::from),
+        _ => {
+            let grey = image.iter().step_by(channels).copied().collect();
+            GrayImage::from_raw(w, h, grey).map(DynamicImage::from)
+        }
+    };
+    picture.expect("an image of its shape")
+}

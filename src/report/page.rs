@@ -1,0 +1,30 @@
+//! A run as a page of its own, or several on one page to compare: HTML that needs no network and no other file.
+
+use serde_json::json;
+
+use super::run::{Run, thin};
+
+/// The page: it draws what it finds in its data.
+const TEMPLATE: &str = include_str!("page.html");
+/// Where the data stand in it.
+const PLACE: &str = "{{data}}";
+/// Points of a curve at most.
+const POINTS: usize = 1000;
+
+/// The page of one run, or of several beside each other.
+pub fn render(runs: &[Run]) -> String {
+    let run = |run: &Run| {
+        let mut value = serde_json::to_value(run).expect("plain data");
+        value["last"] = json!(run.log.steps.last());
+        value["steps"] = json!(thin(&run.log.steps, POINTS));
+        value
+    };
+    let data = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "runs": runs.iter().map(run).collect::<Vec<_>>(),
+    });
+    // In JSON this character stands in strings only; without it no string ends the script element.
+    let data = data.to_string().replace('<', "\\u003c");
+    let (before, after) = TEMPLATE.split_once(PLACE).expect("the template has a place for the data");
+    [before, &data, after].concat()
+}

@@ -1,0 +1,241 @@
+//! A run folder, read back: its manifest, its events, its figures.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use siamese::figures::{Figures, VERSION};
+use siamese::{Error, Result};
+
+/// What a run is: settings, data, adapter, shaders.
+pub const MANIFEST: &str = "run.json";
+/// Its events.
+pub const METRICS: &str = "metrics.jsonl";
+/// What its evaluation has to show.
+pub const FIGURES: &str = "figures.json";
+/// The page made of these.
+pub const PAGE: &str = "report.html";
+
+/// A run as a page or a text shows it.
+#[derive(Serialize)]
+pub struct Run {
+    /// Name of the folder.
+    pub name: String,
+    /// The settings of [`MANIFEST`].
+    manifest: Value,
+    /// What [`METRICS`] tells.
+    #[serde(flatten)]
+    pub log: Log,
+    /// The figures that matter most, if the run came to an evaluation.
+    pub key_figures: Vec<KeyFigure>,
+    /// What the evaluation has to show.
+    figures: Option<Figures>,
+}
+
+/// What the events of a run tell.
+#[derive(Default, Serialize)]
+pub struct Log {
+    /// The last event `start`.
+    start: Value,
+    /// Every step that counts, see [`Log::take`].
+    pub steps: Vec<Step>,
+    /// The events `validation`.
+    validation: Vec<Value>,
+    /// The events `warning`.
+    warnings: Vec<Value>,
+    /// Seconds spent on steps, by the speeds reported.
+    seconds: f64,
+    /// The last event `evaluation`.
+    #[serde(skip)]
+    evaluation: Option<Value>,
+    /// The first and the last step of a part of the run that nothing interrupted, and the part's seconds.
+    #[serde(skip)]
+    part: Option<(Step, Step, f64)>,
+}
+
+/// The statistics of a step, as its event has them.
+#[derive(Clone, Copy, Serialize)]
+pub struct Step {
+    /// Number of the step, from 1.
+    pub step: f64,
+    images: f64,
+    /// The loss.
+    pub loss: f64,
+    /// The share of triplets that cost anything.
+    pub active: f64,
+    d_ap: f64,
+    d_an: f64,
+    gradient_norm: f64,
+}
+
+impl Step {
+    fn of(event: &Value) -> Option<Step> {
+        let number = |name: &str| event[name].as_f64();
+        Some(Step {
+            step: number("step")?,
+            images: number("images")?,
+            loss: number("loss")?,
+            active: number("active")?,
+            d_ap: number("d_ap")?,
+            d_an: number("d_an")?,
+            gradient_norm: number("gradient_norm")?,
+        })
+    }
+
+    /// The mean of some steps, at the last of them.
+    fn mean(steps: &[Step]) -> Step {
+        let mean = |of: fn(&Step) -> f64| steps.iter().map(of).sum::<f64>() / steps.len() as f64;
+        Step {
+            loss: mean(|step| step.loss),
+            active: mean(|step| step.active),
+            d_ap: mean(|step| step.d_ap),
+            d_an: mean(|step| step.d_an),
+            gradient_norm: mean(|step| step.gradient_norm),
+            ..steps[steps.len() - 1]
+        }
+    }
+}
+
+/// A figure of an evaluation with its name, and a range around it.
+#[derive(Clone, Copy, Serialize)]
+pub struct KeyFigure {
+    /// Its name in words.
+    pub name: &'static str,
+    /// Between 0 and 1.
+    pub value: f64,
+    /// The 95 % interval, or of the random galleries the range that holds 95 % of them.
+    pub range: Option<[f64; 2]>,
+}
+
+/// The key figures: name, and where value and range stand in an evaluation. A range is an object with `low` and `high`.
+const KEY_FIGURES: [(&str, &str, &str); 12] = [
+    ("5-NN accuracy", "/knn5", ""),
+    ("centroid accuracy", "/centroid", ""),
+    ("one-shot accuracy", "/one_shot_galleries/mean", "/one_shot_galleries"),
+    ("recall at 1", "/recall_at_1", ""),
+    ("R-precision", "/r_precision", ""),
+    ("MAP at R", "/map_at_r", ""),
+    ("ROC AUC", "/auc", "/auc_interval"),
+    ("EER", "/eer", "/eer_interval"),
+    ("TAR at FAR 1e-2", "/tar_far_1e2", "/tar_far_1e2_interval"),
+    ("TAR at FAR 1e-3", "/tar_far_1e3", "/tar_far_1e3_interval"),
+    ("TAR at FAR 1e-4", "/tar_far_1e4", "/tar_far_1e4_interval"),
+    ("same or different", "/verification_accuracy", ""),
+];
+
+fn key_figures(evaluation: &Value) -> Vec<KeyFigure> {
+    let number = |pointer: &str| evaluation.pointer(pointer).and_then(Value::as_f64);
+    let of = |(name, value, range): (&'static str, &str, &str)| {
+        let bounds = number(&format!("{range}/low")).zip(number(&format!("{range}/high")));
+        Some(KeyFigure { name, value: number(value)?, range: bounds.map(|(low, high)| [low, high]) })
+    };
+    KEY_FIGURES.into_iter().filter_map(of).collect()
+}
+
+impl Run {
+    /// Reads a run folder. A run that was interrupted has no figures.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where the folder or a file in it is not what `siamese train` writes; [`Error::Io`].
+    pub fn load(folder: &Path) -> Result<Run> {
+        let manifest = read(folder, MANIFEST)?.ok_or_else(|| Error::run(folder, format!("has no {MANIFEST}")))?;
+        let metrics = read(folder, METRICS)?.ok_or_else(|| Error::run(folder, format!("has no {METRICS}")))?;
+        let path = folder.join(MANIFEST);
+        let mut manifest: Map<String, Value> =
+            serde_json::from_str(&manifest).map_err(|error| Error::run(&path, error.to_string()))?;
+        // One line for every kernel and shape: the manifest has them for who repeats a run bit for bit.
+        manifest.remove("shaders");
+        let mut log = Log::default();
+        for (number, line) in metrics.split_inclusive('\n').enumerate() {
+            match serde_json::from_str::<Value>(line) {
+                Ok(event) => log.take(event),
+                // What was being written when the run was killed.
+                Err(_) if !line.ends_with('\n') => break,
+                Err(error) => {
+                    return Err(Error::run(&folder.join(METRICS), format!("line {}: {error}", number + 1)));
+                }
+            }
+        }
+        log.end_part();
+        let figures = read(folder, FIGURES)?.map(|text| figures(&folder.join(FIGURES), &text)).transpose()?;
+        let evaluation = figures.as_ref().map(|figures| &figures.evaluation).or(log.evaluation.as_ref());
+        let name = folder.canonicalize().map_err(Error::io("read", folder))?;
+        Ok(Run {
+            name: name.file_name().unwrap_or(name.as_os_str()).to_string_lossy().into_owned(),
+            manifest: manifest.into(),
+            key_figures: evaluation.map(key_figures).unwrap_or_default(),
+            log,
+            figures,
+        })
+    }
+}
+
+/// A file of a run folder, if it is there.
+fn read(folder: &Path, name: &str) -> Result<Option<String>> {
+    let path = folder.join(name);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Err(Error::run(folder, "is not a folder")),
+        read => read.map(Some).map_err(Error::io("read", &path)),
+    }
+}
+
+fn figures(path: &Path, text: &str) -> Result<Figures> {
+    let fault = |reason: String| Error::run(path, reason);
+    let value: Value = serde_json::from_str(text).map_err(|error| fault(error.to_string()))?;
+    if value["version"] != VERSION {
+        return Err(fault(format!("has layout {}, this program reads {VERSION}", value["version"])));
+    }
+    serde_json::from_value(value).map_err(|error| fault(error.to_string()))
+}
+
+impl Log {
+    /// Takes in an event. A run that is resumed from an older checkpoint repeats steps: the later ones count.
+    fn take(&mut self, event: Value) {
+        match event["event"].as_str() {
+            Some("start") => {
+                self.end_part();
+                self.start = event;
+            }
+            Some("step") => self.take_step(&event),
+            Some("validation") => self.validation.push(event),
+            Some("warning") => self.warnings.push(event),
+            Some("evaluation") => self.evaluation = Some(event),
+            _ => {}
+        }
+    }
+
+    fn take_step(&mut self, event: &Value) {
+        let Some(step) = Step::of(event) else { return };
+        let before = |other: f64| other < step.step;
+        while self.steps.pop_if(|last| !before(last.step)).is_some() {}
+        for events in [&mut self.validation, &mut self.warnings] {
+            while events.pop_if(|last| !last["step"].as_f64().is_some_and(before)).is_some() {}
+        }
+        self.steps.push(step);
+        let first = self.part.map_or(step, |part| part.0);
+        // The speed is the mean since the second step; the first may wait for shaders.
+        let images = step.images - first.images;
+        let speed = event["images_per_s"].as_f64().filter(|&speed| speed > 0.0);
+        self.part = Some((first, step, speed.map_or(0.0, |speed| images / speed)));
+    }
+
+    fn end_part(&mut self) {
+        self.seconds += self.part.take().map_or(0.0, |part| part.2);
+    }
+}
+
+/// At most `most` points of a curve: means of as many stretches of steps between the first and the last step, which
+/// stay as they are.
+pub fn thin(steps: &[Step], most: usize) -> Vec<Step> {
+    let [first, middle @ .., last] = steps else { return steps.to_vec() };
+    if steps.len() <= most {
+        return steps.to_vec();
+    }
+    let parts = most - 2;
+    let stretch = |part: usize| &middle[part * middle.len() / parts..(part + 1) * middle.len() / parts];
+    let means = (0..parts).map(|part| Step::mean(stretch(part)));
+    [*first].into_iter().chain(means).chain([*last]).collect()
+}

@@ -1,0 +1,255 @@
+//! The report of a run: made by training, remade from the folder, compared with others, and what it is in a browser.
+
+use std::ffi::OsStr;
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use headless_chrome::browser::tab::point::Point;
+use headless_chrome::protocol::cdp::types::Method;
+use headless_chrome::protocol::cdp::{Emulation, Page};
+use headless_chrome::{Browser, LaunchOptions, Tab};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+#[path = "common/program.rs"]
+mod program;
+
+use program::{SPEC, fail, place, siamese, succeed, text};
+
+/// Trains on the small set with the CPU runner; answers the run folder.
+fn trained(root: &str, data: &str, name: &str, more: &[&str]) -> String {
+    let out = format!("{root}/{name}");
+    let common = ["train", "--adapter", "cpu", "--spec", SPEC, "--data", data, "--out", &out];
+    succeed(&[common.as_slice(), more].concat());
+    out
+}
+
+/// What a page has in its script element of data.
+fn embedded(page: &str) -> Value {
+    let (_, rest) = page.split_once(r#"<script type="application/json" id="data">"#).expect("data");
+    serde_json::from_str(rest.split_once("</script>").expect("an end").0).expect("JSON")
+}
+
+#[test]
+fn a_page_is_made_and_remade() {
+    let (_folder, root, data) = place();
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "1203"]);
+    let page = fs::read_to_string(format!("{out}/report.html")).unwrap();
+    for load in ["http:", "https:", "src=", "@import", "fetch(", "url(//"] {
+        assert!(!page.contains(load), "the page loads something: {load}");
+    }
+    let found = embedded(&page);
+    let run = &found["runs"][0];
+    assert_eq!(run["manifest"]["config"]["spec"], SPEC);
+    assert_eq!(run["figures"]["step"], 1203);
+    assert_eq!(run["figures"]["classes"], json!(["0", "1", "2", "3"]));
+    let knn5 = run["key_figures"].as_array().unwrap().iter().find(|figure| figure["name"] == "5-NN accuracy").unwrap();
+    assert_eq!(knn5["value"], run["figures"]["evaluation"]["knn5"]);
+    // Thinned, both ends as they were, and the mean of the loss is what it was to within the ends' part in it.
+    let steps = run["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1000);
+    let metrics = fs::read_to_string(format!("{out}/metrics.jsonl")).unwrap();
+    let measured: Vec<Value> = program::events(&metrics).into_iter().filter(|event| event["event"] == "step").collect();
+    for (own, event) in [(&steps[0], &measured[0]), (&steps[999], &measured[1202])] {
+        assert_eq!((own["step"].as_f64(), &own["loss"]), (event["step"].as_f64(), &event["loss"]));
+    }
+
+    let remade = siamese(&["report", &out]).output().unwrap();
+    assert!(remade.status.success() && text(&remade.stderr).contains("report.html"), "{}", text(&remade.stderr));
+    assert!(fs::read_to_string(format!("{out}/report.html")).unwrap() == page, "the page is the same");
+    let elsewhere = format!("{root}/page.html");
+    succeed(&["report", &out, "--out", &elsewhere]);
+    assert!(fs::read_to_string(elsewhere).unwrap() == page);
+
+    let shown = succeed(&["report", &out, "--text"]);
+    assert!(shown.contains("5-NN accuracy") && shown.contains("1203 steps"), "{shown}");
+    assert!(shown.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "a curve of dots: {shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+}
+
+#[test]
+fn two_runs_are_compared() {
+    let (folder, root, data) = place();
+    let [a, b] =
+        ["1", "2"].map(|seed| trained(&root, &data, seed, &["--batch", "4x6", "--steps", "5", "--seed", seed]));
+    // Words that would end the element of the data, were they written as they are.
+    let reason = "</script><!--<script>";
+    let metrics = format!("{b}/metrics.jsonl");
+    let warning = json!({ "event": "warning", "step": 5, "reason": reason });
+    fs::write(&metrics, format!("{}{warning}\n", fs::read_to_string(&metrics).unwrap())).unwrap();
+    let output = siamese(&["report", &a, &b]).current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let page = fs::read_to_string(folder.path().join("compare.html")).unwrap();
+    let found = embedded(&page);
+    let runs = found["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert_eq!((&runs[0]["name"], &runs[1]["name"]), (&json!("1"), &json!("2")));
+    assert_eq!(runs[1]["warnings"][0]["reason"], reason);
+    assert_eq!([&runs[0], &runs[1]].map(|run| run["manifest"]["config"]["seed"].as_u64()), [Some(1), Some(2)]);
+}
+
+/// Without an evaluation there are curves; steps done again after a resume count once; a torn last line is no fault.
+#[test]
+fn an_interrupted_run_has_a_page() {
+    let (_folder, root, data) = place();
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "6"]);
+    fs::remove_file(format!("{out}/figures.json")).unwrap();
+    let file = format!("{out}/metrics.jsonl");
+    let metrics = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = metrics.lines().filter(|line| !line.contains("\"evaluation\"")).collect();
+    let step = |number: u64| *lines.iter().find(|line| line.contains(&format!("\"step\":{number},"))).unwrap();
+    let again = [&lines[..], &[lines[0], step(4), step(5)], &["{\"event\":\"step\",\"st"]].concat();
+    fs::write(&file, again.join("\n")).unwrap();
+    succeed(&["report", &out]);
+    let page = embedded(&fs::read_to_string(format!("{out}/report.html")).unwrap());
+    let run = &page["runs"][0];
+    let numbers: Vec<_> = run["steps"].as_array().unwrap().iter().map(|step| step["step"].as_f64()).collect();
+    assert_eq!(numbers, [1.0, 2.0, 3.0, 4.0, 5.0].map(Some));
+    assert!(run["figures"].is_null() && run["key_figures"].as_array().unwrap().is_empty());
+    assert!(succeed(&["report", &out, "--text"]).contains("5 steps"));
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let (_folder, root, data) = place();
+    let words = fail(&["report", &data]);
+    assert!(words.contains(&data) && words.contains("run.json") && words.contains("hint:"), "{words}");
+    assert!(fail(&["report", &format!("{root}/nothing")]).contains("nothing"));
+    assert!(fail(&["report", &format!("{data}/train-images-idx3-ubyte")]).contains("not a folder"));
+
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "2"]);
+    for (name, content) in [
+        ("figures.json", r#"{"version":99}"#),
+        ("figures.json", r#"{"version":1}"#),
+        ("figures.json", "no JSON"),
+        ("metrics.jsonl", "no JSON\n{}\n"),
+        ("run.json", "no JSON"),
+    ] {
+        let file = format!("{out}/{name}");
+        let bytes = fs::read(&file).unwrap();
+        fs::write(&file, content).unwrap();
+        let words = fail(&["report", &out]);
+        assert!(words.contains(name) && words.contains("hint:"), "{words}");
+        fs::write(&file, bytes).unwrap();
+    }
+    fs::remove_file(format!("{out}/metrics.jsonl")).unwrap();
+    assert!(fail(&["report", &out]).contains("metrics.jsonl"));
+    assert!(Path::new(&out).join("report.html").exists(), "the page that was there stays");
+}
+
+/// A tab of a new headless Chromium, 1280 pixels wide, that collects script errors in `faults`.
+fn tab(profile: &Path) -> (Browser, Arc<Tab>) {
+    let flags = ["--disable-quic", "--disable-component-update", "--disable-background-networking"].map(OsStr::new);
+    let options = LaunchOptions {
+        sandbox: false,
+        user_data_dir: Some(profile.to_owned()),
+        args: flags.to_vec(),
+        ..LaunchOptions::default()
+    };
+    let browser = Browser::new(options).expect("Chromium starts");
+    let tab = browser.new_tab().unwrap();
+    let source = "window.faults = []; addEventListener('error', (event) => faults.push(event.message)); \
+                  addEventListener('unhandledrejection', (event) => faults.push(String(event.reason)));";
+    call::<Page::AddScriptToEvaluateOnNewDocument>(&tab, json!({ "source": source }));
+    resize(&tab, 1280, 900);
+    (browser, tab)
+}
+
+/// A call of the DevTools protocol.
+fn call<C: Method + Serialize + DeserializeOwned + Debug>(tab: &Tab, parameters: Value) {
+    let method: C = serde_json::from_value(parameters).expect("parameters of the protocol");
+    tab.call_method(method).unwrap();
+}
+
+fn resize(tab: &Tab, width: u32, height: u32) {
+    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+    call::<Emulation::SetDeviceMetricsOverride>(tab, size);
+}
+
+/// What a script answers, as JSON.
+fn ask(tab: &Tab, script: &str) -> Value {
+    let script = format!("(async () => JSON.stringify(await (async () => {{ {script} }})()))()");
+    let answer = tab.evaluate(&script, true).unwrap().value.expect("a value");
+    serde_json::from_str(answer.as_str().expect("text")).unwrap()
+}
+
+/// The figures of a page with the number of marks that are drawn in each.
+const DRAWN: &str = "return Object.fromEntries([...document.querySelectorAll('[data-figure]')].map((figure) => [
+    figure.dataset.figure,
+    [...figure.querySelectorAll('svg path, svg circle, svg rect, .tile, td, p')].filter((mark) => {
+        const { width, height } = mark.getBoundingClientRect();
+        return width > 0 || height > 0;
+    }).length,
+]))";
+
+/// Opens a page; it must run without an error, load nothing, draw all `figures`, and fit on a phone.
+fn look(tab: &Tab, page: &str, figures: &[&str]) {
+    tab.navigate_to(&format!("file://{page}")).unwrap().wait_until_navigated().unwrap();
+    for width in [390, 1280] {
+        resize(tab, width, 900);
+        let drawn = ask(tab, &format!("await new Promise((done) => setTimeout(done, 200)); {DRAWN}"));
+        for figure in figures {
+            assert!(drawn[figure].as_u64().is_some_and(|marks| marks > 0), "{figure} at {width} pixels: {drawn}");
+        }
+        let wide = ask(tab, "return document.documentElement.scrollWidth");
+        assert!(wide.as_u64().unwrap() <= u64::from(width), "{wide} of {width} pixels");
+    }
+    assert_eq!(ask(tab, "return faults"), json!([]), "script errors");
+    let loaded = ask(tab, "return performance.getEntriesByType('resource').map((entry) => entry.name)");
+    assert!(loaded.as_array().unwrap().iter().all(|name| name.as_str().unwrap().starts_with("data:")), "{loaded}");
+}
+
+/// Pages as a browser shows them. With `SIAMESE_SCREENSHOT` the whole page of one run is written to that file.
+#[test]
+#[ignore = "needs Chromium: apt-get install chromium; run with --ignored"]
+fn page_in_chromium() {
+    let (folder, root, data) = place();
+    let watched = trained(
+        &root,
+        &data,
+        "watched",
+        &["--batch", "4x6", "--steps", "150", "--validation", "60", "--validate-every", "30"],
+    );
+    let drawn = trained(&root, &data, "drawn", &["--steps=1", "--mining", "random", "--batch", "8"]);
+    let compared = format!("{root}/compare.html");
+    succeed(&["report", &watched, &drawn, "--out", &compared]);
+    let (_browser, tab) = tab(&folder.path().join("profile"));
+
+    let curves = ["loss", "active", "gradient"];
+    let own = ["distances", "map", "histogram", "roc", "confusion", "confused", "triplets", "gallery", "errors"];
+    look(&tab, &compared, &[&curves[..], &["validation", "figures", "roc", "settings"]].concat());
+    look(&tab, &format!("{drawn}/report.html"), &[&curves[..], &own].concat());
+    look(&tab, &format!("{watched}/report.html"), &[&curves[..], &own, &["validation"]].concat());
+
+    let sprite = "const { sprite } = data.runs[0].figures, image = new Image();
+        image.src = 'data:image/png;base64,' + sprite.png;
+        await image.decode();
+        return image.naturalWidth === sprite.columns * sprite.width";
+    assert_eq!(ask(&tab, sprite), true, "the browser reads the images");
+    let point = "const point = document.querySelector('[data-figure=map] svg g');
+        point.scrollIntoView({ block: 'center' });
+        const box = point.getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2]";
+    let tip = "const tile = document.querySelector('[data-figure=map] .tip .tile');
+        if (!tile) return null;
+        const { width } = tile.getBoundingClientRect();
+        return width > 20 && getComputedStyle(tile).backgroundImage.startsWith('url(\"data:image/png')";
+    for layout in 0..2 {
+        ask(&tab, &format!("document.querySelectorAll('[aria-label=layout] button')[{layout}].click(); return 0"));
+        assert_eq!(ask(&tab, tip), Value::Null, "nothing is pointed at");
+        let place: [f64; 2] = serde_json::from_value(ask(&tab, point)).unwrap();
+        tab.move_mouse_to_point(Point { x: place[0], y: place[1] }).unwrap();
+        assert_eq!(ask(&tab, tip), true, "the image of the point");
+    }
+    assert_eq!(ask(&tab, "return faults"), json!([]), "script errors");
+
+    if let Ok(file) = std::env::var("SIAMESE_SCREENSHOT") {
+        let high = ask(&tab, "return document.documentElement.scrollHeight");
+        resize(&tab, 1280, high.as_u64().unwrap() as u32);
+        let png = tab.capture_screenshot(Page::CaptureScreenshotFormatOption::Png, None, None, true).unwrap();
+        fs::write(file, png).unwrap();
+    }
+}
