@@ -77,7 +77,7 @@ macro_rules! real {
     };
 }
 real!(f32, reference_f32, |operation: &dyn Operation, rows, io: &mut Io<f32>| {
-    match operation.routines().iter().rfind(|routine| routine.fits) {
+    match operation.routine_for_shape() {
         Some(routine) => operation.routine(routine.place, rows, io),
         None => operation.reference_f32(rows, io),
     }

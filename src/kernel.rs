@@ -345,6 +345,13 @@ impl At {
     }
 }
 
+impl dyn Operation + '_ {
+    /// The routine that the CPU runner takes: the last that is made for the shape; `None`: the reference.
+    pub fn routine_for_shape(&self) -> Option<RoutineAt> {
+        self.routines().into_iter().rfind(|routine| routine.fits)
+    }
+}
+
 impl std::ops::Deref for At {
     type Target = dyn Operation;
 

@@ -82,7 +82,7 @@
 //!
 //! ```text
 //! 6  main  cli  report                                     the program
-//! 5  train  eval  embed  checkpoint  onnx  gallery  figures  check
+//! 5  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
 //! 4  cpu  gpu                                              the runners; only gpu names wgpu
 //! 3  net  siamese  run
 //! 2  plan
@@ -113,6 +113,7 @@
 
 pub mod check;
 pub mod checkpoint;
+pub mod cluster;
 pub mod config;
 pub mod cpu;
 pub mod data;
@@ -132,6 +133,8 @@ pub mod plan;
 pub mod run;
 pub mod sampler;
 pub mod siamese;
+pub mod tensorboard;
 pub mod train;
+pub mod vectors;
 
 pub use error::{Error, Result};

@@ -15,7 +15,8 @@ use serde_json::Value;
 fn train_eval_export() {
     let (folder, root, data) = place();
     let out = format!("{root}/run");
-    let train = ["train", "--spec", SPEC, "--data", &data, "--steps", "40", "--batch", "4x12", "--out", &out, "--json"];
+    let common = ["train", "--spec", SPEC, "--data", &data, "--steps", "40", "--batch", "4x12", "--out", &out];
+    let train = [common.as_slice(), &["--json", "--adapter", "0"]].concat();
     let trained = events(&succeed(&train));
     assert_eq!(trained[0]["event"], "start");
     let steps: Vec<_> = trained.iter().filter(|event| event["event"] == "step").collect();
@@ -41,7 +42,7 @@ fn train_eval_export() {
     assert_eq!(manifest["config"]["spec"], SPEC);
     assert!(manifest["shaders"].as_array().is_some_and(|shaders| !shaders.is_empty()));
 
-    let evaluated = events(&succeed(&["eval", &out, "--data", &data, "--json"]));
+    let evaluated = events(&succeed(&["eval", &out, "--data", &data, "--json", "--adapter", "0"]));
     assert_eq!(&evaluated[0], evaluation, "a saved network evaluates as it did after training");
 
     let roc = format!("{root}/roc.csv");
@@ -64,11 +65,12 @@ fn train_eval_export() {
 fn a_resumed_run_equals_an_uninterrupted_one() {
     let (_folder, root, data) = place();
     // A constant learning rate, so that the first four steps do not depend on how many follow.
-    let common = ["--schedule", "constant", "--spec", SPEC, "--data", &data, "--ema", "0.9", "--seed", "3"];
+    let recipe = ["--schedule", "constant", "--spec", SPEC, "--ema", "0.9", "--seed", "3"];
+    let common = [recipe.as_slice(), &["--data", &data, "--adapter", "0"]].concat();
     let [whole, parts] = ["whole", "parts"].map(|name| format!("{root}/{name}"));
     succeed(&[["train", "--steps", "9", "--out", &whole].as_slice(), &common].concat());
     succeed(&[["train", "--steps", "4", "--out", &parts].as_slice(), &common].concat());
-    succeed(&["train", "--resume", "--steps", "9", "--out", &parts, "--data", &data]);
+    succeed(&["train", "--resume", "--steps", "9", "--out", &parts, "--data", &data, "--adapter", "0"]);
     let [whole, parts] = [whole, parts].map(|run| fs::read(format!("{run}/checkpoint.safetensors")).unwrap());
     assert!(whole == parts, "the checkpoints differ");
 }

@@ -13,7 +13,19 @@ const LADDER: &[&[&str]] = &[
     &["plan"],
     &["net", "siamese", "run"],
     &["cpu", "gpu"],
-    &["train", "eval", "embed", "gallery", "figures", "checkpoint", "onnx", "check"],
+    &[
+        "train",
+        "eval",
+        "embed",
+        "gallery",
+        "figures",
+        "checkpoint",
+        "onnx",
+        "vectors",
+        "cluster",
+        "tensorboard",
+        "check",
+    ],
     &["main", "cli", "report"],
 ];
 

@@ -43,7 +43,10 @@ impl Adapters {
             )?;
         }
         if !self.json {
-            writeln!(out, "cpu: the references on all threads, without any driver")?;
+            writeln!(
+                out,
+                "cpu: the processor on all threads, without any driver; `auto` takes it where there is no GPU"
+            )?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -10,7 +10,7 @@ use super::Failure;
 
 /// The CPU's threads, or an open device.
 pub enum Engine {
-    /// The references, on all threads.
+    /// The processor, on all threads.
     Cpu,
     /// A device.
     Gpu(Arc<gpu::Device>),
@@ -25,9 +25,11 @@ pub trait Job {
 }
 
 impl Engine {
-    /// Opens what `--adapter` names.
+    /// Opens what `--adapter` names. `auto` is the best GPU, or without one the processor, which its own routines use
+    /// several times better than shaders on software Vulkan do.
     pub fn open(adapter: &str) -> Result<Engine> {
-        if adapter.eq_ignore_ascii_case("cpu") {
+        let is = |name| adapter.eq_ignore_ascii_case(name);
+        if is("cpu") || (is("auto") && gpu::adapters().iter().all(|adapter| adapter.kind == "cpu")) {
             return Ok(Engine::Cpu);
         }
         gpu::open(adapter).map(Engine::Gpu)
@@ -49,10 +51,12 @@ impl Engine {
         }
     }
 
-    /// Name of the shader that each distinct call of a plan gets.
+    /// Name of the shader or routine that each distinct call of a plan gets.
     pub fn variants(&self, plan: &Plan) -> Vec<(String, String)> {
-        let Engine::Gpu(device) = self else { return Vec::new() };
-        let variant = |at: &siamese::kernel::At| gpu::variant(&device.features(), at).name.to_owned();
+        let variant = |at: &siamese::kernel::At| match self {
+            Engine::Cpu => at.routine_for_shape().map_or(at.name(), |routine| routine.name).to_owned(),
+            Engine::Gpu(device) => gpu::variant(&device.features(), at).name.to_owned(),
+        };
         plan.distinct().iter().map(|at| (at.to_string(), variant(at))).collect()
     }
 

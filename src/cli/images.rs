@@ -15,6 +15,7 @@ use siamese::data::pictures::{self, Found};
 use siamese::embed::{BATCH, Embedder};
 use siamese::plan::Plan;
 use siamese::run::Runner;
+use siamese::vectors::Shard;
 use siamese::{Error, Result};
 
 use super::engine::{Engine, Job};
@@ -107,14 +108,30 @@ impl ImagesArgs {
 
     /// The images, brought to the input of a model.
     pub fn load(&self, model: &Checkpoint) -> Result<Images> {
+        self.load_part(model, None)
+    }
+
+    /// The images of one of many machines: a part of all in order, before anything else is chosen.
+    pub fn load_part(&self, model: &Checkpoint, shard: Option<Shard>) -> Result<Images> {
+        let part = |rows: usize| shard.map_or(0..rows, |shard| shard.rows(rows));
         let images = match self.set {
-            Some(set) => self.set(set, model)?,
+            Some(set) => {
+                let images = self.set(set, model)?;
+                images.subset(&part(images.names.len()).collect::<Vec<_>>())
+            }
             None if self.paths.is_empty() => {
                 return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test"));
             }
-            None => read("pictures", &pictures::find(&self.paths)?, model)?,
+            None => {
+                let found = pictures::find(&self.paths)?;
+                read("pictures", &found[part(found.len())], model)?
+            }
         };
-        self.choice.apply(images)
+        let images = self.choice.apply(images)?;
+        if images.names.is_empty() {
+            return Err(Error::config("IMAGES", "no image is left of what was asked for"));
+        }
+        Ok(images)
     }
 
     /// All images of `train`, `validation` or `test` of the data set, or of a folder with one folder a class.

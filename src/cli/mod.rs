@@ -2,8 +2,10 @@
 
 mod adapters;
 mod check;
+mod cluster;
 mod compare;
 mod completions;
+mod embed;
 mod engine;
 mod enroll;
 mod eval;
@@ -69,6 +71,10 @@ enum Command {
     Enroll(Box<enroll::Enroll>),
     /// Say whom images show, or that they are unknown
     Recognize(Box<recognize::Recognize>),
+    /// Write the embeddings of images: NumPy, CSV, Parquet, TensorBoard's projector
+    Embed(Box<embed::Embed>),
+    /// Group images without being told who there is
+    Cluster(Box<cluster::Cluster>),
     /// Print the distances between images
     Compare(compare::Compare),
     /// Write a network for other programs: as safetensors or ONNX, in 32 or 16 bits
@@ -129,6 +135,8 @@ impl Cli {
             Command::Adapters(adapters) => adapters.run(),
             Command::Enroll(enroll) => enroll.run(),
             Command::Recognize(recognize) => recognize.run(),
+            Command::Embed(embed) => embed.run(),
+            Command::Cluster(cluster) => cluster.run(),
             Command::Compare(compare) => compare.run(),
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
@@ -141,7 +149,8 @@ impl Cli {
 /// Which adapter runs the work.
 #[derive(Args)]
 struct AdapterArg {
-    /// auto, vulkan, metal, dx12, gl, cpu, an index of `siamese adapters`, or a part of a name
+    /// auto (a GPU, else the processor), vulkan, metal, dx12, gl, cpu, an index of `siamese adapters`, or a part of a
+    /// name
     #[arg(long, value_name = "WHICH", default_value = "auto")]
     adapter: String,
 }

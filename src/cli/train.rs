@@ -26,7 +26,7 @@ use super::{
     AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_input, parse_labels,
 };
 use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
-use crate::report::{Dashboard, Events, Steps, evaluation_bar, evaluation_table, page, run};
+use crate::report::{Dashboard, Events, Record, Steps, evaluation_bar, evaluation_table, page, run};
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
 #[derive(Args)]
@@ -228,7 +228,7 @@ impl Train {
         let mut options = File::options();
         let options = options.create(true).write(true).append(self.resume).truncate(!self.resume);
         let metrics = options.open(&metrics_file).map_err(Error::io("write", &metrics_file))?;
-        let events = Events::new(self.json, Some((metrics, metrics_file)));
+        let events = Events::new(self.json, Some(Record::new(metrics, metrics_file)?));
         if !self.resume {
             write_atomically(&folder.join("run.toml"), self.settings.as_bytes())?;
         }

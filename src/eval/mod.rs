@@ -7,6 +7,7 @@
 //! pair list with a NumPy script, `tests/golden/eval.py`, and retrieval with pytorch-metric-learning,
 //! `tests/golden/retrieval.py`.
 
+mod clustering;
 mod numpy;
 mod retrieval;
 mod verification;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use numpy::NumpyRng;
 
+pub use clustering::{Agreement, agreement};
 pub use retrieval::{Retrieval, map_at_r, retrieval};
 pub use verification::{
     Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,

@@ -72,6 +72,17 @@ impl MaxPoolShape {
     }
 }
 
+/// Takes over the values that are larger, and notes `place` for them: without a branch, which random values would
+/// mislead.
+#[inline(always)]
+fn keep_larger<R: Real>(largest: &mut [R], places: &mut [u32], values: &[R], place: u32) {
+    for ((largest, own), &value) in largest.iter_mut().zip(places).zip(values) {
+        let mask = u32::from(value > *largest).wrapping_neg();
+        *largest = value.max(*largest);
+        *own = (*own & !mask) | (place & mask);
+    }
+}
+
 /// See `shaders/maxpool.wgsl`.
 pub struct MaxPool;
 
@@ -102,14 +113,14 @@ impl Kernel for MaxPool {
                 for ox in 0..s.out_width {
                     let (y, argmax) = (&mut y[first..][..s.channels], &mut argmax[first..][..s.channels]);
                     first += s.channels;
-                    for k in 0..s.size * s.size {
+                    let pixel = |k: usize| {
                         let (iy, ix) = (oy * s.size + k / s.size, ox * s.size + k % s.size);
-                        let x = &x[((n * s.in_height + iy) * s.in_width + ix) * s.channels..][..s.channels];
-                        for ((y, argmax), &x) in y.iter_mut().zip(argmax.iter_mut()).zip(x) {
-                            let larger = k == 0 || x > *y;
-                            *y = if larger { x } else { *y };
-                            *argmax = if larger { k as u32 } else { *argmax };
-                        }
+                        &x[((n * s.in_height + iy) * s.in_width + ix) * s.channels..][..s.channels]
+                    };
+                    y.copy_from_slice(pixel(0));
+                    argmax.fill(0);
+                    for k in 1..s.size * s.size {
+                        keep_larger(y, argmax, pixel(k), k as u32);
                     }
                 }
             }

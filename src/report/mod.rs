@@ -9,7 +9,7 @@ mod dashboard;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use siamese::Error;
 use siamese::embed::Progress;
 use siamese::eval::{Calibrated, Evaluation, FOLDS, Interval, Judged};
+use siamese::tensorboard::TensorBoard;
 use siamese::train::StepReport;
 
 pub use dashboard::Dashboard;
@@ -26,16 +27,56 @@ use crate::cli::Failure;
 /// Between two lines of progress where stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Events as JSON lines: on stdout if the user wants them there, and in the run's metrics file.
+/// Where the events of a run are kept.
+pub struct Record {
+    metrics: (io::BufWriter<File>, PathBuf),
+    board: TensorBoard,
+    /// The last step seen, to which the evaluation belongs.
+    step: u64,
+}
+
+impl Record {
+    /// In the metrics file, and for TensorBoard in the folder of that file.
+    pub fn new(metrics: File, path: PathBuf) -> siamese::Result<Record> {
+        let board = TensorBoard::create(path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Record { metrics: (io::BufWriter::new(metrics), path), board, step: 0 })
+    }
+
+    fn keep(&mut self, event: &Value) -> siamese::Result<()> {
+        let (file, path) = &mut self.metrics;
+        writeln!(file, "{event}").map_err(Error::io("write", path))?;
+        self.step = event["step"].as_u64().unwrap_or(self.step);
+        let group = match event["event"].as_str() {
+            Some("step") => "train",
+            Some("validation") => "validation",
+            Some("evaluation") => "test",
+            _ => "",
+        };
+        if !group.is_empty() {
+            let fields = event.as_object().into_iter().flatten();
+            let numbers = fields.filter(|(name, _)| !["step", "images"].contains(&name.as_str()));
+            let values: Vec<(String, f64)> =
+                numbers.filter_map(|(name, value)| Some((format!("{group}/{name}"), value.as_f64()?))).collect();
+            self.board.scalars(self.step, values.iter().map(|(tag, value)| (tag.as_str(), *value)))?;
+        }
+        if group != "train" {
+            file.flush().map_err(Error::io("write", path))?;
+            self.board.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// Events as JSON lines on stdout, if the user wants them there, and in the run's record.
 pub struct Events {
     stdout: bool,
-    metrics: Option<(io::BufWriter<File>, PathBuf)>,
+    record: Option<Record>,
 }
 
 impl Events {
-    /// On stdout if `stdout`, and in the file if there is one.
-    pub fn new(stdout: bool, metrics: Option<(File, PathBuf)>) -> Self {
-        Events { stdout, metrics: metrics.map(|(file, path)| (io::BufWriter::new(file), path)) }
+    /// On stdout if `stdout`, and in the record if there is one.
+    pub fn new(stdout: bool, record: Option<Record>) -> Self {
+        Events { stdout, record }
     }
 
     /// Whether stdout carries events.
@@ -50,12 +91,10 @@ impl Events {
             writeln!(out, "{event}")?;
             out.flush()?;
         }
-        if let Some((file, path)) = &mut self.metrics {
-            let is_step = event["event"] == "step";
-            let written = writeln!(file, "{event}").and_then(|()| if is_step { Ok(()) } else { file.flush() });
-            written.map_err(Error::io("write", path))?;
+        match &mut self.record {
+            Some(record) => Ok(record.keep(event)?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The event of a finished step.

@@ -1,0 +1,112 @@
+//! `siamese cluster`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use siamese::checkpoint::Checkpoint;
+use siamese::cluster::{self, Cut};
+use siamese::config::Distance;
+use siamese::eval::agreement;
+use siamese::{Error, Result};
+
+use super::engine::Engine;
+use super::images::{self, ImagesArgs};
+use super::{AdapterArg, Outcome, model_file};
+
+/// Groups images by whom they show, without being told who there is: one line an image, name and cluster with a tab
+/// between. Where the images have classes, NMI and AMI follow on stderr.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  siamese cluster runs/faces album/
+  siamese cluster runs/faces album/ --method dbscan --distance 0.3 --min-images 4
+  siamese cluster runs/cnn --set test --clusters 10")]
+pub struct Cluster {
+    /// Run folder, or a model file
+    model: PathBuf,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// How
+    #[arg(long, value_enum, default_value = "agglomerative", value_name = "HOW")]
+    method: Method,
+    /// Images, or with agglomerative clusters on average, no farther apart than this belong together; in the loss's
+    /// distance [default: 0.5, and 0.2 for dbscan, in squared Euclidean distance]
+    #[arg(long, value_name = "DISTANCE")]
+    distance: Option<f32>,
+    /// How many clusters, instead of a distance; agglomerative only
+    #[arg(long, value_name = "COUNT", conflicts_with = "distance")]
+    clusters: Option<usize>,
+    /// Images that must lie within the distance for a cluster to grow; dbscan only
+    #[arg(long, value_name = "IMAGES", default_value_t = 5)]
+    min_images: usize,
+    /// Print JSON lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    adapter: AdapterArg,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// The two nearest clusters become one, again and again
+    Agglomerative,
+    /// Clusters are where images lie densely; the rest belongs to none
+    Dbscan,
+}
+
+impl Cluster {
+    pub fn run(self) -> Outcome {
+        if self.method == Method::Dbscan && self.clusters.is_some() {
+            return Err(Error::config("--clusters", "dbscan finds out how many there are; give --distance").into());
+        }
+        if self.distance.is_some_and(|distance| !(distance.is_finite() && distance >= 0.0)) {
+            return Err(Error::config("--distance", "it is no distance").into());
+        }
+        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let images = self.images.load(&model)?;
+        let engine = Engine::open(&self.adapter.adapter)?;
+        let embeddings = images::embed(&engine, &model, &images.data.images)?;
+        let dims = embeddings.len() / images.names.len();
+        let found = self.group(&embeddings, dims, model.config.loss.distance)?;
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        for (name, cluster) in images.names.iter().zip(&found) {
+            if self.json {
+                writeln!(out, "{}", json!({ "event": "cluster", "name": name, "cluster": cluster }))?;
+            } else {
+                let cluster = cluster.map_or("none".to_owned(), |cluster| cluster.to_string());
+                writeln!(out, "{name}\t{cluster}")?;
+            }
+        }
+        let count = found.iter().flatten().max().map_or(0, |last| last + 1);
+        let alone = found.iter().filter(|cluster| cluster.is_none()).count();
+        eprintln!("{count} clusters; {alone} of {} images belong to none", found.len());
+        if images.labelled {
+            let clusters: Vec<u32> = found.iter().map(|cluster| cluster.unwrap_or(u32::MAX)).collect();
+            let agreement = agreement(&images.data.labels, &clusters);
+            eprintln!("NMI {:.4}, AMI {:.4} with the classes", agreement.nmi, agreement.ami);
+            if self.json {
+                writeln!(out, "{}", json!({ "event": "agreement", "nmi": agreement.nmi, "ami": agreement.ami }))?;
+            }
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn group(&self, embeddings: &[f32], dims: usize, distance: Distance) -> Result<Vec<Option<u32>>> {
+        let unit = match distance {
+            Distance::SquaredEuclidean => 1.0,
+            Distance::MeanSquare => dims as f32,
+        };
+        let within = |default: f32| self.distance.map_or(default, |distance| distance * unit);
+        Ok(match self.method {
+            Method::Dbscan => cluster::dbscan(embeddings, dims, within(0.2), self.min_images),
+            Method::Agglomerative => {
+                let cut = self.clusters.map_or(Cut::Distance(within(0.5)), Cut::Clusters);
+                cluster::agglomerative(embeddings, dims, cut)?.into_iter().map(Some).collect()
+            }
+        })
+    }
+}

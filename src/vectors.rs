@@ -1,0 +1,413 @@
+//! Embeddings as files: NumPy, CSV, Parquet, and the folder that TensorBoard's projector opens.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use half::f16;
+use image::{DynamicImage, ImageFormat, RgbImage, imageops};
+use npyz::WriterBuilder;
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArrayType, FloatType, Int32Type};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use serde::Serialize;
+
+use crate::checkpoint::write_atomically;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::eval::{Embedded, map_at_r};
+
+/// How many bits a value takes in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits, as computed.
+    F32,
+    /// 16 bits, rounded to nearest.
+    F16,
+    /// 8 bits: a whole number from -127 to 127, times one scale for the whole file.
+    I8,
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Precision, String> {
+        match text {
+            "f32" => Ok(Precision::F32),
+            "f16" => Ok(Precision::F16),
+            "i8" => Ok(Precision::I8),
+            _ => Err(format!("`{text}` is none of f32, f16, i8")),
+        }
+    }
+}
+
+/// Embeddings with what is known of their images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vectors {
+    /// `[rows, dims]`.
+    pub values: Vec<f32>,
+    /// Values of a row.
+    pub dims: usize,
+    /// What each image is called.
+    pub names: Vec<String>,
+    /// The class of each image; empty where there are none.
+    pub classes: Vec<String>,
+    /// Fingerprint of the model, see [`Checkpoint::fingerprint`](crate::checkpoint::Checkpoint::fingerprint).
+    pub model: String,
+}
+
+/// What rounding costs, over the rows that [`Vectors::loss`] looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Loss {
+    /// Largest change of a value.
+    pub max_error: f32,
+    /// MAP@R before and after, where classes are known; see [`map_at_r`].
+    pub map_at_r: Option<[f64; 2]>,
+}
+
+/// Rows that [`Vectors::loss`] looks at, at most.
+const MOST_ROWS: usize = 10_000;
+/// Rows of a row group of a Parquet file.
+const GROUP: usize = 10_000;
+/// Most pixels along a side of a sprite.
+const SPRITE: u32 = 8192;
+
+/// The file beside an .npy that says what is in it.
+#[derive(Serialize)]
+struct Sidecar<'a> {
+    model: &'a str,
+    dims: usize,
+    precision: Precision,
+    scale: f32,
+    names: &'a [String],
+    classes: &'a [String],
+}
+
+impl Vectors {
+    fn rows(&self) -> usize {
+        self.names.len()
+    }
+
+    /// What a stored number is multiplied with to give a value back: of 8 bits the largest absolute value / 127,
+    /// else 1.
+    pub fn scale(&self, precision: Precision) -> f32 {
+        match precision {
+            Precision::I8 => self.values.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs())) / 127.0,
+            Precision::F32 | Precision::F16 => 1.0,
+        }
+    }
+
+    /// The whole numbers of 8 bits.
+    fn bytes(&self) -> impl Iterator<Item = i8> {
+        let scale = self.scale(Precision::I8);
+        self.values.iter().map(move |value| (value / scale).round() as i8)
+    }
+
+    /// The values as a file of this precision gives them back.
+    pub fn rounded(&self, precision: Precision) -> Vec<f32> {
+        let scale = self.scale(precision);
+        match precision {
+            Precision::F32 => self.values.clone(),
+            Precision::F16 => self.values.iter().map(|&value| f16::from_f32(value).to_f32()).collect(),
+            Precision::I8 => self.bytes().map(|byte| f32::from(byte) * scale).collect(),
+        }
+    }
+
+    /// What rounding costs, measured on these vectors; on 10,000 of them, evenly taken, where there are more.
+    pub fn loss(&self, precision: Precision) -> Loss {
+        let rounded = self.rounded(precision);
+        let errors = self.values.iter().zip(&rounded).map(|(a, b)| (a - b).abs());
+        let max_error = errors.fold(0.0, f32::max);
+        let taken: Vec<usize> = (0..self.rows()).step_by(self.rows().div_ceil(MOST_ROWS).max(1)).collect();
+        let map_at_r = (!self.classes.is_empty()).then(|| {
+            let mut known: Vec<&String> = self.classes.iter().collect();
+            known.sort();
+            known.dedup();
+            let label = |&row: &usize| known.partition_point(|&class| *class < self.classes[row]) as u32;
+            let labels: Vec<u32> = taken.iter().map(label).collect();
+            [&self.values, &rounded].map(|values| {
+                let values: Vec<f32> =
+                    taken.iter().flat_map(|row| &values[row * self.dims..][..self.dims]).copied().collect();
+                map_at_r(Embedded { values: &values, dims: self.dims, labels: &labels })
+            })
+        });
+        Loss { max_error, map_at_r }
+    }
+
+    /// Writes `<stem>.npy`, `[rows, dims]`, and beside it `<stem>.json` with names, classes, scale and the model.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn write_npy(&self, path: &Path, precision: Precision) -> Result<()> {
+        let shape = [self.rows() as u64, self.dims as u64];
+        streamed(path, |file| match precision {
+            Precision::F32 => npy(file, &shape, self.values.iter().copied()),
+            Precision::F16 => npy(file, &shape, self.values.iter().map(|&value| f16::from_f32(value))),
+            Precision::I8 => npy(file, &shape, self.bytes()),
+        })?;
+        let sidecar = Sidecar {
+            model: &self.model,
+            dims: self.dims,
+            precision,
+            scale: self.scale(precision),
+            names: &self.names,
+            classes: &self.classes,
+        };
+        let text = serde_json::to_string_pretty(&sidecar).expect("plain data");
+        write_atomically(&path.with_extension("json"), text.as_bytes())
+    }
+
+    /// The class of a row, empty where there is none.
+    fn class(&self, row: usize) -> &str {
+        self.classes.get(row).map_or("", String::as_str)
+    }
+
+    /// Writes a table: name, class, e0, e1, …; the values as they are after rounding.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn write_csv(&self, path: &Path, precision: Precision) -> Result<()> {
+        let values = self.rounded(precision);
+        streamed(path, |file| {
+            let mut table = csv::Writer::from_writer(file);
+            let heads = (0..self.dims).map(|dim| format!("e{dim}"));
+            table.write_record(["name".to_owned(), "class".to_owned()].into_iter().chain(heads))?;
+            for (row, values) in values.chunks_exact(self.dims).enumerate() {
+                let words = [self.names[row].clone(), self.class(row).to_owned()];
+                table.write_record(words.into_iter().chain(values.iter().map(f32::to_string)))?;
+            }
+            table.flush()
+        })
+    }
+
+    /// Writes a Parquet file with the columns name, class (empty where there is none) and embedding, a list of floats
+    /// of 32 or 16 bits, or of 8-bit integers; those with a column `scale`. Its metadata name the model.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn write_parquet(&self, path: &Path, precision: Precision) -> Result<()> {
+        let (element, scale) = match precision {
+            Precision::F32 => ("float element", ""),
+            Precision::F16 => ("fixed_len_byte_array (2) element (FLOAT16)", ""),
+            Precision::I8 => ("int32 element (INTEGER(8,true))", "required float scale;"),
+        };
+        let schema = format!(
+            "message embeddings {{ required binary name (UTF8); required binary class (UTF8); required group embedding \
+             (LIST) {{ repeated group list {{ required {element}; }} }} {scale} }}"
+        );
+        let schema = Arc::new(parse_message_type(&schema).expect("a schema of our own"));
+        let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+        let metadata = vec![entry("siamese.model", self.model.clone()), entry("siamese.dims", self.dims.to_string())];
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_key_value_metadata(Some(metadata))
+            .build();
+        streamed(path, |file| {
+            let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(parquet_fault)?;
+            for start in (0..self.rows()).step_by(GROUP) {
+                let rows = start..(start + GROUP).min(self.rows());
+                let mut group = writer.next_row_group().map_err(parquet_fault)?;
+                self.write_group(&mut group, rows, precision).map_err(parquet_fault)?;
+                group.close().map_err(parquet_fault)?;
+            }
+            writer.close().map(drop).map_err(parquet_fault)
+        })
+    }
+
+    fn write_group(
+        &self,
+        group: &mut SerializedRowGroupWriter<&mut File>,
+        rows: std::ops::Range<usize>,
+        precision: Precision,
+    ) -> Result<(), ParquetError> {
+        let count = rows.len();
+        let values = rows.start * self.dims..rows.end * self.dims;
+        // Every element is there; the first of a row begins a new list.
+        let definition = vec![1; values.len()];
+        let repetition: Vec<i16> = (0..values.len()).map(|place| i16::from(place % self.dims != 0)).collect();
+        let (definition, repetition) = (Some(definition.as_slice()), Some(repetition.as_slice()));
+        let mut place = 0;
+        while let Some(mut column) = group.next_column()? {
+            match (place, precision) {
+                (0, _) => {
+                    let names: Vec<ByteArray> = rows.clone().map(|row| self.names[row].as_str().into()).collect();
+                    column.typed::<ByteArrayType>().write_batch(&names, None, None)?;
+                }
+                (1, _) => {
+                    let classes: Vec<ByteArray> = rows.clone().map(|row| self.class(row).into()).collect();
+                    column.typed::<ByteArrayType>().write_batch(&classes, None, None)?;
+                }
+                (2, Precision::F32) => {
+                    column.typed::<FloatType>().write_batch(&self.values[values.clone()], definition, repetition)?;
+                }
+                (2, Precision::F16) => {
+                    let halves = self.values[values.clone()].iter().map(|&value| f16::from_f32(value));
+                    let halves: Vec<_> =
+                        halves.map(|value| ByteArray::from(value.to_le_bytes().to_vec()).into()).collect();
+                    column.typed::<FixedLenByteArrayType>().write_batch(&halves, definition, repetition)?;
+                }
+                (2, Precision::I8) => {
+                    let bytes: Vec<i32> = self.bytes().skip(values.start).take(values.len()).map(i32::from).collect();
+                    column.typed::<Int32Type>().write_batch(&bytes, definition, repetition)?;
+                }
+                _ => {
+                    let scales = vec![self.scale(precision); count];
+                    column.typed::<FloatType>().write_batch(&scales, None, None)?;
+                }
+            }
+            column.close()?;
+            place += 1;
+        }
+        Ok(())
+    }
+
+    /// Writes the folder that `tensorboard --logdir FOLDER` shows in its projector: vectors, names and classes, and the
+    /// images in a square sprite.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn write_projector(&self, folder: &Path, precision: Precision, images: &Dataset) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(Error::io("make folder", folder))?;
+        let table = |name: &str, write: &dyn Fn(&mut csv::Writer<&mut File>) -> csv::Result<()>| {
+            streamed(&folder.join(name), |file| {
+                let mut table = csv::WriterBuilder::new().delimiter(b'\t').from_writer(file);
+                write(&mut table)?;
+                table.flush()
+            })
+        };
+        table("vectors.tsv", &|table| {
+            self.rounded(precision)
+                .chunks_exact(self.dims)
+                .try_for_each(|row| table.write_record(row.iter().map(f32::to_string)))
+        })?;
+        table("metadata.tsv", &|table| {
+            table.write_record(["name", "class"])?;
+            (0..self.rows()).try_for_each(|row| table.write_record([&self.names[row], self.class(row)]))
+        })?;
+        let (sprite, side) = sprite(images);
+        let mut png = std::io::Cursor::new(Vec::new());
+        sprite.write_to(&mut png, ImageFormat::Png).expect("memory takes a picture");
+        write_atomically(&folder.join("sprite.png"), &png.into_inner())?;
+        let config = format!(
+            "embeddings {{\n  tensor_name: \"embeddings\"\n  tensor_path: \"vectors.tsv\"\n  metadata_path: \
+             \"metadata.tsv\"\n  sprite {{\n    image_path: \"sprite.png\"\n    single_image_dim: {0}\n    \
+             single_image_dim: {0}\n  }}\n}}\n",
+            side
+        );
+        write_atomically(&folder.join("projector_config.pbtxt"), config.as_bytes())
+    }
+}
+
+fn npy<T: npyz::AutoSerialize>(file: &mut File, shape: &[u64], values: impl Iterator<Item = T>) -> std::io::Result<()> {
+    let file = std::io::BufWriter::new(file);
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
+    writer.extend(values)?;
+    writer.finish()
+}
+
+fn parquet_fault(error: ParquetError) -> std::io::Error {
+    match error {
+        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+            Ok(error) => *error,
+            Err(source) => std::io::Error::other(source),
+        },
+        other => std::io::Error::other(other),
+    }
+}
+
+/// Lets `write` fill a temporary file beside `path`, and renames it.
+fn streamed(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("write", path))?;
+    write(file.as_file_mut()).and_then(|()| file.as_file_mut().flush()).map_err(Error::io("write", path))?;
+    crate::checkpoint::persist(file, path)
+}
+
+/// Images in a square, row after row, and the side of each in pixels: smaller where they are too many.
+fn sprite(images: &Dataset) -> (DynamicImage, u32) {
+    let across = (images.len() as f64).sqrt().ceil().max(1.0) as u32;
+    let side = (images.height.max(images.width) as u32).min(SPRITE / across).max(1);
+    let mut sprite = RgbImage::new(across * side, across * side);
+    for row in 0..images.len() {
+        let pixel = |x: u32, y: u32| {
+            let at = (y as usize * images.width + x as usize) * images.channels;
+            let channel = |c: usize| images.image(row)[at + c.min(images.channels - 1)];
+            image::Rgb([channel(0), channel(1), channel(2)])
+        };
+        let own = RgbImage::from_fn(images.width as u32, images.height as u32, pixel);
+        let tile = imageops::resize(&own, side, side, imageops::FilterType::Triangle);
+        let (column, line) = (row as u32 % across, row as u32 / across);
+        imageops::replace(&mut sprite, &tile, i64::from(column * side), i64::from(line * side));
+    }
+    (sprite.into(), side)
+}
+
+/// Which of many machines this is: part `number` of `of`, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Shard {
+    /// Its part of `rows` rows, in order.
+    pub fn rows(&self, rows: usize) -> std::ops::Range<usize> {
+        (self.number - 1) * rows / self.of..self.number * rows / self.of
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shard, String> {
+        let wrong = || format!("`{text}` is no part such as 1/4");
+        let (number, of) = text.split_once('/').ok_or_else(wrong)?;
+        let (number, of) = (number.parse().map_err(|_| wrong())?, of.parse().map_err(|_| wrong())?);
+        if (1..=of).contains(&number) { Ok(Shard { number, of }) } else { Err(wrong()) }
+    }
+}
+
+/// What the end of a path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `.npy`
+    Npy,
+    /// `.csv`
+    Csv,
+    /// `.parquet`
+    Parquet,
+    /// A folder for TensorBoard's projector: no ending.
+    Projector,
+}
+
+impl Format {
+    /// The format of a path.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the endings there are.
+    pub fn of(path: &Path) -> Result<Format> {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("npy") => Ok(Format::Npy),
+            Some("csv") => Ok(Format::Csv),
+            Some("parquet") => Ok(Format::Parquet),
+            None => Ok(Format::Projector),
+            Some(_) => {
+                let reason = format!(
+                    "{} ends in none of .npy, .csv, .parquet; without an ending it is a folder for TensorBoard's \
+                     projector",
+                    path.display()
+                );
+                Err(Error::config("--out", reason))
+            }
+        }
+    }
+}
