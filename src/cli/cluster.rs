@@ -33,7 +33,7 @@ pub struct Cluster {
     #[arg(long, value_enum, default_value = "agglomerative", value_name = "HOW")]
     method: Method,
     /// Images, or with agglomerative clusters on average, no farther apart than this belong together; in the loss's
-    /// distance [default: 0.5, and 0.2 for dbscan, in squared Euclidean distance]
+    /// distance [default: 1, and 0.1 for dbscan, in squared Euclidean distance]
     #[arg(long, value_name = "DISTANCE")]
     distance: Option<f32>,
     /// How many clusters, instead of a distance; agglomerative only
@@ -102,9 +102,9 @@ impl Cluster {
         };
         let within = |default: f32| self.distance.map_or(default, |distance| distance * unit);
         Ok(match self.method {
-            Method::Dbscan => cluster::dbscan(embeddings, dims, within(0.2), self.min_images),
+            Method::Dbscan => cluster::dbscan(embeddings, dims, within(0.1), self.min_images),
             Method::Agglomerative => {
-                let cut = self.clusters.map_or(Cut::Distance(within(0.5)), Cut::Clusters);
+                let cut = self.clusters.map_or(Cut::Distance(within(1.0)), Cut::Clusters);
                 cluster::agglomerative(embeddings, dims, cut)?.into_iter().map(Some).collect()
             }
         })
