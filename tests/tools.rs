@@ -39,6 +39,7 @@ fn trained() -> (tempfile::TempDir, String, String) {
     let train = ["train", "--spec", SPEC, "--data", &pictures, "--invert", "--steps", "60", "--batch", "4x12"];
     let evaluation = events(&succeed(&[train.as_slice(), &["--out", &model, "--json"]].concat())).pop().unwrap();
     assert!(evaluation["knn5"].as_f64().unwrap() > 0.9, "four bright quadrants are easy: {evaluation}");
+    assert!(Path::new(&model).join("report.html").exists());
     (folder, pictures, model)
 }
 
@@ -131,6 +132,34 @@ fn distances_are_compared() {
     }
     let pairs = events(&succeed(&["compare", &model, &pictures, "--take", "first", "--json"]));
     assert_eq!(pairs.len(), 6, "four pictures");
+}
+
+#[test]
+fn embeddings_are_written_and_grouped() {
+    let (folder, pictures, model) = trained();
+    let out = |name: &str| format!("{}/{name}", folder.path().display());
+    succeed(&["embed", &model, &pictures, "--out", &out("all.csv")]);
+    let parts = ["1/2", "2/2"].map(|shard| {
+        let part = out(&format!("part{}.csv", &shard[..1]));
+        succeed(&["embed", &model, &pictures, "--shard", shard, "--out", &part]);
+        fs::read_to_string(part).unwrap()
+    });
+    let all = fs::read_to_string(out("all.csv")).unwrap();
+    let body = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(body(&all).len(), 300);
+    assert_eq!(body(&all), [body(&parts[0]), body(&parts[1])].concat(), "the parts make the whole");
+
+    let words = text(&run(&["embed", &model, &pictures, "--out", &out("i8.npy"), "--precision", "i8"]).stderr);
+    assert!(words.contains("8 bytes each") && words.contains("MAP@R"), "{words}");
+    succeed(&["embed", &model, &pictures, "--take", "first", "--out", &out("projector")]);
+    assert!(folder.path().join("projector/sprite.png").exists());
+    assert!(fail(&["embed", &model, &pictures, "--out", &out("e.txt")]).contains("--out"));
+
+    let words = text(&run(&["cluster", &model, &pictures, "--clusters", "4"]).stderr);
+    assert!(words.contains("4 clusters") && words.contains("AMI 0.9") || words.contains("AMI 1.0"), "{words}");
+    let found = events(&succeed(&["cluster", &model, &pictures, "--method", "dbscan", "--json"]));
+    assert_eq!(found.len(), 301, "one an image, and how far they agree");
+    assert!(fail(&["cluster", &model, &pictures, "--method", "dbscan", "--clusters", "4"]).contains("--clusters"));
 }
 
 #[test]
