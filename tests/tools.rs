@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use image::{GrayImage, Luma};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use program::{SPEC, events, fail, place, run, siamese, small_set, succeed, text};
 use serde_json::Value;
 use siamese::checkpoint::Lock;
@@ -77,6 +77,33 @@ fn pictures_are_trained_on_enrolled_and_recognised() {
     // Nearer than any stranger: all are unknown.
     let strict = succeed(&["recognize", &model, &gallery, &pictures, "--threshold", "0"]);
     assert!(table(&strict).iter().all(|(_, cells)| cells[0] == "unknown"), "{strict}");
+}
+
+/// Two classes that differ in colour alone, of many sizes.
+#[test]
+fn colour_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pictures, model, gallery] = ["pictures", "run", "a.gallery"].map(|name| folder.path().join(name));
+    for (class, red) in [("cold", 0), ("warm", 1)] {
+        fs::create_dir_all(pictures.join(class)).unwrap();
+        for n in 0..30_u32 {
+            let colour = |x: u32, y: u32| {
+                let noise = ((x * 31 + y * 17 + n * 7) % 40) as u8;
+                Rgb(if red == 1 { [160 + noise, 60 + noise, 60] } else { [60, 60 + noise, 160 + noise] })
+            };
+            let picture = RgbImage::from_fn(6 + n % 5, 6 + n % 3, colour);
+            picture.save(pictures.join(class).join(format!("{n}.png"))).unwrap();
+        }
+    }
+    let [pictures, model, gallery] = [&pictures, &model, &gallery].map(|path| path.to_str().unwrap());
+    let train = ["train", "--spec", SPEC, "--data", pictures, "--input", "8x8x3", "--steps", "30", "--batch", "2x8"];
+    succeed(&[train.as_slice(), &["--out", model]].concat());
+    succeed(&["enroll", model, gallery, pictures, "--take", "first"]);
+    let answers = succeed(&["recognize", model, gallery, pictures]);
+    let answers = table(&answers);
+    assert_eq!(answers.len(), 58);
+    assert!(answers.iter().all(|(name, cells)| name.contains(cells[0])), "{answers:?}");
+    succeed(&["export", model, "--out", &format!("{model}/colour.onnx")]);
 }
 
 fn some_file(folder: &str, place: usize) -> String {
