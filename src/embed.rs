@@ -83,6 +83,11 @@ impl<R: Runner> Embedder<R> {
         Ok(Embedder { runner, net, batch, images, embedding })
     }
 
+    /// What runs the plan.
+    pub fn runner(&mut self) -> &mut R {
+        &mut self.runner
+    }
+
     /// The embeddings `[rows, dims]` of images `[rows, height, width, channels]`. `progress` hears how many are done.
     ///
     /// # Errors

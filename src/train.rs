@@ -190,6 +190,11 @@ impl<R: Runner> Trainer<R> {
         &self.runner
     }
 
+    /// The same, to run parts of its plan.
+    pub fn runner_mut(&mut self) -> &mut R {
+        &mut self.runner
+    }
+
     /// Steps done and reported.
     pub fn steps(&self) -> u64 {
         self.reported

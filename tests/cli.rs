@@ -254,6 +254,14 @@ fn tables_are_printed() {
     for line in events(&succeed(&["adapters", "--json"])) {
         assert!(line["name"].is_string() && line["max_binding"].is_u64(), "{line}");
     }
-    let check = succeed(&["check", "--kernel", "l2norm"]);
+    for workload in ["w0", "w1-infer"] {
+        let measured = events(&succeed(&["bench", "--workload", workload, "--seconds", "0.01", "--json"]));
+        let throughput = measured.last().unwrap();
+        assert_eq!((&throughput["event"], &throughput["workload"]), (&"throughput".into(), &workload.into()));
+        assert!(throughput["images_per_s"].as_f64().unwrap() > 0.0, "{throughput}");
+        let shares: f64 = measured.iter().filter_map(|event| event["share"].as_f64()).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    }
+    let check = succeed(&["check", "--kernel", "l2norm", "--adapter", "0"]);
     assert!(check.contains("l2norm_dx") && check.contains("tolerance used"), "{check}");
 }

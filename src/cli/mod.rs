@@ -1,6 +1,7 @@
 //! The command line: one file a command, and what several share.
 
 mod adapters;
+mod bench;
 mod check;
 mod cluster;
 mod compare;
@@ -65,6 +66,8 @@ enum Command {
     Plan(plan::Plan),
     /// Prove every kernel on an adapter against the CPU reference
     Check(check::Check),
+    /// Measure how fast this machine trains and embeds
+    Bench(bench::Bench),
     /// List the adapters of this machine
     Adapters(adapters::Adapters),
     /// Make or change a gallery of identities
@@ -132,6 +135,7 @@ impl Cli {
             Command::Report(report) => report.run(),
             Command::Plan(plan) => plan.run(),
             Command::Check(check) => check.run(),
+            Command::Bench(bench) => bench.run(),
             Command::Adapters(adapters) => adapters.run(),
             Command::Enroll(enroll) => enroll.run(),
             Command::Recognize(recognize) => recognize.run(),
