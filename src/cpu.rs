@@ -10,14 +10,14 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::host::{Array, Io, Real, View};
 use crate::kernel::{Access, At, Element, RoutineAt};
-use crate::plan::{Place, Plan, Role, SlotId};
+use crate::plan::{Buffer, Plan, Role, SlotId};
 use crate::run::Values;
 
 /// Runs the references of a plan in `R`.
 pub struct Runner<R: Real = f32> {
     plan: Arc<Plan>,
-    /// One array for each slot with a buffer of its own.
-    buffers: Vec<Option<Arc<RwLock<Array<R>>>>>,
+    /// One array for each buffer of the plan.
+    buffers: Vec<Arc<RwLock<Array<R>>>>,
     snapshots: VecDeque<Array>,
 }
 
@@ -26,26 +26,18 @@ const POISONED: &str = "a reference panicked";
 impl<R: Real> Runner<R> {
     /// Allocates every buffer of the plan, zeroed.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let buffers = plan
-            .slots()
-            .iter()
-            .map(|slot| {
-                (slot.place == Place::Own).then(|| {
-                    Arc::new(RwLock::new(match slot.element {
-                        Element::F32 => Array::Float(vec![R::default(); slot.len()]),
-                        Element::U32 => Array::Uint(vec![0; slot.len()]),
-                    }))
-                })
-            })
-            .collect();
+        let array = |buffer: &Buffer| match buffer.element {
+            Element::F32 => Array::Float(vec![R::default(); buffer.len]),
+            Element::U32 => Array::Uint(vec![0; buffer.len]),
+        };
+        let buffers = plan.buffers().iter().map(|buffer| Arc::new(RwLock::new(array(buffer)))).collect();
         Runner { plan, buffers, snapshots: VecDeque::new() }
     }
 
     /// The buffer that holds a slot, and the slot's elements in it.
     fn storage(&self, id: SlotId) -> (&Arc<RwLock<Array<R>>>, Range<usize>) {
-        let (owner, start) = self.plan.storage(id);
-        let buffer = self.buffers[owner.index()].as_ref().expect("the owner of a slot has a buffer");
-        (buffer, start..start + self.plan.slot(id).len())
+        let (buffer, start) = self.plan.storage(id);
+        (&self.buffers[buffer], start..start + self.plan.slot(id).len())
     }
 
     /// A copy of a slot at full precision.
@@ -192,12 +184,13 @@ impl<R: Real> crate::run::Runner for Runner<R> {
 
     fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
         let mut forked = Runner::new(plan);
-        for (id, slot) in forked.plan.ids().zip(forked.plan.slots()) {
-            let shareable = matches!(slot.role, Role::Parameter | Role::Input) && slot.place == Place::Own;
-            if let Some(own) =
-                self.plan.find(&slot.name).filter(|&own| shareable && self.plan.slot(own).len() == slot.len())
-            {
-                forked.buffers[id.index()] = self.buffers[own.index()].clone();
+        let plan = forked.plan.clone();
+        for (own, buffer) in forked.buffers.iter_mut().zip(plan.buffers()) {
+            let slot = plan.slot(buffer.slot());
+            let shareable = matches!(slot.role, Role::Parameter | Role::Input);
+            let other = self.plan.find(&slot.name).filter(|&id| shareable && self.plan.slot(id).len() == slot.len());
+            if let Some(id) = other {
+                *own = self.buffers[self.plan.storage(id).0].clone();
             }
         }
         Ok(forked)

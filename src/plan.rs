@@ -38,7 +38,7 @@ pub enum Role {
 /// Where an array lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In a buffer of its own.
+    /// At the start of a buffer, see [`Plan::buffers`].
     Own,
     /// In another slot, from this element on.
     Within(SlotId, usize),
@@ -101,11 +101,39 @@ pub struct Call {
 /// alignment of storage bindings.
 pub const ALIGNMENT: usize = 64;
 
+/// Memory that a runner allocates: that of one slot, or of activations that are never needed at the same time.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// Element type of all its slots.
+    pub element: Element,
+    /// Number of elements: those of its largest slot.
+    pub len: usize,
+    /// What it is for.
+    pub role: Role,
+    /// Its slots, the largest first, with the calls from the first that writes it to the last that reads it.
+    slots: Vec<(SlotId, Range<usize>)>,
+}
+
+impl Buffer {
+    /// Its largest slot.
+    pub fn slot(&self) -> SlotId {
+        self.slots[0].0
+    }
+
+    /// Bytes on a device.
+    pub fn bytes(&self) -> u64 {
+        4 * self.len as u64
+    }
+}
+
 /// Slots and calls; see the module.
 #[derive(Clone, Debug)]
 pub struct Plan {
     slots: Vec<Slot>,
     calls: Vec<Call>,
+    buffers: Vec<Buffer>,
+    /// The buffer of each slot.
+    places: Vec<usize>,
 }
 
 impl Plan {
@@ -151,23 +179,46 @@ impl Plan {
         self.slots.iter().position(|slot| slot.name == name).map(SlotId)
     }
 
-    /// The slot whose buffer holds `id`, and the element at which it starts there.
-    pub fn storage(&self, id: SlotId) -> (SlotId, usize) {
+    /// The memory of all slots.
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
+    /// Place of the slot's buffer in [`Plan::buffers`], and the element at which the slot starts there.
+    pub fn storage(&self, id: SlotId) -> (usize, usize) {
         match self.slots[id.0].place {
-            Place::Own => (id, 0),
-            Place::Within(arena, offset) => (arena, offset),
+            Place::Own => (self.places[id.0], 0),
+            Place::Within(arena, offset) => (self.places[arena.0], offset),
         }
+    }
+
+    /// Whether a slot still has its values after a run of the whole plan: no later slot has taken its memory.
+    pub fn keeps(&self, id: SlotId) -> bool {
+        let tenants = &self.buffers[self.storage(id).0].slots;
+        let life = |id| tenants.iter().find(|(tenant, _)| *tenant == id).map(|(_, life)| life.end);
+        life(id).is_none_or(|end| tenants.iter().all(|(_, life)| life.end <= end))
+    }
+
+    /// The same plan with memory of its own for every slot, so that a run leaves everything to be looked at, and a part
+    /// of it can be run again.
+    pub fn unshared(mut self) -> Plan {
+        self.buffers.clear();
+        for (id, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.place == Place::Own) {
+            self.places[id] = self.buffers.len();
+            let slots = vec![(SlotId(id), 0..self.calls.len())];
+            self.buffers.push(Buffer { element: slot.element, len: slot.len(), role: slot.role, slots });
+        }
+        self
     }
 
     /// Bytes of all buffers that `role` names.
     pub fn bytes_of(&self, role: Role) -> u64 {
-        let own = self.slots.iter().filter(|slot| slot.place == Place::Own && slot.role == role);
-        own.map(|slot| 4 * slot.len() as u64).sum()
+        self.buffers.iter().filter(|buffer| buffer.role == role).map(Buffer::bytes).sum()
     }
 
     /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
-        self.slots.iter().filter(|slot| slot.place == Place::Own).map(|slot| 4 * slot.len() as u64).sum()
+        self.buffers.iter().map(Buffer::bytes).sum()
     }
 
     /// Floating-point operations of one run of the calls.
@@ -228,8 +279,16 @@ impl fmt::Display for Plan {
                 dims.join(" × ")
             )?;
         }
-        let total = bytes(self.bytes());
-        write!(f, "\n{} calls, {:.1} MFLOP a run, {total} in buffers", self.calls.len(), self.flops() as f64 / 1e6)
+        let own = self.slots.iter().filter(|slot| slot.place == Place::Own);
+        write!(
+            f,
+            "\n{} calls, {:.1} MFLOP a run, {} in {} buffers ({} if activations did not share them)",
+            self.calls.len(),
+            self.flops() as f64 / 1e6,
+            bytes(self.bytes()),
+            self.buffers.len(),
+            bytes(own.map(|slot| 4 * slot.len() as u64).sum()),
+        )
     }
 }
 
@@ -368,8 +427,42 @@ impl Builder {
         self.calls.push(Call { section, at, args: args.to_vec() });
     }
 
-    /// The finished plan.
+    /// The calls during which a slot's values are needed. What no call reads is for the host, who reads it in the end;
+    /// only activations come and go.
+    fn life(&self, id: SlotId) -> Range<usize> {
+        let uses = |call: &Call| call.args.contains(&id);
+        let is_read = |call: &Call| {
+            let args = call.at.args();
+            call.args.iter().zip(args).any(|(&slot, arg)| slot == id && arg.access == Access::Read)
+        };
+        let (first, last) = (self.calls.iter().position(uses), self.calls.iter().rposition(uses));
+        match (self.slots[id.0].role, first, last) {
+            (Role::Activation, Some(first), Some(last)) if is_read(&self.calls[last]) => first..last + 1,
+            (Role::Activation, Some(first), _) => first..self.calls.len(),
+            _ => 0..self.calls.len(),
+        }
+    }
+
+    /// The finished plan. Activations that are not needed at the same time share memory: the largest first, each takes
+    /// the first buffer that is free while it lives.
     pub fn finish(self) -> Plan {
-        Plan { slots: self.slots, calls: self.calls }
+        let mut own: Vec<_> = (0..self.slots.len()).filter(|&id| self.slots[id].place == Place::Own).collect();
+        own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].len()));
+        let mut buffers: Vec<Buffer> = Vec::new();
+        let mut places = vec![usize::MAX; self.slots.len()];
+        for id in own {
+            let (slot, life) = (&self.slots[id], self.life(SlotId(id)));
+            let free = |buffer: &Buffer| {
+                let alike = (buffer.role, buffer.element) == (slot.role, slot.element);
+                alike && buffer.slots.iter().all(|(_, other)| life.end <= other.start || other.end <= life.start)
+            };
+            places[id] = buffers.iter().position(free).unwrap_or(buffers.len());
+            if places[id] == buffers.len() {
+                let (element, len, role) = (slot.element, slot.len(), slot.role);
+                buffers.push(Buffer { element, len, role, slots: Vec::new() });
+            }
+            buffers[places[id]].slots.push((SlotId(id), life));
+        }
+        Plan { slots: self.slots, calls: self.calls, buffers, places }
     }
 }

@@ -250,11 +250,13 @@ impl<R: Runner> Trainer<R> {
         Ok(())
     }
 
-    /// Name of the first slot, in the order of the plan's calls, with a value that is not finite.
+    /// Name of the first slot, in the order of the plan's calls, with a value that is not finite; of those that still
+    /// have their values.
     fn first_non_finite(&mut self) -> Result<String> {
         let calls = self.runner.plan().calls().to_vec();
         for slot in calls.iter().flat_map(|call| &call.args) {
-            if let Array::Float(values) = self.runner.read(*slot)?
+            if self.runner.plan().keeps(*slot)
+                && let Array::Float(values) = self.runner.read(*slot)?
                 && values.iter().any(|value| !value.is_finite())
             {
                 return Ok(self.runner.plan().slot(*slot).name.clone());

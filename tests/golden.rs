@@ -522,7 +522,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
     assert_close(&format!("{what}: embeddings"), &wide(embeddings.floats()), &expected.values, allowed.embeddings);
 
     // Ten training steps on one batch.
-    let mut runner = make(Arc::new(training_plan(&net, &source, config)));
+    let mut runner = make(Arc::new(training_plan(&net, &source, config).unshared()));
     let rows: Vec<u32> = file.get("network.rows").values.iter().map(|&row| row as u32).collect();
     runner.write(id(&runner, &source.slot), pack(&bytes).as_slice()).unwrap();
     runner.write(id(&runner, slots::ROWS), rows.as_slice()).unwrap();

@@ -65,7 +65,7 @@ impl Case {
         let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
         let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
         let config = Config { loss: Loss { distance, margin }, batch, ..PRESETS[0].config() };
-        let plan = Arc::new(training_plan(&net, &source, &config));
+        let plan = Arc::new(training_plan(&net, &source, &config).unshared());
         let mut runner = cpu::Runner::<f64>::new(plan.clone());
 
         let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();

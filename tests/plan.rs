@@ -475,13 +475,49 @@ fn arenas_are_aligned_and_their_parts_apart() {
 fn bytes_are_those_of_the_buffers() {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Activation, Role::Input, Role::Statistic];
     for (name, plan) in common::preset_plans() {
-        let mut elements = 0;
-        for slot in plan.slots() {
-            elements += if slot.place == Place::Own { slot.dims.iter().product::<usize>() } else { 0 };
-        }
-        assert_eq!(plan.bytes(), 4 * elements as u64, "{name}");
+        let elements = |plan: &siamese::plan::Plan| {
+            let own = plan.slots().iter().filter(|slot| slot.place == Place::Own);
+            own.map(|slot| slot.dims.iter().product::<usize>()).sum::<usize>()
+        };
+        assert_eq!(plan.bytes(), plan.buffers().iter().map(|buffer| 4 * buffer.len as u64).sum::<u64>(), "{name}");
+        let unshared = plan.clone().unshared();
+        assert_eq!(unshared.bytes(), 4 * elements(&plan) as u64, "{name}");
+        assert!(plan.bytes() <= unshared.bytes(), "{name}");
         assert_eq!(roles.iter().map(|&role| plan.bytes_of(role)).sum::<u64>(), plan.bytes(), "{name}: by role");
     }
+}
+
+/// Every call finds in each slot what was last written to that very slot, whoever else has lived in its memory, and
+/// what no call reads is still there in the end.
+#[test]
+fn activations_share_memory_without_meeting() {
+    for (name, plan) in common::preset_plans() {
+        let mut tenants: Vec<Option<SlotId>> = vec![None; plan.buffers().len()];
+        let mut read: Vec<bool> = vec![false; plan.slots().len()];
+        for call in plan.calls() {
+            let args = call.at.args();
+            for (arg, &id) in args.iter().zip(&call.args).filter(|(_, id)| plan.slot(**id).role == Role::Activation) {
+                let (buffer, start) = plan.storage(id);
+                assert!(start + plan.slot(id).len() <= plan.buffers()[buffer].len, "{name}: {}", plan.slot(id).name);
+                if arg.access == siamese::kernel::Access::Write {
+                    tenants[buffer] = Some(id);
+                } else {
+                    read[id.index()] = true;
+                }
+            }
+            // After the writes: an output must not take the memory of an input either.
+            for &id in call.args.iter().filter(|id| plan.slot(**id).role == Role::Activation) {
+                assert_eq!(tenants[plan.storage(id).0], Some(id), "{name}: {} at {}", plan.slot(id).name, call.at);
+            }
+        }
+        for id in plan.ids().filter(|&id| plan.slot(id).role == Role::Activation) {
+            let keeps = tenants[plan.storage(id).0] == Some(id);
+            assert_eq!(plan.keeps(id), keeps, "{name}: {}", plan.slot(id).name);
+            assert!(keeps || read[id.index()], "{name}: {} is lost", plan.slot(id).name);
+        }
+    }
+    let (_, plan) = common::preset_plans().swap_remove(0);
+    assert!(3 * plan.bytes_of(Role::Activation) < 2 * plan.clone().unshared().bytes_of(Role::Activation));
 }
 
 #[test]

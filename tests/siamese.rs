@@ -96,7 +96,7 @@ impl Case {
 
     /// The stacked plan after gather, forward and loss.
     fn stacked<R: Runner>(&self, make: &impl Fn(Arc<Plan>) -> R) -> R {
-        let plan = training_plan(&self.net, &self.source, &self.config);
+        let plan = training_plan(&self.net, &self.source, &self.config).unshared();
         let mut runner = self.runner(make, plan, &self.rows);
         let end = runner.plan().section(Section::Loss).end;
         runner.run(0..end).unwrap();

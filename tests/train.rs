@@ -287,6 +287,18 @@ fn a_step_makes_nothing() {
     assert_eq!(device.made(), made, "made between step 50 and step 60");
 }
 
+/// A runner allocates the bytes that its plan states, and four copies of the statistics.
+#[test]
+fn a_runner_takes_the_planned_bytes() {
+    let device = common::device();
+    for (name, plan) in common::preset_plans() {
+        let before = device.made().bytes;
+        let planned = plan.bytes() + 4 * plan.bytes_of(siamese::plan::Role::Statistic);
+        gpu::Runner::new(device.clone(), Arc::new(plan)).unwrap();
+        assert_eq!(device.made().bytes - before, planned, "{name}");
+    }
+}
+
 /// Steps that throw the weights out of range end the run at once: with the step and an array that shows it.
 #[test]
 fn a_run_that_diverges_is_stopped() {

@@ -1,7 +1,7 @@
 //! Adapters, the choice among them, and the device with its errors.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -131,6 +131,8 @@ pub struct Made {
     pub pipelines: usize,
     /// Buffers.
     pub buffers: usize,
+    /// Bytes of the buffers.
+    pub bytes: u64,
     /// Bind groups.
     pub bind_groups: usize,
 }
@@ -144,6 +146,7 @@ pub struct Device {
     pub(super) pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
     pub(super) pipelines_made: AtomicUsize,
     pub(super) buffers_made: AtomicUsize,
+    pub(super) bytes_made: AtomicU64,
     pub(super) bind_groups_made: AtomicUsize,
 }
 
@@ -175,6 +178,7 @@ impl Device {
             pipelines: Mutex::default(),
             pipelines_made: AtomicUsize::new(0),
             buffers_made: AtomicUsize::new(0),
+            bytes_made: AtomicU64::new(0),
             bind_groups_made: AtomicUsize::new(0),
         }))
     }
@@ -194,6 +198,7 @@ impl Device {
         Made {
             pipelines: self.pipelines_made.load(Ordering::Relaxed),
             buffers: self.buffers_made.load(Ordering::Relaxed),
+            bytes: self.bytes_made.load(Ordering::Relaxed),
             bind_groups: self.bind_groups_made.load(Ordering::Relaxed),
         }
     }

@@ -10,11 +10,12 @@ use super::Device;
 use crate::error::{Error, Result};
 use crate::host::Array;
 use crate::kernel::Element;
-use crate::plan::{Call, Place, Plan, Role, SlotId};
+use crate::plan::{Call, Plan, Role, SlotId};
 
 impl Device {
     pub(super) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         self.buffers_made.fetch_add(1, Ordering::Relaxed);
+        self.bytes_made.fetch_add(size, Ordering::Relaxed);
         self.wgpu.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
     }
 
@@ -57,9 +58,9 @@ impl Device {
     }
 }
 
-/// The buffers of a plan, one for each slot with a buffer of its own.
+/// The buffers of a plan.
 pub(super) struct Memory {
-    buffers: Vec<Option<wgpu::Buffer>>,
+    buffers: Vec<wgpu::Buffer>,
 }
 
 impl Memory {
@@ -68,13 +69,9 @@ impl Memory {
     pub(super) fn new(device: &Device, plan: &Plan, shared: Option<(&Plan, &Memory)>) -> Result<Self> {
         let report = device.report();
         let allowed = report.max_binding.min(report.max_buffer);
-        let mut buffers = Vec::with_capacity(plan.slots().len());
-        for slot in plan.slots() {
-            if slot.place != Place::Own {
-                buffers.push(None);
-                continue;
-            }
-            let needed = 4 * slot.len() as u64;
+        let mut buffers = Vec::with_capacity(plan.buffers().len());
+        for buffer in plan.buffers() {
+            let (slot, needed) = (plan.slot(buffer.slot()), buffer.bytes());
             if needed > allowed {
                 let what = format!("`{}`", slot.name);
                 return Err(Error::Limit { adapter: report.title(), what, needed, allowed });
@@ -82,20 +79,19 @@ impl Memory {
             let other =
                 shared.filter(|_| matches!(slot.role, Role::Parameter | Role::Input)).and_then(|(other, memory)| {
                     let id = other.find(&slot.name).filter(|&id| other.slot(id).len() == slot.len())?;
-                    memory.buffers[id.index()].clone()
+                    Some(memory.buffers[other.storage(id).0].clone())
                 });
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-            buffers.push(Some(other.unwrap_or_else(|| device.buffer(&slot.name, needed, usage))));
+            buffers.push(other.unwrap_or_else(|| device.buffer(&slot.name, needed, usage)));
         }
         Ok(Memory { buffers })
     }
 
     /// The buffer that holds a slot, and the slot's bytes in it.
     pub(super) fn range(&self, plan: &Plan, slot: SlotId) -> (&wgpu::Buffer, Range<u64>) {
-        let (owner, start) = plan.storage(slot);
-        let buffer = self.buffers[owner.index()].as_ref().expect("the owner of a slot has a buffer");
+        let (buffer, start) = plan.storage(slot);
         let start = 4 * start as u64;
-        (buffer, start..start + 4 * plan.slot(slot).len() as u64)
+        (&self.buffers[buffer], start..start + 4 * plan.slot(slot).len() as u64)
     }
 
     /// The bind group of a call.
