@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Fill, Kernel, Routine, Shader, Tolerance, Work};
+use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 /// What follows the bias of a layer. All three never fall, so they commute with a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,10 @@ impl Kernel for ActDx {
     const NAME: &'static str = "act_dx";
     const ARGS: &'static [Arg<ActDxShape>] =
         &[read_as("y", |s| s.length, Fill::Rectified), read("dy", |s| s.length), write("dz", |s| s.length)];
-    const SHADERS: &'static [Shader<ActDxShape>] = &[shader!("act_dx", [], |s| threads(s.length))];
+    const SHADERS: &'static [Shader<ActDxShape>] = &[
+        shader!("act_dx", [], |s| threads(s.length)),
+        shader!("act_dx.vec4", [], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
+    ];
     const ROUTINES: &'static [Routine<ActDxShape>] = &[];
 
     fn rows(s: &ActDxShape) -> usize {

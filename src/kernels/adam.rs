@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{read, read_as, shader, threads};
 use crate::host::{Io, Real};
-use crate::kernel::{Access, Arg, Element, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Access, Arg, Element, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Arenas of equal length, updated value by value.
@@ -45,7 +45,10 @@ impl Kernel for Adam {
         update("m", |s| s.length, Fill::Normal),
         update("v", |s| s.length, Fill::Uniform(0.1, 2.0)),
     ];
-    const SHADERS: &'static [Shader<AdamShape>] = &[shader!("adam", [], |s| threads(s.length))];
+    const SHADERS: &'static [Shader<AdamShape>] = &[
+        shader!("adam", [], |s| threads(s.length)),
+        shader!("adam.vec4", [], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
+    ];
     const ROUTINES: &'static [Routine<AdamShape>] = &[];
 
     fn rows(s: &AdamShape) -> usize {
@@ -75,6 +78,7 @@ impl Kernel for Adam {
             adam.clone(),
             AdamShape { length: 63, clip: 0.5, ..adam.clone() },
             AdamShape { length: 1000, clip: 10.0, weight_decay: 0.3, ..adam.clone() },
+            AdamShape { length: 264, clip: 0.5, ..adam.clone() },
             // An epsilon that is large enough to be seen.
             AdamShape { length: 130, beta1: 0.7, beta2: 0.9, epsilon: 0.5, ..adam },
         ]

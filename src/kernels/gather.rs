@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{read_as, read_uint, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Images of `pixels` bytes each, `batch` of them taken by number and scaled to real numbers.
@@ -32,7 +32,16 @@ impl Kernel for Gather {
         read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
         write("x", |s| s.batch * s.pixels),
     ];
-    const SHADERS: &'static [Shader<GatherShape>] = &[shader!("gather", [], |s| threads(s.batch * s.pixels))];
+    const SHADERS: &'static [Shader<GatherShape>] = &[
+        shader!("gather", [], |s| threads(s.batch * s.pixels)),
+        shader!(
+            "gather.vec4",
+            [],
+            |s| threads(s.batch * s.pixels / 4),
+            Needs::Nothing,
+            |s| s.pixels.is_multiple_of(4)
+        ),
+    ];
     const ROUTINES: &'static [Routine<GatherShape>] = &[];
 
     fn rows(s: &GatherShape) -> usize {

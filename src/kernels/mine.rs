@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::triplet::{SOFT, penalty};
 use super::{read, read_as, shader, threads, write};
-use crate::host::{Io, Real};
+use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
@@ -82,6 +82,7 @@ impl MineShape {
             (7, 10, 0.2, 0.0, 0.25),
             (2, 65, 1.0, 0.0, 1.0),
             (5, 13, 0.0, 2.0, 1.0),
+            (3, 32, 0.75, 0.0, 1.0),
         ]
         .into_iter()
         .map(|(labels, images, margin, sharpness, scale)| MineShape {
@@ -103,6 +104,60 @@ impl MineShape {
 /// See `shaders/mine.wgsl`.
 pub struct Mine;
 
+/// Sums of one positive's triplets in interleaved partial sums, which the compiler turns into vector code.
+#[derive(Default)]
+struct Sums {
+    cost: [f32; 16],
+    counting: [f32; 16],
+    violating: [f32; 16],
+}
+
+impl Sums {
+    /// Adds the triplets of a hinge with the negatives at `distances`, and takes those that count from `weights`.
+    #[inline(always)]
+    fn add(&mut self, s: &MineShape, d_ap: f32, distances: &[f32], weights: &mut [f32]) {
+        for (distances, weights) in distances.chunks(16).zip(weights.chunks_mut(16)) {
+            for (lane, (&d_an, weight)) in distances.iter().zip(weights).enumerate() {
+                let violation = d_ap - d_an + s.margin;
+                let violates = u8::from(violation > 0.0);
+                let counts = f32::from(violates & (u8::from(s.semi_hard == 0) | u8::from(d_an > d_ap)));
+                self.cost[lane] += counts * violation;
+                self.counting[lane] += counts;
+                self.violating[lane] += f32::from(violates);
+                *weight -= counts;
+            }
+        }
+    }
+}
+
+impl Mine {
+    /// Positive by positive, the negatives side by side.
+    fn side_by_side(s: &MineShape, anchors: Range<usize>, io: &mut Io<f32>) {
+        let (distance, w, terms) = (io.read("distance"), io.write("w"), io.write("terms"));
+        let rows = s.rows();
+        w.fill(0.0);
+        vectorised(|| {
+            for ((a, w), terms) in anchors.zip(w.chunks_mut(rows)).zip(terms.chunks_mut(5)) {
+                let d: Vec<f32> = distance[a * rows..][..rows].iter().map(|&d| s.scale * d).collect();
+                let own = a / s.images * s.images..(a / s.images + 1) * s.images;
+                let mut triplets = [0.0; 3];
+                for p in own.clone().filter(|&p| p != a) {
+                    let mut sums = Sums::default();
+                    sums.add(s, d[p], &d[..own.start], &mut w[..own.start]);
+                    sums.add(s, d[p], &d[own.end..], &mut w[own.end..]);
+                    let [cost, counting, violating] =
+                        [sums.cost, sums.counting, sums.violating].map(|lanes| lanes.iter().sum::<f32>());
+                    w[p] = counting;
+                    triplets = [triplets[0] + cost, triplets[1] + counting, triplets[2] + violating];
+                }
+                let positives = d[own.clone()].iter().sum::<f32>() - d[a];
+                let negatives = d[..own.start].iter().sum::<f32>() + d[own.end..].iter().sum::<f32>();
+                terms.copy_from_slice(&[triplets[0], triplets[1], triplets[2], positives, negatives]);
+            }
+        });
+    }
+}
+
 impl Kernel for Mine {
     type Shape = MineShape;
     const NAME: &'static str = "mine";
@@ -111,8 +166,12 @@ impl Kernel for Mine {
         write("w", MineShape::pairs),
         write("terms", |s| 5 * s.rows()),
     ];
-    const SHADERS: &'static [Shader<MineShape>] = &[shader!("mine", ["penalty"], MineShape::rows)];
-    const ROUTINES: &'static [Routine<MineShape>] = &[];
+    const SHADERS: &'static [Shader<MineShape>] = &[
+        shader!("mine", ["penalty"], MineShape::rows),
+        shader!("mine.subgroup8", ["penalty"], MineShape::rows, Needs::EightLaneCpu, |s| s.images <= 32),
+    ];
+    const ROUTINES: &'static [Routine<MineShape>] =
+        &[Routine { name: "mine.side_by_side", fits: |s| s.sharpness == 0.0, run: Mine::side_by_side }];
 
     fn rows(s: &MineShape) -> usize {
         s.rows()
@@ -225,6 +284,13 @@ impl Kernel for MineDx {
     const SHADERS: &'static [Shader<MineDxShape>] = &[
         shader!("mine_dx", [], |s| threads(s.values())),
         shader!("mine_dx.vec4", [], |s| threads(s.values() / 4), Needs::Nothing, |s| s.dims.is_multiple_of(4)),
+        shader!(
+            "mine_dx.subgroup8",
+            [],
+            |s| s.rows().div_ceil(16) * s.dims.div_ceil(32),
+            Needs::EightLaneCpu,
+            |s| s.rows().is_multiple_of(4) && s.dims.is_multiple_of(4)
+        ),
     ];
     const ROUTINES: &'static [Routine<MineDxShape>] = &[];
 
@@ -250,7 +316,7 @@ impl Kernel for MineDx {
     }
 
     fn cases() -> Vec<MineDxShape> {
-        [(2, 2, 1, 1.0), (3, 5, 7, 1.0), (7, 10, 64, 1.0 / 64.0), (2, 65, 33, 1.0), (3, 7, 12, 1.0)]
+        [(2, 2, 1, 1.0), (3, 5, 7, 1.0), (7, 10, 64, 1.0 / 64.0), (2, 65, 33, 1.0), (3, 7, 12, 1.0), (4, 9, 36, 1.0)]
             .into_iter()
             .map(|(labels, images, dims, scale)| MineDxShape { labels, images, dims, scale })
             .collect()

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{chunk, read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// A matrix whose rows are summed in `splits` chunks.
@@ -26,7 +26,16 @@ impl Kernel for SumRows {
     const NAME: &'static str = "sum_rows";
     const ARGS: &'static [Arg<SumRowsShape>] =
         &[read("x", |s| s.rows * s.columns), write("y", |s| s.splits * s.columns)];
-    const SHADERS: &'static [Shader<SumRowsShape>] = &[shader!("sum_rows", [], |s| threads(s.splits * s.columns))];
+    const SHADERS: &'static [Shader<SumRowsShape>] = &[
+        shader!("sum_rows", [], |s| threads(s.splits * s.columns)),
+        shader!(
+            "sum_rows.vec4",
+            [],
+            |s| threads(s.splits * s.columns / 4),
+            Needs::Nothing,
+            |s| s.columns.is_multiple_of(4)
+        ),
+    ];
     const ROUTINES: &'static [Routine<SumRowsShape>] = &[];
 
     fn rows(s: &SumRowsShape) -> usize {
@@ -47,7 +56,7 @@ impl Kernel for SumRows {
     }
 
     fn cases() -> Vec<SumRowsShape> {
-        [(1, 1, 1), (7, 3, 2), (100, 33, 64), (64, 130, 1), (1000, 32, 16)]
+        [(1, 1, 1), (7, 3, 2), (100, 33, 64), (64, 130, 1), (1000, 32, 16), (50, 20, 7)]
             .into_iter()
             .map(|(rows, columns, splits)| SumRowsShape { rows, columns, splits })
             .collect()

@@ -1,0 +1,30 @@
+// dz[j] = dy[j] * slope,  slope = 1 where y > 0, else 0 (ReLU)  |  y*(1 - y) (sigmoid)  |  1 (none), four at a time
+//
+// y   [length/4]   the stored output of the activation: its slope follows from it, the input is not kept
+// dy  [length/4]
+// dz  [length/4]
+//
+// One thread makes four values. Length must be a multiple of 4.
+
+override length: u32;
+override activation: u32;
+
+@group(0) @binding(0) var<storage, read> y: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dz: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let index = group_index(group, groups) * 64u + lane;
+    if index >= length / 4u {
+        return;
+    }
+    let output = y[index];
+    var slope = vec4f(1.0);
+    if activation == 1u {
+        slope = select(vec4f(0.0), vec4f(1.0), output > vec4f(0.0));
+    } else if activation == 2u {
+        slope = output * (1.0 - output);
+    }
+    dz[index] = dy[index] * slope;
+}
