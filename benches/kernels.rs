@@ -154,9 +154,8 @@ fn main() -> ExitCode {
             judge(processor(&preset, &at, options.chosen));
             continue;
         };
-        let chosen = gpu::variant(&device.features(), &at).name;
-        let offered = |shader: &ShaderAt| shader.fits && device.features().offer(shader.needs);
-        for each in at.shaders().iter().filter(|each| offered(each) && (!options.chosen || each.name == chosen)) {
+        let chosen = device.variant(&at).name;
+        for each in device.offered(&at).iter().filter(|each| !options.chosen || each.name == chosen) {
             judge(shader(device, &preset, &at, each));
         }
     }

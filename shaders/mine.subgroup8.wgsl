@@ -7,9 +7,9 @@
 //                          number of active ones (d_ap - d_an + margin > 0); sum of d_ap over its positives, sum of
 //                          d_an over its negatives
 //
-// One subgroup makes one anchor. Each lane has four of 32 positives, which are spread by broadcast, and eight negatives
-// at a time, one a lane: every lane compares its negative with all 32, so that nothing is loaded twice. A lane without a
-// positive or negative has one that no triplet counts with. Images must be at most 32.
+// One subgroup makes one anchor. Each lane has four of 32 positives, which are spread by broadcast, and one of eight
+// negatives at a time, which it compares with all 32, so that nothing is loaded twice. A lane without a positive or
+// negative has one that no triplet counts with. Images must be at most 32.
 
 override labels: u32;
 override images: u32;

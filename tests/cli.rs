@@ -265,3 +265,30 @@ fn tables_are_printed() {
     let check = succeed(&["check", "--kernel", "l2norm", "--adapter", "0"]);
     assert!(check.contains("l2norm_dx") && check.contains("tolerance used"), "{check}");
 }
+
+#[test]
+fn a_run_says_which_shaders_it_had_and_goes_on_with_them() {
+    let (folder, root, data) = place();
+    let out = format!("{root}/run");
+    let run = |arguments: &[&str]| {
+        let common = ["train", "--data", &data, "--adapter", "0", "--out", &out];
+        let output = siamese(&[&common, arguments].concat()).env("XDG_CACHE_HOME", folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let manifest: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(format!("{out}/run.json")).unwrap()).unwrap();
+        manifest["shaders"].clone()
+    };
+    let network = ["--spec", "dense16 relu dense8 l2", "--batch", "4x4"];
+    let first = run(&[&network[..], &["--steps", "3", "--tune", "off", "--shader", "dense"]].concat());
+    let dense = |shaders: &serde_json::Value| {
+        let calls = shaders.as_array().unwrap().iter().filter(|call| call[0].as_str().unwrap().starts_with("dense "));
+        calls.map(|call| call[1].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(dense(&first), ["dense", "dense"]);
+    // The shaders of the manifest, not those of the rule.
+    let second = run(&["--resume", "--steps", "5"]);
+    assert_eq!(second, first);
+    assert!(!folder.path().join("siamese").exists(), "nothing was measured");
+    run(&["--resume", "--steps", "6", "--tune", "again"]);
+    assert!(folder.path().join("siamese/shaders.json").exists());
+}

@@ -15,10 +15,11 @@ use siamese::embed::Embedder;
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Batch, Positive};
+use siamese::siamese::{Source, inference_plan, slots, training_plan};
 use siamese::train::Trainer;
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, DataArg, Failure, Outcome};
+use super::{AdapterArg, DataArg, Failure, Outcome, TuneArgs};
 
 /// Measures how fast this machine trains or embeds, and which kernels the time goes to.
 ///
@@ -44,6 +45,8 @@ pub struct Bench {
     data: DataArg,
     #[command(flatten)]
     adapter: AdapterArg,
+    #[command(flatten)]
+    tune: TuneArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,6 +87,13 @@ impl Bench {
         let config = self.workload.config();
         let net = siamese::net::Net::parse(&config.spec, [train.height, train.width, train.channels])?;
         let model = Checkpoint::initial(&config, &net);
+        let plan = if self.workload == Workload::W1Infer {
+            let source = Source { slot: "images".to_owned(), images: ROWS, scale: config.scale() };
+            inference_plan(&net, &source, ROWS, slots::PARAMETERS)
+        } else {
+            training_plan(&net, &Source::new(&train, config.scale()), &config)
+        };
+        engine.tune(&plan, &self.tune)?;
         let found = engine.run(Measure { bench: &self, model, data: &train })?;
         let mut out = std::io::stdout().lock();
         let total: f64 = found.kernels.iter().map(|(_, time)| time.as_secs_f64()).sum();

@@ -1,12 +1,17 @@
 //! What runs the plans: the CPU, or a device.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 
+use siamese::checkpoint::write_atomically;
+use siamese::gpu::Tuned;
 use siamese::plan::Plan;
 use siamese::run::Runner;
-use siamese::{Result, cpu, gpu};
+use siamese::{Error, Result, cpu, gpu};
 
-use super::Failure;
+use super::{Failure, Tune, TuneArgs};
+use crate::report::counter;
 
 /// The CPU's threads, or an open device.
 pub enum Engine {
@@ -55,9 +60,68 @@ impl Engine {
     pub fn variants(&self, plan: &Plan) -> Vec<(String, String)> {
         let variant = |at: &siamese::kernel::At| match self {
             Engine::Cpu => at.routine_for_shape().map_or(at.name(), |routine| routine.name).to_owned(),
-            Engine::Gpu(device) => gpu::variant(&device.features(), at).name.to_owned(),
+            Engine::Gpu(device) => device.variant(at).name.to_owned(),
         };
         plan.distinct().iter().map(|at| (at.to_string(), variant(at))).collect()
+    }
+
+    /// Chooses the shaders of a plan as the arguments say.
+    ///
+    /// # Errors
+    /// [`siamese::Error::Config`] for a shader that no call can take, and what the device reports.
+    pub fn tune(&self, plan: &Plan, args: &TuneArgs) -> Result<()> {
+        let Engine::Gpu(device) = self else {
+            return match args.shaders.as_slice() {
+                [] => Ok(()),
+                _ => Err(Error::config("--shader", "the CPU runner has none; name a device with --adapter")),
+            };
+        };
+        device.want(plan, &args.shaders)?;
+        if args.tune == Tune::Off {
+            return Ok(());
+        }
+        let file = dirs::cache_dir().map(|folder| folder.join("siamese").join("shaders.json"));
+        // What cannot be read is measured again.
+        let text = file.as_ref().and_then(|file| fs::read(file).ok());
+        let mut all: BTreeMap<String, gpu::Choices> =
+            text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let known = all.entry(self.title()).or_default();
+        if args.tune == Tune::Again {
+            *known = gpu::Choices::default();
+        }
+        let mut bar = None;
+        let tuned = device.tune(plan, known, |done, total| {
+            if done < total {
+                let begin = || {
+                    eprintln!("comparing shaders …");
+                    counter(total as u64, "calls")
+                };
+                bar.get_or_insert_with(begin).set_position(done as u64);
+            }
+        })?;
+        let Tuned { calls, measured, left } = tuned;
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        if left > 0 {
+            eprintln!("compared the shaders of {measured} of {calls} calls; the rest is left to the next start");
+        }
+        if let Some(file) = file.filter(|_| measured > 0) {
+            let text = serde_json::to_vec(&all).expect("plain data");
+            let folder = file.parent().expect("it lies in a folder");
+            let kept = fs::create_dir_all(folder).map_err(Error::io("make folder", folder));
+            if let Err(error) = kept.and_then(|()| write_atomically(&file, &text)) {
+                eprintln!("warning: the choice of shaders is not kept: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the shaders that a run's manifest names.
+    pub fn repeat(&self, shaders: &[(String, String)]) {
+        if let Engine::Gpu(device) = self {
+            shaders.iter().for_each(|(call, shader)| device.choose(call, shader));
+        }
     }
 
     /// Does a job on runners of this engine.

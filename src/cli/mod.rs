@@ -159,6 +159,27 @@ struct AdapterArg {
     adapter: String,
 }
 
+/// How each call of a network gets one of its kernel's shaders.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tune {
+    /// The fastest, measured at the first start and remembered
+    Auto,
+    /// The fastest, measured anew
+    Again,
+    /// By a fixed rule
+    Off,
+}
+
+#[derive(Args)]
+struct TuneArgs {
+    /// How each call gets one of its kernel's shaders. Measuring takes at most two seconds
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    tune: Tune,
+    /// A shader to take wherever it fits, such as conv2d.block; may be given several times
+    #[arg(long = "shader", value_name = "NAME")]
+    shaders: Vec<String>,
+}
+
 /// Which images.
 #[derive(Args)]
 struct DataArg {

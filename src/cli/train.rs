@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 use siamese::checkpoint::{Checkpoint, Lock, Precision, write_atomically};
 use siamese::config::{Config, Length, Margin, Schedule, Update, Validation};
 use siamese::data::Parts;
 use siamese::figures::Figures;
 use siamese::net::Net;
+use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::siamese::{Source, training_plan};
@@ -23,7 +24,8 @@ use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{
-    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, parse_input, parse_labels,
+    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, Tune, TuneArgs,
+    parse_input, parse_labels,
 };
 use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
 use crate::report::{Dashboard, Events, Record, Steps, evaluation_bar, evaluation_table, page, run};
@@ -55,6 +57,8 @@ pub struct Train {
     invert: bool,
     #[command(flatten)]
     adapter: AdapterArg,
+    #[command(flatten)]
+    tune: TuneArgs,
     #[command(flatten)]
     length: LengthArgs,
     /// Folder of the run [default: runs/<preset>, numbered where that is taken]
@@ -232,7 +236,8 @@ impl Train {
         if !self.resume {
             write_atomically(&folder.join("run.toml"), self.settings.as_bytes())?;
         }
-        engine.run(Run { parts: &parts, start, folder, engine: &engine, events, page: self.tui })
+        let tune = &self.tune;
+        engine.run(Run { parts: &parts, start, folder, engine: &engine, tune, events, page: self.tui })
     }
 
     /// The run folder, the weights and settings to start from, and the images.
@@ -289,6 +294,7 @@ struct Run<'a> {
     start: Checkpoint,
     folder: PathBuf,
     engine: &'a Engine,
+    tune: &'a TuneArgs,
     events: Events,
     /// Whether a page is wanted.
     page: bool,
@@ -300,7 +306,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 impl Job for Run<'_> {
     type Output = ExitCode;
 
-    fn run<R: Runner>(mut self, make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
+    fn run<R: Runner>(mut self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
         let begin = Instant::now();
         let config = self.start.config.clone();
         let net = self.start.net()?;
@@ -465,6 +471,7 @@ impl Run<'_> {
             ("folder", self.folder.display().to_string()),
         ];
         facts.iter().for_each(|(name, value)| eprintln!("{name:<8} {value}"));
+        self.choose_shaders(&plan)?;
         let manifest = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "config": config,
@@ -485,6 +492,23 @@ impl Run<'_> {
             "folder": self.folder,
         }))?;
         Ok(facts)
+    }
+}
+
+impl Run<'_> {
+    /// As the arguments say; a resumed run goes on with the shaders that it had.
+    fn choose_shaders(&self, plan: &Plan) -> Result<()> {
+        let TuneArgs { tune, shaders } = self.tune;
+        let resumed = self.start.step > 0 && *tune == Tune::Auto;
+        let tune = if resumed { Tune::Off } else { *tune };
+        if resumed {
+            let manifest = fs::read(self.folder.join(MANIFEST)).ok();
+            let manifest: Option<Value> = manifest.and_then(|text| serde_json::from_slice(&text).ok());
+            let shaders: Option<Vec<_>> =
+                manifest.and_then(|mut manifest| serde_json::from_value(manifest["shaders"].take()).ok());
+            self.engine.repeat(&shaders.unwrap_or_default());
+        }
+        self.engine.tune(plan, &TuneArgs { tune, shaders: shaders.clone() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use super::pipeline::{Features, PipelineKey};
+use super::tune::Preferences;
 use crate::error::{Error, Result};
 
 /// An adapter as `siamese adapters` lists it.
@@ -143,6 +144,7 @@ pub struct Device {
     pub(super) queue: wgpu::Queue,
     report: AdapterReport,
     fault: Arc<Mutex<Option<String>>>,
+    pub(super) preferences: Mutex<Preferences>,
     pub(super) pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
     pub(super) pipelines_made: AtomicUsize,
     pub(super) buffers_made: AtomicUsize,
@@ -175,6 +177,7 @@ impl Device {
             queue,
             report,
             fault,
+            preferences: Mutex::default(),
             pipelines: Mutex::default(),
             pipelines_made: AtomicUsize::new(0),
             buffers_made: AtomicUsize::new(0),

@@ -5,6 +5,7 @@ mod device;
 mod memory;
 mod pipeline;
 mod probe;
+mod tune;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub use device::{AdapterReport, Device, adapters, open};
 pub use pipeline::{Features, variant};
 pub use probe::Probe;
+pub use tune::{Choices, Tuned};
 
 use crate::error::Result;
 use crate::host::Array;
@@ -48,17 +50,15 @@ impl Runner {
     }
 
     fn with(device: Arc<Device>, plan: Arc<Plan>, shared: Option<(&Plan, &Memory)>) -> Result<Self> {
+        let compiled = device.pipelines(plan.calls())?;
         let (memory, ring, launches) = device.scoped(|| {
             let memory = Memory::new(&device, &plan, shared)?;
             let ring = Ring::new(&device, &plan);
-            let mut launches = Vec::with_capacity(plan.calls().len());
-            for call in plan.calls() {
-                let shader = variant(&device.features(), &call.at);
-                let pipeline = device.pipeline(&call.at, &shader)?;
+            let launches = plan.calls().iter().zip(compiled).map(|(call, (pipeline, groups))| {
                 let bind_group = memory.bind_group(&device, &plan, call, &pipeline);
-                let grid = pipeline::fold(shader.groups);
-                launches.push(Launch { pipeline, bind_group, grid });
-            }
+                Launch { pipeline, bind_group, grid: pipeline::fold(groups) }
+            });
+            let launches = launches.collect();
             Ok((memory, ring, launches))
         })?;
         Ok(Runner { device, plan, memory, launches, ring, pending: None })

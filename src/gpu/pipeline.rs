@@ -2,9 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use rayon::prelude::*;
+
 use super::Device;
 use crate::error::Result;
 use crate::kernel::{Access, At, Needs, ShaderAt};
+use crate::plan::Call;
 
 /// What shaders may use on a device.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +28,8 @@ impl Features {
     }
 }
 
-/// The shader that a call gets on a device: the last of the kernel's list, so the most specialised, that the device
-/// can run and that is made for the shape.
+/// The rule for the shader that a call gets on a device: the last of the kernel's list, so the most specialised, that
+/// the device can run and that is made for the shape.
 pub fn variant(features: &Features, at: &At) -> ShaderAt {
     let mut shaders = at.shaders();
     shaders.retain(|shader| shader.fits && features.offer(shader.needs));
@@ -47,8 +50,8 @@ impl Device {
     pub(super) fn pipeline(&self, at: &At, shader: &ShaderAt) -> Result<wgpu::ComputePipeline> {
         let constants = at.constants();
         let key = (shader.source.clone(), constants.iter().map(|&(name, value)| (name, value.to_bits())).collect());
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(pipeline) = pipelines.get(&key) {
+        let known = || self.pipelines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(pipeline) = known().get(&key) {
             return Ok(pipeline.clone());
         }
         let label = Some(shader.name);
@@ -86,7 +89,26 @@ impl Device {
             cache: None,
         });
         self.pipelines_made.fetch_add(1, Ordering::Relaxed);
-        pipelines.insert(key, pipeline.clone());
+        known().insert(key, pipeline.clone());
         Ok(pipeline)
+    }
+
+    /// The pipeline of each call in its shader, and the number of its workgroups. Different ones are compiled side by
+    /// side.
+    pub(super) fn pipelines(&self, calls: &[Call]) -> Result<Vec<(wgpu::ComputePipeline, usize)>> {
+        let mut distinct: Vec<(&At, ShaderAt)> = Vec::new();
+        for call in calls {
+            if distinct.iter().all(|(at, _)| **at != call.at) {
+                distinct.push((&call.at, self.variant(&call.at)));
+            }
+        }
+        let compiled = distinct.into_par_iter().map(|(at, shader)| {
+            // A scope sees the errors of its own thread.
+            let pipeline = self.scoped(|| self.pipeline(at, &shader))?;
+            Ok((at, (pipeline, shader.groups)))
+        });
+        let compiled: Vec<_> = compiled.collect::<Result<_>>()?;
+        let of = |call: &Call| compiled.iter().find(|(at, _)| **at == call.at).expect("compiled above").1.clone();
+        Ok(calls.iter().map(of).collect())
     }
 }

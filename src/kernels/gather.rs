@@ -34,13 +34,7 @@ impl Kernel for Gather {
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[
         shader!("gather", [], |s| threads(s.batch * s.pixels)),
-        shader!(
-            "gather.vec4",
-            [],
-            |s| threads(s.batch * s.pixels / 4),
-            Needs::Nothing,
-            |s| s.pixels.is_multiple_of(4)
-        ),
+        shader!("gather.vec4", [], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s.pixels.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<GatherShape>] = &[];
 

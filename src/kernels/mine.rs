@@ -284,13 +284,10 @@ impl Kernel for MineDx {
     const SHADERS: &'static [Shader<MineDxShape>] = &[
         shader!("mine_dx", [], |s| threads(s.values())),
         shader!("mine_dx.vec4", [], |s| threads(s.values() / 4), Needs::Nothing, |s| s.dims.is_multiple_of(4)),
-        shader!(
-            "mine_dx.subgroup8",
-            [],
-            |s| s.rows().div_ceil(16) * s.dims.div_ceil(32),
-            Needs::EightLaneCpu,
-            |s| s.rows().is_multiple_of(4) && s.dims.is_multiple_of(4)
-        ),
+        shader!("mine_dx.subgroup8", [], |s| s.rows().div_ceil(16) * s.dims.div_ceil(32), Needs::EightLaneCpu, |s| s
+            .rows()
+            .is_multiple_of(4)
+            && s.dims.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<MineDxShape>] = &[];
 

@@ -28,13 +28,9 @@ impl Kernel for SumRows {
         &[read("x", |s| s.rows * s.columns), write("y", |s| s.splits * s.columns)];
     const SHADERS: &'static [Shader<SumRowsShape>] = &[
         shader!("sum_rows", [], |s| threads(s.splits * s.columns)),
-        shader!(
-            "sum_rows.vec4",
-            [],
-            |s| threads(s.splits * s.columns / 4),
-            Needs::Nothing,
-            |s| s.columns.is_multiple_of(4)
-        ),
+        shader!("sum_rows.vec4", [], |s| threads(s.splits * s.columns / 4), Needs::Nothing, |s| s
+            .columns
+            .is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<SumRowsShape>] = &[];
 
