@@ -10,7 +10,7 @@ use siamese::check::{self, Report};
 use siamese::config::PRESETS;
 use siamese::cpu;
 use siamese::gpu::{self, Device, Probe};
-use siamese::kernel::{At, RoutineAt, ShaderAt};
+use siamese::kernel::{At, Roofline, RoutineAt, ShaderAt};
 use siamese::net::Net;
 use siamese::siamese::{Source, inference_plan, neighbours_plan, slots, training_plan};
 
@@ -67,26 +67,27 @@ fn time(mut run: impl FnMut(usize) -> siamese::Result<Duration>) -> siamese::Res
 }
 
 /// Prints a row, if the outputs were right.
-fn row(preset: &str, report: &Report, (seconds, spread): (f64, f64)) -> Result<(), String> {
+fn row(preset: &str, report: &Report, (seconds, spread): (f64, f64), roofline: &Roofline) -> Result<(), String> {
     if !report.passed() {
         return Err(report.to_string());
     }
     let work = report.at.work();
     let constants: Vec<_> = report.at.constants().iter().map(|(_, value)| format!("{}", *value as f32)).collect();
     println!(
-        "{:<22} {:>10.1} {:>5.0}% {:>9.2} {:>8.2}   {preset} {}",
+        "{:<22} {:>10.1} {:>5.0}% {:>9.2} {:>8.2} {:>7.0}%   {preset} {}",
         report.shader,
         1e6 * seconds,
         100.0 * spread,
         work.flops as f64 / seconds / 1e9,
         work.bytes as f64 / seconds / 1e9,
+        100.0 * roofline.share(work, seconds),
         constants.join(" "),
     );
     Ok(())
 }
 
 /// Proves and times one shader at a shape.
-fn shader(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt) -> Result<(), String> {
+fn shader(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt, roofline: &Roofline) -> Result<(), String> {
     let arrays = check::inputs(at, 1);
     let timed = Probe::new(device.clone(), at, shader, &arrays).and_then(|probe| {
         probe.run(1)?;
@@ -94,11 +95,11 @@ fn shader(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt) -> Res
         Ok((report, time(|launches| probe.run(launches))?))
     });
     let (report, timed) = timed.map_err(|error| error.to_string())?;
-    row(preset, &report, timed)
+    row(preset, &report, timed, roofline)
 }
 
 /// Proves and times what the processor has for a shape: the reference and the routines, or the last alone.
-fn processor(preset: &str, at: &At, chosen: bool) -> Result<(), String> {
+fn processor(preset: &str, at: &At, chosen: bool, roofline: &Roofline) -> Result<(), String> {
     let routines = at.routines().into_iter().filter(|routine| routine.fits).map(Some);
     let mut ways: Vec<Option<RoutineAt>> = std::iter::once(None).chain(routines).collect();
     if chosen {
@@ -120,7 +121,7 @@ fn processor(preset: &str, at: &At, chosen: bool) -> Result<(), String> {
             Some(routine) => check::routine(at, routine, 1),
             None => Report { shader: at.name().to_owned(), ..check::reference(at, 1) },
         };
-        row(preset, &report, timed.map_err(|error| error.to_string())?)?;
+        row(preset, &report, timed.map_err(|error| error.to_string())?, roofline)?;
     }
     Ok(())
 }
@@ -141,7 +142,22 @@ fn main() -> ExitCode {
         Some(device) => println!("{}, {}", device.report().title(), device.report().driver),
         None => println!("CPU runner"),
     }
-    println!("{:<22} {:>10} {:>6} {:>9} {:>8}   preset and shape", "shader", "µs", "±", "GFLOP/s", "GB/s");
+    let roofline = match device.as_ref().map_or_else(|| Ok(cpu::roofline()), |device| device.roofline()) {
+        Ok(roofline) => roofline,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    println!(
+        "at best {:.1} GFLOP/s of multiply-adds and {:.1} GB/s of copied memory",
+        roofline.flops_per_s / 1e9,
+        roofline.bytes_per_s / 1e9
+    );
+    println!(
+        "{:<22} {:>10} {:>6} {:>9} {:>8} {:>8}   preset and shape",
+        "shader", "µs", "±", "GFLOP/s", "GB/s", "of best"
+    );
     let mut wrong = false;
     let mut judge = |outcome: Result<(), String>| {
         if let Err(reason) = outcome {
@@ -151,12 +167,12 @@ fn main() -> ExitCode {
     };
     for (preset, at) in calls().into_iter().filter(|(_, at)| at.name().contains(&options.filter)) {
         let Some(device) = &device else {
-            judge(processor(&preset, &at, options.chosen));
+            judge(processor(&preset, &at, options.chosen, &roofline));
             continue;
         };
         let chosen = device.variant(&at).name;
         for each in device.offered(&at).iter().filter(|each| !options.chosen || each.name == chosen) {
-            judge(shader(device, &preset, &at, each));
+            judge(shader(device, &preset, &at, each, &roofline));
         }
     }
     ExitCode::from(u8::from(wrong))

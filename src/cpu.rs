@@ -2,14 +2,16 @@
 //! output rows dealt to threads. It has no shape code and no device.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::host::{Array, Io, Real, View};
-use crate::kernel::{Access, At, Element, RoutineAt};
+use crate::host::{Array, Io, Real, View, vectorised};
+use crate::kernel::{Access, At, Element, Roofline, RoutineAt};
 use crate::plan::{Buffer, Plan, Role, SlotId};
 use crate::run::Values;
 
@@ -106,6 +108,42 @@ pub fn routine(at: &At, routine: RoutineAt, views: Vec<(&'static str, View<f32>)
     deal(at, views, |rows, io| at.routine(routine.place, rows, io));
 }
 
+/// The best rates of all threads together: memory copied, multiply-adds in registers.
+pub fn roofline() -> Roofline {
+    let best = |work: f64, run: &mut dyn FnMut()| {
+        run();
+        let times = (0..5).map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed()
+        });
+        work / times.min().expect("five samples").as_secs_f64()
+    };
+    // Past every cache.
+    let from = vec![1.0f32; 1 << 26];
+    let mut to = vec![0.0f32; from.len()];
+    let part = from.len().div_ceil(rayon::current_num_threads());
+    let bytes_per_s = best(8.0 * from.len() as f64, &mut || {
+        to.par_chunks_mut(part).zip(from.par_chunks(part)).for_each(|(to, from)| to.copy_from_slice(from));
+    });
+    const ROUNDS: usize = 1 << 20;
+    const CHAINS: usize = 128;
+    let threads = rayon::current_num_threads();
+    let flops_per_s = best((2 * ROUNDS * CHAINS * threads) as f64, &mut || {
+        rayon::broadcast(|_| {
+            vectorised(|| {
+                let mut sums = [black_box(1.0f32); CHAINS];
+                let (factor, term) = (black_box(0.999f32), black_box(0.001f32));
+                for _ in 0..ROUNDS {
+                    sums.iter_mut().for_each(|sum| *sum = sum.mul_add(factor, term));
+                }
+                black_box(sums);
+            })
+        });
+    });
+    Roofline { bytes_per_s, flops_per_s }
+}
+
 /// Deals the output rows of `at` to the threads.
 fn deal<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>, run: impl Fn(Range<usize>, &mut Io<R>) + Sync) {
     let rows = at.rows();
@@ -162,6 +200,15 @@ impl<R: Real> crate::run::Runner for Runner<R> {
             self.call(&call.at, &call.args);
         }
         Ok(())
+    }
+
+    fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>> {
+        let timed = |call: usize| {
+            let start = Instant::now();
+            self.run(call..call + 1)?;
+            Ok(start.elapsed())
+        };
+        calls.map(timed).collect()
     }
 
     fn read(&mut self, slot: SlotId) -> Result<Array> {

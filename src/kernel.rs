@@ -105,6 +105,25 @@ pub struct Work {
     pub bytes: u64,
 }
 
+/// The best that a machine can do, as measured: what a kernel's throughput is held against (Williams, Waterman &
+/// Patterson, *Roofline*, 2009).
+#[derive(Clone, Copy, Debug)]
+pub struct Roofline {
+    /// Bytes read and written a second by a copy of memory.
+    pub bytes_per_s: f64,
+    /// Floating-point operations a second, a multiply-add two.
+    pub flops_per_s: f64,
+}
+
+impl Roofline {
+    /// Which share of the best that it could be a run of `work` in `seconds` is. Work on arrays that a cache holds can
+    /// come to more than 1.
+    pub fn share(&self, work: Work, seconds: f64) -> f64 {
+        let least = (work.flops as f64 / self.flops_per_s).max(work.bytes as f64 / self.bytes_per_s);
+        least / seconds
+    }
+}
+
 /// How far a shader may be from the reference:
 /// `|gpu - ref| <= widen · (8 + 2·√terms) · 2⁻²³ · max(|ref|, rms(ref))`.
 #[derive(Clone, Copy, Debug)]

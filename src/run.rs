@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::host::Array;
@@ -47,6 +48,9 @@ pub trait Runner: Sized {
 
     /// Runs calls of the plan: [`Plan::all`], a [`Plan::section`], or a single one. May return before they are done.
     fn run(&mut self, calls: Range<usize>) -> Result<()>;
+
+    /// Runs calls one after the other and tells how long each took.
+    fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>>;
 
     /// Reads a slot after all that was run.
     fn read(&mut self, slot: SlotId) -> Result<Array>;

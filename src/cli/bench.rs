@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS};
 use siamese::data::Dataset;
 use siamese::embed::Embedder;
+use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Batch, Positive};
@@ -19,22 +21,34 @@ use siamese::siamese::{Source, inference_plan, slots, training_plan};
 use siamese::train::Trainer;
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, DataArg, Failure, Outcome, TuneArgs};
+use super::{AdapterArg, BatchArgs, DataArg, Failure, MiningArg, NetworkArgs, Outcome, Size, TuneArgs};
 
 /// Measures how fast this machine trains or embeds, and which kernels the time goes to.
 ///
-/// Images a second are the median of five rounds. The shares are of kernels run one by one, each waited for, so that
-/// they add up to a little more than a step.
+/// Images a second are the median of five rounds. The time of a kernel is the device's own where it has timestamps.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   siamese bench
-  siamese bench --workload w1-infer --adapter cpu
+  siamese bench --spec \"conv16 relu pool dense32 l2\" --infer
+  siamese bench --batch 10x4,10x16,10x64
   siamese bench --workload w2 --json | tail -n 1")]
 pub struct Bench {
-    /// What is measured
-    #[arg(long, value_enum, default_value = "w2", value_name = "WHAT")]
-    workload: Workload,
+    /// A workload that other programs are measured on as well, instead of a preset's training
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["preset", "spec", "mining", "infer"])]
+    workload: Option<Workload>,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Which triplets teach [default: the preset's]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    mining: Option<MiningArg>,
+    /// Embed images, do not train
+    #[arg(long)]
+    infer: bool,
+    /// Sizes of a batch, measured one after the other: labels x images of each, such as 10x32; triplets for random
+    /// mining, images for embedding
+    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    batch: Vec<Size>,
     /// Seconds of a round
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     seconds: f64,
@@ -61,40 +75,73 @@ enum Workload {
     W2,
 }
 
-impl Workload {
-    fn config(self) -> Config {
-        let preset = |name: &str| PRESETS.iter().find(|preset| preset.name == name).expect("a preset").config();
-        match self {
-            Workload::W0 => preset("notebook"),
-            Workload::W1 => {
-                Config { batch: Batch::Random { triplets: 128, positive: Positive::Other }, ..preset("cnn") }
-            }
-            Workload::W1Infer | Workload::W2 => preset("cnn"),
-        }
+/// One thing to measure.
+struct Task {
+    config: Config,
+    /// Images embedded at a time; `None`: training.
+    embedded: Option<usize>,
+}
+
+impl Task {
+    fn rows(&self) -> usize {
+        self.embedded.unwrap_or_else(|| self.config.batch.rows())
     }
 }
 
-/// Rounds of which the median counts.
-const ROUNDS: usize = 5;
-/// Images embedded at a time.
-const ROWS: usize = 1000;
-
 impl Bench {
+    /// What to measure, in order.
+    fn tasks(&self) -> siamese::Result<Vec<Task>> {
+        let preset = |name: &str| PRESETS.iter().find(|preset| preset.name == name).expect("a preset").config();
+        let triplets = Batch::Random { triplets: 128, positive: Positive::Other };
+        let (config, infer) = match self.workload {
+            None => (self.network.config()?, self.infer),
+            Some(Workload::W0) => (preset("notebook"), false),
+            Some(Workload::W1) => (Config { batch: triplets, ..preset("cnn") }, false),
+            Some(Workload::W1Infer) => (preset("cnn"), true),
+            Some(Workload::W2) => (preset("cnn"), false),
+        };
+        let mut sizes: Vec<_> = self.batch.iter().copied().map(Some).collect();
+        if sizes.is_empty() {
+            sizes.push(None);
+        }
+        let task = |size: Option<Size>| match (infer, size) {
+            (true, None) => Ok(Task { config: config.clone(), embedded: Some(ROWS) }),
+            (true, Some(Size::Triplets(images))) if images > 0 => {
+                Ok(Task { config: config.clone(), embedded: Some(images) })
+            }
+            (true, Some(_)) => Err(Error::config("--batch", "embedding takes a number of images, such as 1000")),
+            (false, batch) => {
+                let batch = BatchArgs { mining: self.mining, batch }.apply(config.batch)?;
+                let config = Config { batch, ..config.clone() };
+                config.validate()?;
+                Ok(Task { config, embedded: None })
+            }
+        };
+        sizes.into_iter().map(task).collect()
+    }
+
     pub fn run(self) -> Outcome {
+        let tasks = self.tasks()?;
         let train = self.data.load(None, siamese::data::pictures::Pictures::default())?.train;
         let engine = Engine::open(&self.adapter.adapter)?;
         eprintln!("{}", engine.title());
-        let config = self.workload.config();
-        let net = siamese::net::Net::parse(&config.spec, [train.height, train.width, train.channels])?;
-        let model = Checkpoint::initial(&config, &net);
-        let plan = if self.workload == Workload::W1Infer {
-            let source = Source { slot: "images".to_owned(), images: ROWS, scale: config.scale() };
-            inference_plan(&net, &source, ROWS, slots::PARAMETERS)
-        } else {
-            training_plan(&net, &Source::new(&train, config.scale()), &config)
+        tasks.iter().try_for_each(|task| self.measure(&engine, task, &train))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn measure(&self, engine: &Engine, task: &Task, data: &Dataset) -> Result<(), Failure> {
+        let config = &task.config;
+        let net = Net::parse(&config.spec, [data.height, data.width, data.channels])?;
+        let model = Checkpoint::initial(config, &net);
+        let plan = match task.embedded {
+            Some(rows) => {
+                let source = Source { slot: "images".to_owned(), images: rows, scale: config.scale() };
+                inference_plan(&net, &source, rows, slots::PARAMETERS)
+            }
+            None => training_plan(&net, &Source::new(data, config.scale()), config),
         };
         engine.tune(&plan, &self.tune)?;
-        let found = engine.run(Measure { bench: &self, model, data: &train })?;
+        let found = engine.run(Measure { seconds: self.seconds, task, model, data })?;
         let mut out = std::io::stdout().lock();
         let total: f64 = found.kernels.iter().map(|(_, time)| time.as_secs_f64()).sum();
         for (kernel, time) in &found.kernels {
@@ -105,28 +152,38 @@ impl Bench {
                 writeln!(out, "{kernel:<14} {ms:>10.3} ms {:>6.1} %", 100.0 * share)?;
             }
         }
-        let name = self.workload.to_possible_value().expect("a name").get_name().to_owned();
+        let workload = self.workload.and_then(|workload| workload.to_possible_value());
+        let workload = workload.as_ref().map(|value| value.get_name());
+        let (rows, first) = (task.rows(), found.first.as_secs_f64());
         if self.json {
             let event = json!({
                 "event": "throughput",
-                "workload": name,
+                "workload": workload,
+                "spec": net.spec,
+                "rows": rows,
                 "images_per_s": found.images_per_s,
-                "first_step_s": found.first.as_secs_f64(),
+                "first_step_s": first,
                 "host_ms": found.host_ms,
+                "bytes": plan.bytes(),
             });
             writeln!(out, "{event}")?;
         } else {
+            let name = workload.unwrap_or(&net.spec);
+            let (speed, host, megabytes) = (found.images_per_s, found.host_ms, plan.bytes() as f64 / 1e6);
             writeln!(
                 out,
-                "{name}: {:.0} images/s, first step after {:.2} s, {:.3} ms of the host a step",
-                found.images_per_s,
-                found.first.as_secs_f64(),
-                found.host_ms
+                "{name}: {speed:.0} images/s, {rows} at a time; first step after {first:.2} s, {host:.3} ms of the host \
+                 a step, {megabytes:.1} MB"
             )?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
+
+/// Rounds of which the median counts.
+const ROUNDS: usize = 5;
+/// Images embedded at a time.
+const ROWS: usize = 1000;
 
 /// What was measured.
 struct Measured {
@@ -140,7 +197,9 @@ struct Measured {
 }
 
 struct Measure<'a> {
-    bench: &'a Bench,
+    /// Of a round.
+    seconds: f64,
+    task: &'a Task,
     model: Checkpoint,
     data: &'a Dataset,
 }
@@ -150,12 +209,12 @@ impl Job for Measure<'_> {
 
     fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> siamese::Result<R>) -> Result<Measured, Failure> {
         let begin = Instant::now();
-        if self.bench.workload == Workload::W1Infer {
-            let mut embedder = Embedder::new(&self.model, ROWS, make)?;
+        if let Some(rows) = self.task.embedded {
+            let mut embedder = Embedder::new(&self.model, rows, make)?;
             let first = begin.elapsed();
-            let images = &self.data.images[..(ROWS * self.data.pixels()).min(self.data.images.len())];
-            let rows = (images.len() / self.data.pixels()) as f64;
-            let images_per_s = rows * self.per_second(|| embedder.embed(images, |_| ()).map(drop))?;
+            let pixels = self.data.pixels();
+            let images: Vec<u8> = self.data.images.iter().copied().cycle().take(rows * pixels).collect();
+            let images_per_s = rows as f64 * self.per_second(|| embedder.embed(&images, |_| ()).map(drop))?;
             let kernels = kernels(embedder.runner())?;
             return Ok(Measured { images_per_s, first, host_ms: 0.0, kernels });
         }
@@ -172,7 +231,7 @@ impl Job for Measure<'_> {
         })?;
         let steps = (trainer.steps() - before) as f64;
         let host_ms = 1e3 * (trainer.host_time() - host).as_secs_f64() / steps;
-        let images_per_s = bursts * (burst * self.model.config.batch.rows() as u64) as f64;
+        let images_per_s = bursts * (burst * self.task.rows() as u64) as f64;
         Ok(Measured { images_per_s, first, host_ms, kernels: kernels(trainer.runner_mut())? })
     }
 }
@@ -184,7 +243,7 @@ impl Measure<'_> {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             let (start, mut done) = (Instant::now(), 0);
-            while start.elapsed().as_secs_f64() < self.bench.seconds {
+            while start.elapsed().as_secs_f64() < self.seconds {
                 work()?;
                 done += 1;
             }
@@ -195,21 +254,13 @@ impl Measure<'_> {
     }
 }
 
-/// The time of each kernel in a run of the whole plan, its calls run one by one.
+/// The time of each kernel in a run of the whole plan, the median of the rounds for each call.
 fn kernels<R: Runner>(runner: &mut R) -> siamese::Result<Vec<(String, Duration)>> {
     let calls = runner.plan().calls().to_vec();
+    let rounds = (0..ROUNDS).map(|_| runner.profile(0..calls.len())).collect::<siamese::Result<Vec<_>>>()?;
     let mut kernels: Vec<(String, Duration)> = Vec::new();
     for (place, call) in calls.iter().enumerate() {
-        // Reading the smallest array waits for the call.
-        let smallest = *call.args.iter().min_by_key(|&&slot| runner.plan().slot(slot).len()).expect("an argument");
-        let mut times = Vec::new();
-        for _ in 0..ROUNDS {
-            runner.read(smallest)?;
-            let start = Instant::now();
-            runner.run(place..place + 1)?;
-            runner.read(smallest)?;
-            times.push(start.elapsed());
-        }
+        let mut times: Vec<_> = rounds.iter().map(|round| round[place]).collect();
         times.sort();
         let name = call.at.name();
         match kernels.iter_mut().find(|(known, _)| known == name) {

@@ -155,7 +155,8 @@ pub struct Device {
 impl Device {
     fn new(report: AdapterReport, adapter: wgpu::Adapter) -> Result<Arc<Device>> {
         let descriptor = wgpu::DeviceDescriptor {
-            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16),
+            required_features: adapter.features()
+                & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY),
             required_limits: adapter.limits(),
             ..Default::default()
         };
@@ -194,6 +195,11 @@ impl Device {
     /// What its shaders may use.
     pub fn features(&self) -> Features {
         Features { subgroup: self.report.subgroup, on_cpu: self.report.kind == "cpu" }
+    }
+
+    /// Whether it can say when it began and ended something.
+    pub(super) fn has_timestamps(&self) -> bool {
+        self.wgpu.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// What has been made so far.

@@ -5,10 +5,12 @@ mod device;
 mod memory;
 mod pipeline;
 mod probe;
+mod timing;
 mod tune;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use device::{AdapterReport, Device, adapters, open};
 pub use pipeline::{Features, variant};
@@ -26,6 +28,14 @@ struct Launch {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     grid: [u32; 2],
+}
+
+impl Launch {
+    fn encode(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
 }
 
 /// Runs a plan on a device.
@@ -69,6 +79,10 @@ impl Runner {
         &self.device
     }
 
+    fn launches(&self, calls: Range<usize>) -> &[Launch] {
+        &self.launches[calls]
+    }
+
     /// Submits what is encoded.
     fn flush(&mut self) -> Result<()> {
         if let Some(encoder) = self.pending.take() {
@@ -110,11 +124,7 @@ impl crate::run::Runner for Runner {
         self.encoder();
         let encoder = self.pending.as_mut().expect("made above");
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        for launch in &self.launches[calls] {
-            pass.set_pipeline(&launch.pipeline);
-            pass.set_bind_group(0, &launch.bind_group, &[]);
-            pass.dispatch_workgroups(launch.grid[0], launch.grid[1], 1);
-        }
+        self.launches[calls].iter().for_each(|launch| launch.encode(&mut pass));
         Ok(())
     }
 
@@ -122,6 +132,11 @@ impl crate::run::Runner for Runner {
         self.flush()?;
         let (buffer, range) = self.memory.range(&self.plan, slot);
         self.device.read(buffer, range, self.plan.slot(slot).element)
+    }
+
+    fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>> {
+        self.flush()?;
+        if self.device.has_timestamps() { self.by_timestamps(calls) } else { self.one_by_one(calls) }
     }
 
     fn snapshot(&mut self, slot: SlotId) -> Result<()> {
