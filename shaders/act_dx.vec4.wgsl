@@ -9,7 +9,7 @@
 override length: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> y: array<stored4>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dz: array<vec4f>;
 
@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if index >= length / 4u {
         return;
     }
-    let output = y[index];
+    let output = vec4f(y[index]);
     var slope = vec4f(1.0);
     if activation == 1u {
         slope = select(vec4f(0.0), vec4f(1.0), output > vec4f(0.0));

@@ -9,7 +9,7 @@
 override length: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> y: array<f32>;
+@group(0) @binding(0) var<storage, read> y: array<stored>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dz: array<f32>;
 
@@ -19,11 +19,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if index >= length {
         return;
     }
+    let output = f32(y[index]);
     var slope = 1.0;
     if activation == 1u {
-        slope = select(0.0, 1.0, y[index] > 0.0);
+        slope = select(0.0, 1.0, output > 0.0);
     } else if activation == 2u {
-        slope = y[index] * (1.0 - y[index]);
+        slope = output * (1.0 - output);
     }
     dz[index] = dy[index] * slope;
 }

@@ -21,10 +21,10 @@ override stride: u32;
 override pad: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let ix = pixel % out_width * stride + tap % kernel - pad;
             let inside = pixel < pixels && term < terms / 4u && iy < in_height && ix < in_width;
             let at = ((pixel / (out_width * out_height) * in_height + iy) * in_width + ix) * depth + term % depth;
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), x[select(0u, at, inside)], inside));
+            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), vec4f(x[select(0u, at, inside)]), inside));
         }
         let term = start + lane / 16u;
         let c = column + lane % 16u;
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var j = 0u; j < 8u; j++) {
         let pixel = row + block_row(lane, j);
         if pixel < pixels && c < width {
-            y[pixel * width + c] = activate4(b[c] + block[j]);
+            y[pixel * width + c] = stored4(activate4(b[c] + block[j]));
         }
     }
 }

@@ -21,10 +21,10 @@ override stride: u32;
 override pad: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 
 var<private> column: u32;
 
@@ -52,7 +52,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             for (var i = 0u; i < in_channels / 4u; i++) {
                 let v = tap + 4u * i * width;
                 tile_add_rows(
-                    mask.x * x[at.x + i], mask.y * x[at.y + i], mask.z * x[at.z + i], mask.w * x[at.w + i],
+                    mask.x * vec4f(x[at.x + i]), mask.y * vec4f(x[at.y + i]),
+                    mask.z * vec4f(x[at.z + i]), mask.w * vec4f(x[at.w + i]),
                     w[v], w[v + width], w[v + 2u * width], w[v + 3u * width],
                 );
             }
@@ -63,6 +64,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
 fn store_row(row: u32, values: vec4f) {
     if row < batch * out_height * out_width && column < out_channels / 4u {
-        y[row * (out_channels / 4u) + column] = activate4(b[column] + values);
+        y[row * (out_channels / 4u) + column] = stored4(activate4(b[column] + values));
     }
 }

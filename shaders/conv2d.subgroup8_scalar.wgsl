@@ -20,10 +20,10 @@ override stride: u32;
 override pad: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 
 var<private> column: u32;
 
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let at = select(vec4u(0u), ((image + iy) * in_width + ix) * in_channels, inside);
             let tap = (ky * kernel + kx) * in_channels * width + own;
             for (var i = 0u; i < in_channels; i++) {
-                let values = vec4f(x[at.x + i], x[at.y + i], x[at.z + i], x[at.w + i]);
+                let values = vec4f(stored4(x[at.x + i], x[at.y + i], x[at.z + i], x[at.w + i]));
                 tile_add_column(mask * values, w[tap + i * width]);
             }
         }
@@ -59,6 +59,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
 fn store_row(row: u32, values: vec4f) {
     if row < batch * out_height * out_width && column < out_channels / 4u {
-        y[row * (out_channels / 4u) + column] = activate4(b[column] + values);
+        y[row * (out_channels / 4u) + column] = stored4(activate4(b[column] + values));
     }
 }

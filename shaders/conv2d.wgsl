@@ -20,10 +20,10 @@ override stride: u32;
 override pad: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<stored>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -50,9 +50,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let pixel = ((n * in_height + iy) * in_width + ix) * in_channels;
             let tap = (ky * kernel + kx) * in_channels;
             for (var i = 0u; i < in_channels; i++) {
-                sum += x[pixel + i] * w[(tap + i) * out_channels + o];
+                sum += f32(x[pixel + i]) * w[(tap + i) * out_channels + o];
             }
         }
     }
-    y[index] = activate(sum);
+    y[index] = stored(activate(sum));
 }

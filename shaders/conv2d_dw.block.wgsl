@@ -20,7 +20,7 @@ override stride: u32;
 override pad: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let ix = pixel % out_width * stride + tap % kernel - pad;
             let inside = pixel < end && term < taps / 4u && iy < in_height && ix < in_width;
             let at = ((pixel / image * in_height + iy) * in_width + ix) * depth + term % depth;
-            block_put_rows(j % 32u, j / 32u, select(vec4f(0.0), x[select(0u, at, inside)], inside));
+            block_put_rows(j % 32u, j / 32u, select(vec4f(0.0), vec4f(x[select(0u, at, inside)]), inside));
         }
         let pixel = start + lane / 16u;
         let c = column + lane % 16u;

@@ -20,7 +20,7 @@ override stride: u32;
 override pad: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
                     continue;
                 }
                 tile_add_outer(
-                    x[(from_row + ix) * (in_channels / 4u) + a],
+                    vec4f(x[(from_row + ix) * (in_channels / 4u) + a]),
                     dz[(to_row + ox) * (out_channels / 4u) + b],
                 );
             }

@@ -20,7 +20,7 @@ override stride: u32;
 override pad: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
@@ -30,7 +30,7 @@ fn input(n: u32, top: u32, left: u32, k: u32, inside: bool) -> f32 {
     let iy = top + k / in_channels / kernel;
     let ix = left + k / in_channels % kernel;
     let found = inside && iy < in_height && ix < in_width;
-    return select(0.0, x[select(0u, ((n * in_height + iy) * in_width + ix) * in_channels + i, found)], found);
+    return select(0.0, f32(x[select(0u, ((n * in_height + iy) * in_width + ix) * in_channels + i, found)]), found);
 }
 
 @compute @workgroup_size(8)

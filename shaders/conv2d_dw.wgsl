@@ -20,7 +20,7 @@ override stride: u32;
 override pad: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> dz: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
                 if ix >= in_width {
                     continue;
                 }
-                sum += x[((n * in_height + iy) * in_width + ix) * in_channels + i]
+                sum += f32(x[((n * in_height + iy) * in_width + ix) * in_channels + i])
                     * dz[((n * out_height + oy) * out_width + ox) * out_channels + o];
             }
         }

@@ -12,7 +12,7 @@ override inputs: u32;
 override outputs: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
@@ -29,7 +29,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let n = row + j / 4u;
             let i = start / 4u + j % 4u;
             let inside = n < rows && i < inputs / 4u;
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), x[select(0u, n * (inputs / 4u) + i, inside)], inside));
+            let at = select(0u, n * (inputs / 4u) + i, inside);
+            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), vec4f(x[at]), inside));
         }
         let i = start + lane / 16u;
         let c = column + lane % 16u;

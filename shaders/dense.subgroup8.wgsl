@@ -12,7 +12,7 @@ override inputs: u32;
 override outputs: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var k = 0u; k < steps; k++) {
         let at = 4u * k * width + own;
         tile_add_rows(
-            x[a0 + k], x[a1 + k], x[a2 + k], x[a3 + k],
+            vec4f(x[a0 + k]), vec4f(x[a1 + k]), vec4f(x[a2 + k]), vec4f(x[a3 + k]),
             w[at], w[at + width], w[at + 2u * width], w[at + 3u * width],
         );
     }

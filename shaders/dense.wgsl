@@ -12,7 +12,7 @@ override inputs: u32;
 override outputs: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let n = index / outputs;
     var sum = b[o];
     for (var i = 0u; i < inputs; i++) {
-        sum += x[n * inputs + i] * w[i * outputs + o];
+        sum += f32(x[n * inputs + i]) * w[i * outputs + o];
     }
     y[index] = activate(sum);
 }

@@ -12,7 +12,7 @@ override inputs: u32;
 override outputs: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
@@ -33,7 +33,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let n = start + j / 32u;
             let i = row + j % 32u;
             let inside = n < end && i < inputs / 4u;
-            block_put_rows(j % 32u, j / 32u, select(vec4f(0.0), x[select(0u, n * (inputs / 4u) + i, inside)], inside));
+            let at = select(0u, n * (inputs / 4u) + i, inside);
+            block_put_rows(j % 32u, j / 32u, select(vec4f(0.0), vec4f(x[at]), inside));
         }
         let n = start + lane / 16u;
         let c = column + lane % 16u;

@@ -11,7 +11,7 @@ override inputs: u32;
 override outputs: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let a = min(row / 4u + lane, inputs / 4u - 1u);
     let b = min(column, outputs / 4u - 1u);
     for (var n = split * chunk; n < min((split + 1u) * chunk, rows); n++) {
-        tile_add_outer(x[n * (inputs / 4u) + a], dz[n * (outputs / 4u) + b]);
+        tile_add_outer(vec4f(x[n * (inputs / 4u) + a]), dz[n * (outputs / 4u) + b]);
     }
     tile_store(row);
 }

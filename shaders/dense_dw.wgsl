@@ -12,7 +12,7 @@ override inputs: u32;
 override outputs: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> dz: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let chunk = (rows + splits - 1u) / splits;
     var sum = 0.0;
     for (var n = s * chunk; n < min((s + 1u) * chunk, rows); n++) {
-        sum += x[n * inputs + i] * dz[n * outputs + o];
+        sum += f32(x[n * inputs + i]) * dz[n * outputs + o];
     }
     dw[index] = sum;
 }

@@ -13,7 +13,7 @@ override scale: f32;
 
 @group(0) @binding(0) var<storage, read> bytes: array<u32>;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;
-@group(0) @binding(2) var<storage, read_write> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> x: array<stored>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -24,5 +24,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // A row number out of range would read another array's memory on some drivers.
     let row = min(rows[index / pixels], images - 1u);
     let byte = row * pixels + index % pixels;
-    x[index] = scale * f32(bytes[byte / 4u] >> (8u * (byte % 4u)) & 0xffu);
+    x[index] = stored(scale * f32(bytes[byte / 4u] >> (8u * (byte % 4u)) & 0xffu));
 }

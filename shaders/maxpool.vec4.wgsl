@@ -14,8 +14,8 @@ override out_height: u32;
 override out_width: u32;
 override size: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored4>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored4>;
 @group(0) @binding(2) var<storage, read_write> argmax: array<vec4u>;
 
 @compute @workgroup_size(64)
@@ -30,13 +30,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let oy = index / (width * out_width) % out_height;
     let n = index / (width * out_width * out_height);
     let corner = ((n * in_height + oy * size) * in_width + ox * size) * width + c;
-    var largest = x[corner];
+    var largest = vec4f(x[corner]);
     var place = vec4u(0u);
     for (var k = 1u; k < size * size; k++) {
-        let value = x[corner + (k / size * in_width + k % size) * width];
+        let value = vec4f(x[corner + (k / size * in_width + k % size) * width]);
         place = select(place, vec4u(k), value > largest);
         largest = max(largest, value);
     }
-    y[index] = largest;
+    y[index] = stored4(largest);
     argmax[index] = place;
 }

@@ -14,8 +14,8 @@ override out_height: u32;
 override out_width: u32;
 override size: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored>;
 @group(0) @binding(2) var<storage, read_write> argmax: array<u32>;
 
 @compute @workgroup_size(64)
@@ -29,15 +29,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let oy = index / (channels * out_width) % out_height;
     let n = index / (channels * out_width * out_height);
     let corner = ((n * in_height + oy * size) * in_width + ox * size) * channels + c;
-    var largest = x[corner];
+    var largest = f32(x[corner]);
     var place = 0u;
     for (var k = 1u; k < size * size; k++) {
-        let value = x[corner + (k / size * in_width + k % size) * channels];
+        let value = f32(x[corner + (k / size * in_width + k % size) * channels]);
         if value > largest {
             largest = value;
             place = k;
         }
     }
-    y[index] = largest;
+    y[index] = stored(largest);
     argmax[index] = place;
 }

@@ -21,7 +21,7 @@ override elastic: f32;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;
 @group(0) @binding(2) var<storage, read> maps: array<f32>;
 @group(0) @binding(3) var<storage, read> keys: array<u32>;
-@group(0) @binding(4) var<storage, read_write> x: array<f32>;
+@group(0) @binding(4) var<storage, read_write> x: array<stored>;
 
 // Two displacements of [-1, 1) by 16 bits each (an integer hash by C. Wellons, lowbias32).
 fn displacement(key: u32, point: vec2u) -> vec2f {
@@ -84,6 +84,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let left = vec2f(pixel(image, corner, channel), pixel(image, corner + vec2i(0, 1), channel));
         let right = vec2f(pixel(image, corner + vec2i(1, 0), channel), pixel(image, corner + vec2i(1, 1), channel));
         let both = mix(left, right, share.x);
-        x[index * channels + channel] = scale * mix(both.x, both.y, share.y);
+        x[index * channels + channel] = stored(scale * mix(both.x, both.y, share.y));
     }
 }

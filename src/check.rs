@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use half::f16;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,8 +51,9 @@ fn normal(rng: &mut impl Rng) -> f32 {
 }
 
 fn fill(arg: &ArgAt, rng: &mut impl Rng) -> Array {
+    let stored = |value: f32| if arg.element == Element::F16 { f16::from_f32(value).to_f32() } else { value };
     let mut floats =
-        |draw: &mut dyn FnMut(&mut dyn Rng) -> f32| Array::Float((0..arg.len).map(|_| draw(rng)).collect());
+        |draw: &mut dyn FnMut(&mut dyn Rng) -> f32| Array::Float((0..arg.len).map(|_| stored(draw(rng))).collect());
     match arg.fill {
         Fill::Normal => floats(&mut |rng| normal(&mut &mut *rng)),
         Fill::Uniform(low, high) => floats(&mut |rng| rng.random_range(low..high)),
@@ -71,7 +73,7 @@ fn fill(arg: &ArgAt, rng: &mut impl Rng) -> Array {
 /// An array that no kernel may leave as it is: NaN, or the largest integer.
 fn unwritten(arg: &ArgAt) -> Array {
     match arg.element {
-        Element::F32 => Array::Float(vec![f32::NAN; arg.len]),
+        Element::F32 | Element::F16 => Array::Float(vec![f32::NAN; arg.len]),
         Element::U32 => Array::Uint(vec![u32::MAX; arg.len]),
     }
 }

@@ -118,6 +118,19 @@ pub struct Validation {
     pub patience: Option<u64>,
 }
 
+/// How a device stores images and what convolutions and pools make of them, in training. It computes in 32 bits either
+/// way. Weights and moments stay in 32 bits, and so do gradients: those of a mean over thousands of triplets are below
+/// what 16 bits can hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// In 32 bits.
+    #[default]
+    F32,
+    /// In 16 bits, where the adapter has them: half the bytes to keep and to move.
+    F16,
+}
+
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -147,6 +160,9 @@ pub struct Config {
     /// Decay of the moving average of the weights, which is then what is evaluated (Polyak & Juditsky 1992; FaceNet's
     /// reimplementations have 0.9999).
     pub average: Option<f32>,
+    /// How images and activations are stored.
+    #[serde(default)]
+    pub storage: Storage,
     /// How weights start.
     pub initialisation: Initialisation,
     /// Factor on the weights' start. Below 1 an embedding of length 1 learns faster: it does not see the scale of the
@@ -238,6 +254,7 @@ fn cnn() -> Config {
         schedule: Schedule::Cosine,
         clip: None,
         average: None,
+        storage: Storage::F32,
         initialisation: Initialisation::ByActivation,
         gain: 0.4,
         steps: Length::Images(200_000).steps(&batch, 60_000),

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::host::{Array, Io, Real, View, vectorised};
-use crate::kernel::{Access, At, Element, Roofline, RoutineAt};
+use crate::kernel::{Access, At, Roofline, RoutineAt};
 use crate::plan::{Buffer, Plan, Role, SlotId};
 use crate::run::Values;
 
@@ -28,9 +28,9 @@ const POISONED: &str = "a reference panicked";
 impl<R: Real> Runner<R> {
     /// Allocates every buffer of the plan, zeroed.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let array = |buffer: &Buffer| match buffer.element {
-            Element::F32 => Array::Float(vec![R::default(); buffer.len]),
-            Element::U32 => Array::Uint(vec![0; buffer.len]),
+        let array = |buffer: &Buffer| match buffer.is_uint {
+            false => Array::Float(vec![R::default(); buffer.len]),
+            true => Array::Uint(vec![0; buffer.len]),
         };
         let buffers = plan.buffers().iter().map(|buffer| Arc::new(RwLock::new(array(buffer)))).collect();
         Runner { plan, buffers, snapshots: VecDeque::new() }

@@ -7,13 +7,25 @@ use std::sync::Arc;
 
 use crate::host::{Io, Real, vectorised};
 
-/// Element type of an array, 4 bytes each.
+/// Element type of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     /// `f32` on a device; `f32` or `f64` in the references.
     F32,
+    /// `f16` on a device, where arithmetic is in `f32` all the same; on the host as [`Element::F32`].
+    F16,
     /// `u32`.
     U32,
+}
+
+impl Element {
+    /// Bytes of an element on a device.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Element::F32 | Element::U32 => 4,
+            Element::F16 => 2,
+        }
+    }
 }
 
 /// What a kernel does with an argument.
@@ -58,6 +70,8 @@ pub struct Arg<S: 'static> {
     pub len: fn(&S) -> usize,
     /// Random input for checks; of written arguments unused.
     pub fill: Fill<S>,
+    /// Whether it holds images or activations, which a plan may store as [`Element::F16`].
+    pub stored: bool,
 }
 
 /// What an adapter must have for a shader to be chosen.
@@ -134,22 +148,25 @@ pub struct Tolerance {
     pub widen: f64,
     /// Why the factor is not 1.
     pub reason: &'static str,
+    /// Whether the result is rounded to 16 bits in the end, which takes another 2⁻¹¹ at most.
+    pub half: bool,
 }
 
 impl Tolerance {
     /// The plain rule for outputs that sum `terms` products.
     pub const fn sum(terms: usize) -> Self {
-        Tolerance { terms, widen: 1.0, reason: "" }
+        Tolerance { terms, widen: 1.0, reason: "", half: false }
     }
 
     /// The rule widened by a factor, for the reason given.
     pub const fn widened(terms: usize, widen: f64, reason: &'static str) -> Self {
-        Tolerance { terms, widen, reason }
+        Tolerance { terms, widen, reason, half: false }
     }
 
     /// The bound relative to `max(|ref|, rms(ref))`.
     pub fn relative(&self) -> f64 {
-        self.widen * (8.0 + 2.0 * (self.terms as f64).sqrt()) * (2.0f64).powi(-23)
+        let rounding = if self.half { (2.0f64).powi(-11) } else { 0.0 };
+        self.widen * (8.0 + 2.0 * (self.terms as f64).sqrt()) * (2.0f64).powi(-23) + rounding
     }
 }
 
@@ -221,6 +238,13 @@ pub struct ArgAt {
     pub below: u32,
 }
 
+impl ArgAt {
+    /// Bytes on a device, a multiple of 4.
+    pub fn bytes(&self) -> u64 {
+        (self.element.bytes() * self.len as u64).next_multiple_of(4)
+    }
+}
+
 /// A [`Shader`] at a shape.
 #[derive(Clone, Debug)]
 pub struct ShaderAt {
@@ -230,6 +254,8 @@ pub struct ShaderAt {
     pub source: String,
     /// What the adapter must have.
     pub needs: Needs,
+    /// Whether the adapter must know 16-bit floats.
+    pub half: bool,
     /// Whether it is made for the shape.
     pub fits: bool,
     /// Number of workgroups.
@@ -251,6 +277,8 @@ pub struct RoutineAt {
 pub trait Operation: Send + Sync {
     /// See [`Kernel::NAME`].
     fn name(&self) -> &'static str;
+    /// Whether images and activations are stored as [`Element::F16`].
+    fn is_half(&self) -> bool;
     /// See [`Constants::constants`].
     fn constants(&self) -> Vec<(&'static str, f64)>;
     /// See [`Kernel::ARGS`].
@@ -273,14 +301,23 @@ pub trait Operation: Send + Sync {
     fn tolerance(&self) -> Tolerance;
 }
 
+/// The library that says how images and activations are stored, and the one that takes its place for 16 bits.
+pub(crate) const STORED: [&str; 2] =
+    [include_str!("../shaders/lib/stored.wgsl"), include_str!("../shaders/lib/stored_f16.wgsl")];
+
 struct Bound<K: Kernel> {
     shape: K::Shape,
+    half: bool,
     kernel: PhantomData<K>,
 }
 
 impl<K: Kernel> Operation for Bound<K> {
     fn name(&self) -> &'static str {
         K::NAME
+    }
+
+    fn is_half(&self) -> bool {
+        self.half
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
@@ -301,18 +338,27 @@ impl<K: Kernel> Operation for Bound<K> {
                     Fill::Bits => (Fill::Bits, 0),
                 };
                 let len = (arg.len)(&self.shape);
-                ArgAt { name: arg.name, access: arg.access, element: arg.element, len, fill, below }
+                let element = if self.half && arg.stored { Element::F16 } else { arg.element };
+                ArgAt { name: arg.name, access: arg.access, element, len, fill, below }
             })
             .collect()
     }
 
     fn shaders(&self) -> Vec<ShaderAt> {
+        let [full, half] = STORED;
+        let library = |text: &'static str| if self.half && text == full { half } else { text };
+        // On the first line, a comment, so that the numbers of lines stay true.
+        let first = if self.half { "enable f16; " } else { "" };
         K::SHADERS
             .iter()
             .map(|shader| ShaderAt {
                 name: shader.name,
-                source: std::iter::once(shader.source).chain(shader.libraries.iter().copied()).collect(),
+                source: [first, shader.source]
+                    .into_iter()
+                    .chain(shader.libraries.iter().copied().map(library))
+                    .collect(),
                 needs: shader.needs,
+                half: self.half,
                 fits: (shader.fits)(&self.shape),
                 groups: (shader.groups)(&self.shape),
             })
@@ -345,11 +391,14 @@ impl<K: Kernel> Operation for Bound<K> {
     }
 
     fn work(&self) -> Work {
-        K::work(&self.shape)
+        let Work { flops, bytes } = K::work(&self.shape);
+        let stored = K::ARGS.iter().filter(|arg| self.half && arg.stored).map(|arg| 2 * (arg.len)(&self.shape) as u64);
+        Work { flops, bytes: bytes - stored.sum::<u64>() }
     }
 
     fn tolerance(&self) -> Tolerance {
-        K::tolerance(&self.shape)
+        let half = self.half && K::ARGS.iter().any(|arg| arg.stored && arg.access != Access::Read);
+        Tolerance { half, ..K::tolerance(&self.shape) }
     }
 }
 
@@ -360,7 +409,12 @@ pub struct At(Arc<dyn Operation>);
 impl At {
     /// The kernel `K` at `shape`.
     pub fn new<K: Kernel>(shape: K::Shape) -> Self {
-        At(Arc::new(Bound::<K> { shape, kernel: PhantomData }))
+        At(Arc::new(Bound::<K> { shape, half: false, kernel: PhantomData }))
+    }
+
+    /// The kernel `K` at `shape` on images and activations stored as [`Element::F16`].
+    pub fn half<K: Kernel>(shape: K::Shape) -> Self {
+        At(Arc::new(Bound::<K> { shape, half: true, kernel: PhantomData }))
     }
 }
 
@@ -381,7 +435,7 @@ impl std::ops::Deref for At {
 
 impl PartialEq for At {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name() && self.constants() == other.constants()
+        (self.name(), self.is_half(), self.constants()) == (other.name(), other.is_half(), other.constants())
     }
 }
 
@@ -391,7 +445,7 @@ impl fmt::Display for At {
         for (name, value) in self.constants() {
             write!(f, " {name}={}", value as f32)?;
         }
-        Ok(())
+        f.write_str(if self.is_half() { " f16" } else { "" })
     }
 }
 

@@ -400,7 +400,12 @@ impl Net {
             let x = outputs[outputs.len() - 1];
             let [height, width, channels] = node.output;
             let dims = if height * width == 1 { vec![rows, channels] } else { vec![rows, height, width, channels] };
-            let y = builder.activation(&node.name, &dims);
+            // Images stay as they are stored; what dense layers make is small.
+            let element = match node.layer {
+                Layer::Conv { .. } | Layer::Pool { .. } => builder.element(x),
+                Layer::Dense { .. } | Layer::L2 => Element::F32,
+            };
+            let y = builder.stored(&node.name, element, &dims);
             let mut extra = None;
             let mut own = None;
             let forward = Section::Forward;

@@ -69,6 +69,11 @@ impl Slot {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Bytes on a device, a multiple of 4.
+    pub fn bytes(&self) -> u64 {
+        (self.element.bytes() * self.len() as u64).next_multiple_of(4)
+    }
 }
 
 /// The parts of a step, in order.
@@ -104,10 +109,12 @@ pub const ALIGNMENT: usize = 64;
 /// Memory that a runner allocates: that of one slot, or of activations that are never needed at the same time.
 #[derive(Clone, Debug)]
 pub struct Buffer {
-    /// Element type of all its slots.
-    pub element: Element,
-    /// Number of elements: those of its largest slot.
+    /// Whether it holds integers; otherwise real numbers, of whatever size.
+    pub is_uint: bool,
+    /// Most elements that a slot of it has.
     pub len: usize,
+    /// Bytes on a device, those of its largest slot: a multiple of 4.
+    pub bytes: u64,
     /// What it is for.
     pub role: Role,
     /// Its slots, the largest first, with the calls from the first that writes it to the last that reads it.
@@ -120,9 +127,9 @@ impl Buffer {
         self.slots[0].0
     }
 
-    /// Bytes on a device.
-    pub fn bytes(&self) -> u64 {
-        4 * self.len as u64
+    fn new(id: SlotId, slot: &Slot, life: Range<usize>) -> Self {
+        let (is_uint, role) = (slot.element == Element::U32, slot.role);
+        Buffer { is_uint, len: slot.len(), bytes: slot.bytes(), role, slots: vec![(id, life)] }
     }
 }
 
@@ -205,20 +212,19 @@ impl Plan {
         self.buffers.clear();
         for (id, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.place == Place::Own) {
             self.places[id] = self.buffers.len();
-            let slots = vec![(SlotId(id), 0..self.calls.len())];
-            self.buffers.push(Buffer { element: slot.element, len: slot.len(), role: slot.role, slots });
+            self.buffers.push(Buffer::new(SlotId(id), slot, 0..self.calls.len()));
         }
         self
     }
 
     /// Bytes of all buffers that `role` names.
     pub fn bytes_of(&self, role: Role) -> u64 {
-        self.buffers.iter().filter(|buffer| buffer.role == role).map(Buffer::bytes).sum()
+        self.buffers.iter().filter(|buffer| buffer.role == role).map(|buffer| buffer.bytes).sum()
     }
 
     /// Bytes of all buffers.
     pub fn bytes(&self) -> u64 {
-        self.buffers.iter().map(Buffer::bytes).sum()
+        self.buffers.iter().map(|buffer| buffer.bytes).sum()
     }
 
     /// Floating-point operations of one run of the calls.
@@ -274,7 +280,7 @@ impl fmt::Display for Plan {
                 f,
                 "{:<10} {:>10}  {:<22} {}",
                 format!("{:?}", slot.role).to_lowercase(),
-                bytes(4 * slot.len() as u64),
+                bytes(slot.bytes()),
                 format!("{indent}{}", slot.name),
                 dims.join(" × ")
             )?;
@@ -287,7 +293,7 @@ impl fmt::Display for Plan {
             self.flops() as f64 / 1e6,
             bytes(self.bytes()),
             self.buffers.len(),
-            bytes(own.map(|slot| 4 * slot.len() as u64).sum()),
+            bytes(own.map(Slot::bytes).sum()),
         )
     }
 }
@@ -313,6 +319,11 @@ impl Builder {
     /// Adds a slot with a buffer of its own.
     pub fn slot(&mut self, name: impl Into<String>, element: Element, dims: &[usize], role: Role) -> SlotId {
         self.add(Slot { name: name.into(), element, dims: dims.to_vec(), role, place: Place::Own })
+    }
+
+    /// Adds an activation stored as `element`.
+    pub fn stored(&mut self, name: impl Into<String>, element: Element, dims: &[usize]) -> SlotId {
+        self.slot(name, element, dims, Role::Activation)
     }
 
     /// Adds an activation of real numbers.
@@ -362,6 +373,11 @@ impl Builder {
         SlotId(place.unwrap_or_else(|| panic!("the plan has no slot `{name}`")))
     }
 
+    /// Element type of a slot.
+    pub fn element(&self, id: SlotId) -> Element {
+        self.slots[id.0].element
+    }
+
     /// Number of elements of a slot.
     pub fn len(&self, id: SlotId) -> usize {
         self.slots[id.0].len()
@@ -390,8 +406,10 @@ impl Builder {
     }
 
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
+    /// Where one of the slots is stored in 16 bits, the kernel takes its images and activations so.
     pub fn call<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
-        let at = At::new::<K>(shape);
+        let half = args.iter().any(|id| self.slots[id.0].element == Element::F16);
+        let at = if half { At::half::<K>(shape) } else { At::new::<K>(shape) };
         let wanted = at.args();
         let kernel = at.name();
         assert_eq!(wanted.len(), args.len(), "{kernel} takes {} arguments", wanted.len());
@@ -447,21 +465,23 @@ impl Builder {
     /// the first buffer that is free while it lives.
     pub fn finish(self) -> Plan {
         let mut own: Vec<_> = (0..self.slots.len()).filter(|&id| self.slots[id].place == Place::Own).collect();
-        own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].len()));
+        own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].bytes()));
         let mut buffers: Vec<Buffer> = Vec::new();
         let mut places = vec![usize::MAX; self.slots.len()];
         for id in own {
             let (slot, life) = (&self.slots[id], self.life(SlotId(id)));
             let free = |buffer: &Buffer| {
-                let alike = (buffer.role, buffer.element) == (slot.role, slot.element);
+                let alike = (buffer.role, buffer.is_uint) == (slot.role, slot.element == Element::U32);
                 alike && buffer.slots.iter().all(|(_, other)| life.end <= other.start || other.end <= life.start)
             };
             places[id] = buffers.iter().position(free).unwrap_or(buffers.len());
-            if places[id] == buffers.len() {
-                let (element, len, role) = (slot.element, slot.len(), slot.role);
-                buffers.push(Buffer { element, len, role, slots: Vec::new() });
+            match buffers.get_mut(places[id]) {
+                Some(buffer) => {
+                    buffer.len = buffer.len.max(slot.len());
+                    buffer.slots.push((SlotId(id), life));
+                }
+                None => buffers.push(Buffer::new(SlotId(id), slot, life)),
             }
-            buffers[places[id]].slots.push((SlotId(id), life));
         }
         Plan { slots: self.slots, calls: self.calls, buffers, places }
     }

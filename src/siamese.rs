@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::config::{Config, Distance, Loss, Update};
+use crate::config::{Config, Distance, Loss, Storage, Update};
 use crate::data::Dataset;
 use crate::kernel::Element;
 use crate::kernels::{
@@ -109,7 +109,18 @@ impl Stats {
     }
 }
 
-fn gather(builder: &mut Builder, net: &Net, source: &Source, batch: usize, augment: &Augment) -> SlotId {
+fn gather(
+    builder: &mut Builder,
+    net: &Net,
+    source: &Source,
+    batch: usize,
+    augment: &Augment,
+    storage: Storage,
+) -> SlotId {
+    let element = match storage {
+        Storage::F32 => Element::F32,
+        Storage::F16 => Element::F16,
+    };
     let (pixels, images) = (net.pixels(), source.images);
     let words = (images * pixels).div_ceil(4);
     let bytes = builder.slot(&source.slot, Element::U32, &[words], Role::Input);
@@ -117,13 +128,13 @@ fn gather(builder: &mut Builder, net: &Net, source: &Source, batch: usize, augme
     let [height, width, channels] = net.input;
     let scale = source.scale;
     if *augment == Augment::NONE {
-        let x = builder.activation("batch", &[batch, height, width, channels]);
+        let x = builder.stored("batch", element, &[batch, height, width, channels]);
         builder.call::<Gather>(Section::Gather, GatherShape { images, batch, pixels, scale }, &[bytes, rows, x]);
         return x;
     }
     let maps = builder.slot(slots::MAPS, Element::F32, &[batch, 6], Role::Input);
     let keys = builder.slot(slots::KEYS, Element::U32, &[batch], Role::Input);
-    let x = builder.activation("batch", &[batch, height, width, channels]);
+    let x = builder.stored("batch", element, &[batch, height, width, channels]);
     let shape = WarpShape { images, batch, height, width, channels, scale, elastic: augment.elastic };
     builder.call::<Warp>(Section::Gather, shape, &[bytes, rows, maps, keys, x]);
     x
@@ -187,7 +198,7 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let mut builder = Builder::default();
     let batch = &config.batch;
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
-    let x = gather(&mut builder, net, source, batch.rows(), &config.augment);
+    let x = gather(&mut builder, net, source, batch.rows(), &config.augment, config.storage);
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
     let (gradient, terms, counts) = loss(&mut builder, forward.embedding(), net.dims(), batch, config.loss);
     net.backward(&mut builder, &forward, gradient);
@@ -215,11 +226,12 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
 }
 
 /// The plan that embeds `batch` images: gather and forward only, with the weights of arena `arena`
-/// ([`slots::PARAMETERS`] or [`slots::AVERAGE`]). The embeddings are the slot [`embedding_slot`].
+/// ([`slots::PARAMETERS`] or [`slots::AVERAGE`]), everything stored in 32 bits. The embeddings are the slot
+/// [`embedding_slot`].
 pub fn inference_plan(net: &Net, source: &Source, batch: usize, arena: &str) -> Plan {
     let mut builder = Builder::default();
     let tensors = net.declare(&mut builder, arena, false);
-    let x = gather(&mut builder, net, source, batch, &Augment::NONE);
+    let x = gather(&mut builder, net, source, batch, &Augment::NONE, Storage::F32);
     net.forward(&mut builder, &tensors, batch, x);
     builder.finish()
 }

@@ -35,13 +35,21 @@ fn files(folder: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Every shader of a kernel with the cases it is made for.
+/// What is put before the text of a shader that stores in 16 bits.
+const HALF: &str = "enable f16; ";
+
+/// Every shader of a kernel with the cases it is made for; those that store in 16 bits behind the others.
 fn shaders(entry: &Entry) -> Vec<(ShaderAt, Vec<At>)> {
-    let fitting = |name| {
-        let fits = |at: &&At| at.shaders().iter().any(|shader| shader.name == name && shader.fits);
-        entry.cases.iter().filter(fits).cloned().collect()
-    };
-    entry.cases[0].shaders().into_iter().map(|shader| (shader.clone(), fitting(shader.name))).collect()
+    let mut shaders = Vec::new();
+    for half in [false, true] {
+        let cases: Vec<_> = entry.cases.iter().filter(|at| at.is_half() == half).collect();
+        for shader in cases.first().into_iter().flat_map(|at| at.shaders()) {
+            let fits = |at: &&&At| at.shaders().iter().any(|other| other.name == shader.name && other.fits);
+            let fitting = cases.iter().filter(fits).map(|at| (*at).clone()).collect();
+            shaders.push((shader, fitting));
+        }
+    }
+    shaders
 }
 
 /// Collects what is wrong, so that a failure shows all of it at once.
@@ -65,11 +73,12 @@ impl Drop for Faults {
 }
 
 /// What a shader may use by what it needs; naga refuses the rest, f16 and subgroups above all.
-fn capabilities(needs: Needs) -> Capabilities {
-    match needs {
+fn capabilities(shader: &ShaderAt) -> Capabilities {
+    let own = match shader.needs {
         Needs::Nothing => Capabilities::empty(),
         Needs::EightLaneCpu => Capabilities::SUBGROUP,
-    }
+    };
+    if shader.half { own | Capabilities::SHADER_FLOAT16 } else { own }
 }
 
 fn validate(source: &str, capabilities: Capabilities) -> Result<(Module, ModuleInfo), String> {
@@ -84,7 +93,7 @@ fn validate(source: &str, capabilities: Capabilities) -> Result<(Module, ModuleI
 
 /// The module as its author wrote it, overrides open.
 fn parsed(shader: &ShaderAt) -> (Module, ModuleInfo) {
-    validate(&shader.source, capabilities(shader.needs)).unwrap_or_else(|error| panic!("{}: {error}", shader.name))
+    validate(&shader.source, capabilities(shader)).unwrap_or_else(|error| panic!("{}: {error}", shader.name))
 }
 
 /// The module with the overrides set as at a shape.
@@ -113,10 +122,11 @@ fn shaders_are_named_after_their_kernel_and_the_plain_one_is_first() {
         faults.check(names.insert(entry.name), || format!("two kernels are named {}", entry.name));
         for (place, (shader, cases)) in shaders(&entry).into_iter().enumerate() {
             let name = shader.name;
-            if place == 0 {
+            if place % entry.shaders.len() == 0 {
                 faults.check(name == entry.name, || format!("the plain shader of {} is {name}", entry.name));
                 faults.check(shader.needs == Needs::Nothing, || format!("{name} is plain and needs a feature"));
-                faults.check(cases.len() == entry.cases.len(), || format!("{name} is plain and does not fit a case"));
+                let all = entry.cases.iter().filter(|at| at.is_half() == shader.half).count();
+                faults.check(cases.len() == all, || format!("{name} is plain and does not fit a case"));
             } else {
                 let variant = name.strip_prefix(entry.name).and_then(|rest| rest.strip_prefix('.'));
                 faults.check(variant.is_some_and(|variant| !variant.is_empty()), || {
@@ -134,7 +144,9 @@ fn each_text_is_its_file_with_library_files_behind_it() {
     let mut faults = Faults::default();
     let mut used = BTreeSet::new();
     for (shader, _) in kernels::all().iter().flat_map(shaders) {
-        let Some(mut rest) = shader.source.strip_prefix(plain[shader.name].as_str()) else {
+        let own = shader.source.strip_prefix(HALF).unwrap_or(&shader.source);
+        assert_eq!(own.len() < shader.source.len(), shader.half, "{}", shader.name);
+        let Some(mut rest) = own.strip_prefix(plain[shader.name].as_str()) else {
             faults.check(false, || format!("{} does not begin with its file", shader.name));
             continue;
         };
@@ -158,7 +170,8 @@ fn each_file_begins_with_a_header_that_lays_out_its_arrays() {
     for entry in kernels::all() {
         let args = entry.cases[0].args();
         for (shader, _) in shaders(&entry) {
-            let header: Vec<_> = shader.source.lines().take_while(|line| line.starts_with("//")).collect();
+            let own = shader.source.strip_prefix(HALF).unwrap_or(&shader.source);
+            let header: Vec<_> = own.lines().take_while(|line| line.starts_with("//")).collect();
             for arg in &args {
                 // `// name  [rows, columns]   what is to be known`
                 let layout = header.iter().any(|line| {
@@ -173,7 +186,9 @@ fn each_file_begins_with_a_header_that_lays_out_its_arrays() {
         }
     }
     for (library, text) in files("shaders/lib") {
-        faults.check(text.starts_with("// Appended to"), || format!("lib/{library}: say what it is appended to"));
+        faults.check(text.starts_with("// Appended to") || text.starts_with("// Takes the place of"), || {
+            format!("lib/{library}: say what it is appended to")
+        });
     }
 }
 
@@ -236,6 +251,7 @@ fn element(module: &Module, inner: &TypeInner) -> Option<(Element, usize)> {
     };
     match (scalar.kind, scalar.width) {
         (ScalarKind::Float, 4) => Some((Element::F32, lanes)),
+        (ScalarKind::Float, 2) => Some((Element::F16, lanes)),
         (ScalarKind::Uint, 4) => Some((Element::U32, lanes)),
         _ => None,
     }
@@ -245,8 +261,8 @@ fn element(module: &Module, inner: &TypeInner) -> Option<(Element, usize)> {
 fn bindings_are_the_arguments() {
     let mut faults = Faults::default();
     for entry in kernels::all() {
-        let args = entry.cases[0].args();
         for (shader, cases) in shaders(&entry) {
+            let args = cases[0].args();
             let (module, info) = parsed(&shader);
             let name = shader.name;
             let mut bound: Vec<_> =
@@ -424,11 +440,11 @@ fn the_rules_see_what_they_forbid() {
         ("", "var x = f64(lane);"),
     ] {
         let source = main(head, body);
-        let refused = validate(&source, capabilities(Needs::Nothing)).is_err();
+        let refused = validate(&source, Capabilities::empty()).is_err();
         assert!(refused, "a base shader may use `{body}`");
     }
     let source = "@compute @workgroup_size(64) fn main(@builtin(subgroup_size) size: u32) { var x = size; }";
-    assert!(validate(source, capabilities(Needs::Nothing)).is_err(), "a base shader may use @builtin(subgroup_size)");
+    assert!(validate(source, Capabilities::empty()).is_err(), "a base shader may use @builtin(subgroup_size)");
 }
 
 /// In a check the binding takes in the guard words behind the array, in a plan it ends with the array.
@@ -455,6 +471,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
             Needs::Nothing => ((1, 0), (1, 2), naga::back::hlsl::ShaderModel::V5_1),
             Needs::EightLaneCpu => ((1, 3), (2, 4), naga::back::hlsl::ShaderModel::V6_0),
         };
+        let hlsl = if shader.half { naga::back::hlsl::ShaderModel::V6_2 } else { hlsl };
         for at in cases {
             let what = format!("{} at {at}", shader.name);
             let (module, info) = match resolved(&module, &info, &at) {
@@ -503,7 +520,7 @@ fn every_kernel_is_used_by_a_plan() {
 fn every_variant_is_chosen_somewhere() {
     let plans = common::preset_plans();
     let calls: Vec<_> = plans.iter().flat_map(|(_, plan)| plan.distinct()).collect();
-    let devices = [Features { subgroup: [0, 0], on_cpu: false }, Features { subgroup: [8, 8], on_cpu: true }];
+    let devices = [([0, 0], false), ([8, 8], true)].map(|(subgroup, on_cpu)| Features { subgroup, on_cpu, half: true });
     let chosen: BTreeSet<_> =
         devices.iter().flat_map(|features| calls.iter().map(|at| variant(features, at).name)).collect();
     for entry in kernels::all() {

@@ -26,7 +26,7 @@ fn trials(device: &Arc<Device>, at: &At, label: &str) -> Vec<Trial> {
             .push(Trial::test(format!("{label}::{}", routine.name), move || verdict(check::routine(&at, routine, 1))));
     }
     for shader in at.shaders() {
-        if shader.fits && device.features().offer(shader.needs) {
+        if device.features().offer(&shader) {
             let (device, at) = (device.clone(), at.clone());
             trials.push(Trial::test(format!("{label}::{}", shader.name), move || {
                 verdict(check::shader(&device, &at, &shader, 1).map_err(|error| error.to_string())?)

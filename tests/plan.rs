@@ -15,7 +15,7 @@ use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
 };
 use siamese::net::{Layout, Net};
-use siamese::plan::{ALIGNMENT, Builder, Place, Plan, Role, Section, SlotId};
+use siamese::plan::{ALIGNMENT, Builder, Place, Plan, Role, Section, Slot, SlotId};
 use siamese::sampler::{Batch, Positive};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
@@ -475,13 +475,12 @@ fn arenas_are_aligned_and_their_parts_apart() {
 fn bytes_are_those_of_the_buffers() {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Activation, Role::Input, Role::Statistic];
     for (name, plan) in common::preset_plans() {
-        let elements = |plan: &siamese::plan::Plan| {
-            let own = plan.slots().iter().filter(|slot| slot.place == Place::Own);
-            own.map(|slot| slot.dims.iter().product::<usize>()).sum::<usize>()
-        };
-        assert_eq!(plan.bytes(), plan.buffers().iter().map(|buffer| 4 * buffer.len as u64).sum::<u64>(), "{name}");
+        let size = |slot: &Slot| if slot.element == Element::F16 { 2 } else { 4 };
+        let own = plan.slots().iter().filter(|slot| slot.place == Place::Own);
+        let own: usize = own.map(|slot| (size(slot) * slot.dims.iter().product::<usize>()).next_multiple_of(4)).sum();
+        assert_eq!(plan.bytes(), plan.buffers().iter().map(|buffer| buffer.bytes).sum::<u64>(), "{name}");
         let unshared = plan.clone().unshared();
-        assert_eq!(unshared.bytes(), 4 * elements(&plan) as u64, "{name}");
+        assert_eq!(unshared.bytes(), own as u64, "{name}");
         assert!(plan.bytes() <= unshared.bytes(), "{name}");
         assert_eq!(roles.iter().map(|&role| plan.bytes_of(role)).sum::<u64>(), plan.bytes(), "{name}: by role");
     }
@@ -499,6 +498,7 @@ fn activations_share_memory_without_meeting() {
             for (arg, &id) in args.iter().zip(&call.args).filter(|(_, id)| plan.slot(**id).role == Role::Activation) {
                 let (buffer, start) = plan.storage(id);
                 assert!(start + plan.slot(id).len() <= plan.buffers()[buffer].len, "{name}: {}", plan.slot(id).name);
+                assert!(plan.slot(id).bytes() <= plan.buffers()[buffer].bytes, "{name}: {}", plan.slot(id).name);
                 if arg.access == siamese::kernel::Access::Write {
                     tenants[buffer] = Some(id);
                 } else {

@@ -28,7 +28,7 @@ fn shaders() -> Vec<(&'static str, Vec<(At, ShaderAt)>)> {
                 .cases
                 .iter()
                 .flat_map(|at| at.shaders().into_iter().map(|shader| (at.clone(), shader)))
-                .filter(|(_, shader)| shader.name == name && shader.fits && DEVICE.features().offer(shader.needs))
+                .filter(|(_, shader)| shader.name == name && DEVICE.features().offer(shader))
                 .collect();
             if !cases.is_empty() {
                 all.push((name, cases));
@@ -126,7 +126,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("conv2d.block", "missing padding", "tap % kernel - pad", "tap % kernel"),
     ("conv2d.block", "columns overrun", "pixel < pixels && c < width {", "pixel < pixels {"),
     ("conv2d.block", "swapped taps", "stride + tap / kernel - pad", "stride + tap % kernel - pad"),
-    ("conv2d.subgroup8", "missing border mask", "mask.z * x[at.z + i]", "x[at.z + i]"),
+    ("conv2d.subgroup8", "missing border mask", "mask.z * vec4f(x[at.z + i])", "vec4f(x[at.z + i])"),
     (
         "conv2d.subgroup8",
         "swapped operands",
@@ -211,12 +211,12 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     (
         "dense_dw",
         "swapped operands",
-        "x[n * inputs + i] * dz[n * outputs + o]",
-        "x[n * inputs + o] * dz[n * outputs + i]",
+        "x[n * inputs + i]) * dz[n * outputs + o]",
+        "x[n * inputs + o]) * dz[n * outputs + i]",
     ),
     ("dense_dw.subgroup8", "splits overrun", "min((split + 1u) * chunk, rows)", "(split + 1u) * chunk"),
-    ("act_dx", "slope at zero", "y[index] > 0.0", "y[index] >= 0.0"),
-    ("act_dx", "wrong slope", "(1.0 - y[index])", "(1.0 + y[index])"),
+    ("act_dx", "slope at zero", "output > 0.0", "y[index] >= 0.0"),
+    ("act_dx", "wrong slope", "(1.0 - output)", "(1.0 + y[index])"),
     ("act_dx", "missing slope", "dy[index] * slope", "dy[index]"),
     ("act_dx", "wrong activation", "activation == 1u", "activation == 0u"),
     ("l2norm", "missing root", "max(sqrt(sum), 1e-12)", "max(sum, 1e-12)"),

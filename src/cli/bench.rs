@@ -21,7 +21,7 @@ use siamese::siamese::{Source, inference_plan, slots, training_plan};
 use siamese::train::Trainer;
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, BatchArgs, DataArg, Failure, MiningArg, NetworkArgs, Outcome, Size, TuneArgs};
+use super::{AdapterArg, BatchArgs, DataArg, Failure, MiningArg, NetworkArgs, Outcome, PrecisionArg, Size, TuneArgs};
 
 /// Measures how fast this machine trains or embeds, and which kernels the time goes to.
 ///
@@ -49,6 +49,9 @@ pub struct Bench {
     /// mining, images for embedding
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     batch: Vec<Size>,
+    /// How images and activations are stored in training
+    #[arg(long, value_enum, value_name = "BITS", default_value = "f32", conflicts_with = "infer")]
+    precision: PrecisionArg,
     /// Seconds of a round
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     seconds: f64,
@@ -112,7 +115,7 @@ impl Bench {
             (true, Some(_)) => Err(Error::config("--batch", "embedding takes a number of images, such as 1000")),
             (false, batch) => {
                 let batch = BatchArgs { mining: self.mining, batch }.apply(config.batch)?;
-                let config = Config { batch, ..config.clone() };
+                let config = Config { batch, storage: self.precision.storage(), ..config.clone() };
                 config.validate()?;
                 Ok(Task { config, embedded: None })
             }
@@ -124,6 +127,7 @@ impl Bench {
         let tasks = self.tasks()?;
         let train = self.data.load(None, siamese::data::pictures::Pictures::default())?.train;
         let engine = Engine::open(&self.adapter.adapter)?;
+        engine.can_store(self.precision.storage())?;
         eprintln!("{}", engine.title());
         tasks.iter().try_for_each(|task| self.measure(&engine, task, &train))?;
         Ok(ExitCode::SUCCESS)
@@ -172,8 +176,8 @@ impl Bench {
             let (speed, host, megabytes) = (found.images_per_s, found.host_ms, plan.bytes() as f64 / 1e6);
             writeln!(
                 out,
-                "{name}: {speed:.0} images/s, {rows} at a time; first step after {first:.2} s, {host:.3} ms of the host \
-                 a step, {megabytes:.1} MB"
+                "{name}: {speed:.0} images/s, {rows} at a time; first step after {first:.2} s, {host:.3} ms of the \
+                 host a step, {megabytes:.1} MB"
             )?;
         }
         Ok(())

@@ -75,7 +75,7 @@ impl Check {
                 }
                 Engine::Gpu(device) => {
                     for shader in at.shaders() {
-                        if shader.fits && device.features().offer(shader.needs) {
+                        if device.features().offer(&shader) {
                             note(check::shader(device, at, &shader, 1)?);
                         }
                     }

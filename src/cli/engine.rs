@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use siamese::checkpoint::write_atomically;
+use siamese::config::Storage;
 use siamese::gpu::Tuned;
 use siamese::plan::Plan;
 use siamese::run::Runner;
@@ -63,6 +64,20 @@ impl Engine {
             Engine::Gpu(device) => device.variant(at).name.to_owned(),
         };
         plan.distinct().iter().map(|at| (at.to_string(), variant(at))).collect()
+    }
+
+    /// Whether images and activations can be stored so.
+    ///
+    /// # Errors
+    /// [`siamese::Error::Config`] where the CPU runner is to store in 16 bits; a device speaks for itself.
+    pub fn can_store(&self, storage: Storage) -> Result<()> {
+        match (self, storage) {
+            (Engine::Cpu, Storage::F16) => {
+                let reason = "the CPU runner stores in 32 bits; name a device with --adapter, or leave f16 out";
+                Err(Error::config("--precision", reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Chooses the shaders of a plan as the arguments say.

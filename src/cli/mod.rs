@@ -28,7 +28,7 @@ use std::str::FromStr;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Config, PRESETS, Preset};
+use siamese::config::{Config, PRESETS, Preset, Storage};
 use siamese::data::pictures::Pictures;
 use siamese::data::{self, Parts, Split};
 use siamese::sampler::{Batch, Mining, Positive};
@@ -157,6 +157,24 @@ struct AdapterArg {
     /// name
     #[arg(long, value_name = "WHICH", default_value = "auto")]
     adapter: String,
+}
+
+/// How a device stores images and activations in training.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PrecisionArg {
+    /// In 32 bits
+    F32,
+    /// In 16 bits, where the adapter has them; weights and arithmetic stay in 32
+    F16,
+}
+
+impl PrecisionArg {
+    fn storage(self) -> Storage {
+        match self {
+            PrecisionArg::F32 => Storage::F32,
+            PrecisionArg::F16 => Storage::F16,
+        }
+    }
 }
 
 /// How each call of a network gets one of its kernel's shaders.

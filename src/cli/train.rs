@@ -24,8 +24,8 @@ use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{
-    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, Tune, TuneArgs,
-    parse_input, parse_labels,
+    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, PrecisionArg, Tune,
+    TuneArgs, parse_input, parse_labels,
 };
 use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
 use crate::report::{Dashboard, Events, Record, Steps, evaluation_bar, evaluation_table, page, run};
@@ -120,6 +120,9 @@ struct RecipeArgs {
     /// Keep a moving average of the weights with this decay, and evaluate that
     #[arg(long, value_name = "DECAY")]
     ema: Option<f32>,
+    /// How images and activations are stored
+    #[arg(long, value_enum, value_name = "BITS")]
+    precision: Option<PrecisionArg>,
     /// Training images held back to watch the run; the weights that did best are kept and evaluated
     #[arg(long, value_name = "IMAGES")]
     validation: Option<usize>,
@@ -174,6 +177,7 @@ impl RecipeArgs {
         *weight_decay = self.weight_decay.unwrap_or(*weight_decay);
         config.clip = self.clip.or(config.clip);
         config.average = self.ema.or(config.average);
+        config.storage = self.precision.map_or(config.storage, PrecisionArg::storage);
         config.train_labels = self.train_classes.clone().map(|labels| labels.0).or(config.train_labels.take());
         config.seed = self.seed.unwrap_or(config.seed);
         if !self.threshold.is_empty() {
@@ -226,6 +230,7 @@ impl Train {
     pub fn run(self) -> Outcome {
         let (folder, start, parts) = self.start()?;
         let engine = Engine::open(&self.adapter.adapter)?;
+        engine.can_store(start.config.storage)?;
         fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;
         let _lock = Lock::take(&folder.join(CHECKPOINT))?;
         let metrics_file = folder.join(METRICS);

@@ -194,7 +194,11 @@ impl Device {
 
     /// What its shaders may use.
     pub fn features(&self) -> Features {
-        Features { subgroup: self.report.subgroup, on_cpu: self.report.kind == "cpu" }
+        Features {
+            subgroup: self.report.subgroup,
+            on_cpu: self.report.kind == "cpu",
+            half: self.wgpu.features().contains(wgpu::Features::SHADER_F16),
+        }
     }
 
     /// Whether it can say when it began and ended something.

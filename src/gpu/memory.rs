@@ -1,16 +1,46 @@
 //! Buffers, bind groups, and the ways back to the host.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use half::vec::HalfFloatVecExt;
+
 use super::Device;
 use crate::error::{Error, Result};
 use crate::host::Array;
 use crate::kernel::Element;
-use crate::plan::{Call, Plan, Role, SlotId};
+use crate::plan::{Call, Plan, Role, Slot, SlotId};
+use crate::run::Values;
+
+/// Values as the bytes of an array of `element` on a device, padded to a multiple of 4.
+pub(super) fn to_device(values: Values<'_>, element: Element) -> Cow<'_, [u8]> {
+    match (values, element) {
+        (Values::Float(values), Element::F16) => {
+            let halves = Vec::<f16>::from_f32_slice(values);
+            let mut bytes: Vec<u8> = bytemuck::cast_slice(&halves).to_vec();
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            Cow::Owned(bytes)
+        }
+        (Values::Float(values), _) => Cow::Borrowed(bytemuck::cast_slice(values)),
+        (Values::Uint(values), _) => Cow::Borrowed(bytemuck::cast_slice(values)),
+    }
+}
+
+/// The first `len` values of the bytes of an array of `element` on a device.
+pub(super) fn from_device(bytes: &[u8], element: Element, len: usize) -> Array {
+    let bytes = &bytes[..element.bytes() as usize * len];
+    match element {
+        Element::F32 => Array::Float(bytemuck::pod_collect_to_vec(bytes)),
+        Element::F16 => Array::Float(bytemuck::pod_collect_to_vec::<u8, f16>(bytes).to_f32_vec()),
+        Element::U32 => Array::Uint(bytemuck::pod_collect_to_vec(bytes)),
+    }
+}
 
 impl Device {
     pub(super) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
@@ -42,8 +72,8 @@ impl Device {
         })
     }
 
-    /// Reads bytes of a buffer through a buffer made for it.
-    pub(super) fn read(&self, buffer: &wgpu::Buffer, range: Range<u64>, element: Element) -> Result<Array> {
+    /// Reads bytes of a buffer through a buffer made for it. The range is in multiples of 4.
+    pub(super) fn read(&self, buffer: &wgpu::Buffer, range: Range<u64>) -> Result<Vec<u8>> {
         let size = range.end - range.start;
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         self.scoped(|| {
@@ -53,7 +83,7 @@ impl Device {
             let submission = self.queue.submit([encoder.finish()]);
             let mapped = map(&staging, size);
             self.wait(Some(submission))?;
-            unmap(self, &staging, size, &mapped, element)
+            unmap(self, &staging, size, &mapped)
         })
     }
 }
@@ -71,7 +101,7 @@ impl Memory {
         let allowed = report.max_binding.min(report.max_buffer);
         let mut buffers = Vec::with_capacity(plan.buffers().len());
         for buffer in plan.buffers() {
-            let (slot, needed) = (plan.slot(buffer.slot()), buffer.bytes());
+            let (slot, needed) = (plan.slot(buffer.slot()), buffer.bytes);
             if needed > allowed {
                 let what = format!("`{}`", slot.name);
                 return Err(Error::Limit { adapter: report.title(), what, needed, allowed });
@@ -90,8 +120,9 @@ impl Memory {
     /// The buffer that holds a slot, and the slot's bytes in it.
     pub(super) fn range(&self, plan: &Plan, slot: SlotId) -> (&wgpu::Buffer, Range<u64>) {
         let (buffer, start) = plan.storage(slot);
-        let start = 4 * start as u64;
-        (&self.buffers[buffer], start..start + 4 * plan.slot(slot).len() as u64)
+        let Slot { element, .. } = plan.slot(slot);
+        let (start, size) = (element.bytes() * start as u64, element.bytes() * plan.slot(slot).len() as u64);
+        (&self.buffers[buffer], start..start + size.next_multiple_of(4))
     }
 
     /// The bind group of a call.
@@ -115,7 +146,7 @@ fn map(buffer: &wgpu::Buffer, size: u64) -> Mapped {
     receiver
 }
 
-fn unmap(device: &Device, buffer: &wgpu::Buffer, size: u64, mapped: &Mapped, element: Element) -> Result<Array> {
+fn unmap(device: &Device, buffer: &wgpu::Buffer, size: u64, mapped: &Mapped) -> Result<Vec<u8>> {
     // Another thread that polls the device may still be about to make the call.
     match mapped.recv_timeout(Duration::from_secs(10)) {
         Ok(Ok(())) => {}
@@ -123,13 +154,10 @@ fn unmap(device: &Device, buffer: &wgpu::Buffer, size: u64, mapped: &Mapped, ele
         Err(_) => return Err(device.error("the device did not answer a read")),
     }
     let view = buffer.get_mapped_range(..size).map_err(|error| device.error(error))?;
-    let array = match element {
-        Element::F32 => Array::Float(bytemuck::pod_collect_to_vec(&view)),
-        Element::U32 => Array::Uint(bytemuck::pod_collect_to_vec(&view)),
-    };
+    let bytes = view.to_vec();
     drop(view);
     buffer.unmap();
-    Ok(array)
+    Ok(bytes)
 }
 
 /// Copies of statistics on their way to the host, in buffers made once.
@@ -186,7 +214,8 @@ impl Ring {
         let mut arrays = Vec::with_capacity(ready);
         for Flying { buffer, size, element, mapped, submission } in self.flying.drain(..ready) {
             device.wait(Some(submission))?;
-            arrays.push(unmap(device, &buffer, size, &mapped, element)?);
+            let bytes = unmap(device, &buffer, size, &mapped)?;
+            arrays.push(from_device(&bytes, element, (size / element.bytes()) as usize));
             self.free.push(buffer);
         }
         Ok(arrays)

@@ -17,11 +17,12 @@ pub use pipeline::{Features, variant};
 pub use probe::Probe;
 pub use tune::{Choices, Tuned};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Array;
+use crate::kernel::Element;
 use crate::plan::{Plan, Role, SlotId};
 use crate::run::Values;
-use memory::{Memory, Ring};
+use memory::{Memory, Ring, from_device, to_device};
 
 /// A call ready to be encoded.
 struct Launch {
@@ -60,6 +61,11 @@ impl Runner {
     }
 
     fn with(device: Arc<Device>, plan: Arc<Plan>, shared: Option<(&Plan, &Memory)>) -> Result<Self> {
+        let stored_half = plan.slots().iter().find(|slot| slot.element == Element::F16);
+        if let Some(slot) = stored_half.filter(|_| !device.features().half) {
+            let reason = format!("{} has no 16-bit floats to store `{}` in", device.report().title(), slot.name);
+            return Err(Error::config("--precision", reason));
+        }
         let compiled = device.pipelines(plan.calls())?;
         let (memory, ring, launches) = device.scoped(|| {
             let memory = Memory::new(&device, &plan, shared)?;
@@ -110,13 +116,10 @@ impl crate::run::Runner for Runner {
 
     fn write<'a>(&mut self, slot: SlotId, values: impl Into<Values<'a>>) -> Result<()> {
         self.flush()?;
-        let bytes = match values.into() {
-            Values::Float(values) => bytemuck::cast_slice(values),
-            Values::Uint(values) => bytemuck::cast_slice(values),
-        };
+        let bytes = to_device(values.into(), self.plan.slot(slot).element);
         let (buffer, range) = self.memory.range(&self.plan, slot);
         assert_eq!(bytes.len() as u64, range.end - range.start, "slot `{}`", self.plan.slot(slot).name);
-        self.device.queue.write_buffer(buffer, range.start, bytes);
+        self.device.queue.write_buffer(buffer, range.start, &bytes);
         Ok(())
     }
 
@@ -131,7 +134,8 @@ impl crate::run::Runner for Runner {
     fn read(&mut self, slot: SlotId) -> Result<Array> {
         self.flush()?;
         let (buffer, range) = self.memory.range(&self.plan, slot);
-        self.device.read(buffer, range, self.plan.slot(slot).element)
+        let slot = self.plan.slot(slot);
+        Ok(from_device(&self.device.read(buffer, range)?, slot.element, slot.len()))
     }
 
     fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>> {

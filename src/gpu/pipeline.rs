@@ -16,15 +16,18 @@ pub struct Features {
     pub subgroup: [u32; 2],
     /// Whether the device is a processor.
     pub on_cpu: bool,
+    /// Whether it knows 16-bit floats.
+    pub half: bool,
 }
 
 impl Features {
-    /// Whether a shader with these needs runs and makes sense.
-    pub fn offer(&self, needs: Needs) -> bool {
-        match needs {
+    /// Whether a shader is made for its call and runs and makes sense here.
+    pub fn offer(&self, shader: &ShaderAt) -> bool {
+        let runs = match shader.needs {
             Needs::Nothing => true,
             Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8],
-        }
+        };
+        runs && shader.fits && (self.half || !shader.half)
     }
 }
 
@@ -32,8 +35,8 @@ impl Features {
 /// the device can run and that is made for the shape.
 pub fn variant(features: &Features, at: &At) -> ShaderAt {
     let mut shaders = at.shaders();
-    shaders.retain(|shader| shader.fits && features.offer(shader.needs));
-    shaders.pop().unwrap_or_else(|| panic!("{}: the plain shader fits every shape and device", at.name()))
+    shaders.retain(|shader| features.offer(shader));
+    shaders.pop().unwrap_or_else(|| panic!("{at}: the plain shader fits every shape and device"))
 }
 
 /// Two dimensions of workgroups that hold `groups`, since one dimension holds 65,535.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::memory::{from_device, to_device};
 use super::{Device, pipeline};
 use crate::error::Result;
 use crate::host::Array;
-use crate::kernel::{At, Element, ShaderAt};
+use crate::kernel::{ArgAt, At, ShaderAt};
 use crate::plan::ALIGNMENT;
 
 /// Pattern of the guard words on both sides of every array.
@@ -20,7 +21,8 @@ pub struct Probe {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     grid: [u32; 2],
-    arrays: Vec<(wgpu::Buffer, Element, usize)>,
+    /// Each argument, with what its buffer held at first.
+    arrays: Vec<(wgpu::Buffer, ArgAt, Vec<u8>)>,
 }
 
 impl Probe {
@@ -33,26 +35,23 @@ impl Probe {
                 .iter()
                 .zip(arrays)
                 .map(|(arg, array)| {
-                    let words: Vec<u32> = match array {
-                        Array::Float(values) => bytemuck::cast_slice(values).to_vec(),
-                        Array::Uint(values) => values.clone(),
-                    };
-                    let guarded = [vec![GUARD; GUARDS], words, vec![GUARD; GUARDS]].concat();
-                    let buffer = device.buffer(
-                        arg.name,
-                        4 * guarded.len() as u64,
-                        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
-                    );
-                    device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&guarded));
-                    (buffer, arg.element, array.len())
+                    let guard: Vec<u8> = GUARD.to_le_bytes().repeat(GUARDS);
+                    let mut bytes = to_device(array.into(), arg.element).into_owned();
+                    let len = (arg.element.bytes() * array.len() as u64) as usize;
+                    // What pads the array to a word is guarded as well.
+                    let padding = bytes.len() - len;
+                    bytes[len..].copy_from_slice(&guard[4 - padding..4]);
+                    let guarded = [guard.clone(), bytes, guard].concat();
+                    let usage =
+                        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+                    let buffer = device.buffer(arg.name, guarded.len() as u64, usage);
+                    device.queue.write_buffer(&buffer, 0, &guarded);
+                    (buffer, arg.clone(), guarded)
                 })
                 .collect();
             // The binding takes in the guard words behind the array: where it ended with the array, drivers would drop
             // or clamp what a shader writes past the end, and none of it would show.
-            let ranges = arrays.iter().map(|(buffer, _, len)| {
-                let start = 4 * GUARDS as u64;
-                (buffer, start..start + 4 * (len + GUARDS) as u64)
-            });
+            let ranges = arrays.iter().map(|(buffer, _, guarded)| (buffer, 4 * GUARDS as u64..guarded.len() as u64));
             let bind_group = device.bind_group(at.name(), &pipeline, ranges);
             Ok((pipeline, arrays, bind_group))
         })?;
@@ -79,15 +78,12 @@ impl Probe {
     pub fn read(&self) -> Result<Vec<Option<Array>>> {
         self.arrays
             .iter()
-            .map(|(buffer, element, len)| {
-                let words = self.device.read(buffer, 0..4 * (len + 2 * GUARDS) as u64, Element::U32)?;
-                let (before, rest) = words.uints().split_at(GUARDS);
-                let (values, after) = rest.split_at(*len);
-                let intact = before.iter().chain(after).all(|&word| word == GUARD);
-                Ok(intact.then(|| match element {
-                    Element::F32 => Array::Float(bytemuck::cast_slice(values).to_vec()),
-                    Element::U32 => Array::Uint(values.to_vec()),
-                }))
+            .map(|(buffer, arg, guarded)| {
+                let bytes = self.device.read(buffer, 0..guarded.len() as u64)?;
+                let start = 4 * GUARDS;
+                let end = start + arg.element.bytes() as usize * arg.len;
+                let intact = bytes[..start] == guarded[..start] && bytes[end..] == guarded[end..];
+                Ok(intact.then(|| from_device(&bytes[start..], arg.element, arg.len)))
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Device, Runner};
 use crate::error::Result;
-use crate::kernel::{Element, Roofline};
+use crate::kernel::Roofline;
 
 impl Runner {
     /// The calls one after the other, each between two timestamps of the device.
@@ -34,9 +34,7 @@ impl Runner {
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         device.queue.submit([encoder.finish()]);
-        let words = device.read(&resolved, 0..size, Element::U32)?;
-        let stamps: Vec<u64> =
-            words.uints().chunks(2).map(|words| u64::from(words[0]) | u64::from(words[1]) << 32).collect();
+        let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&device.read(&resolved, 0..size)?);
         let period = f64::from(device.queue.get_timestamp_period());
         let time = |pair: &[u64]| Duration::from_nanos((pair[1].saturating_sub(pair[0]) as f64 * period) as u64);
         Ok(stamps.chunks(2).map(time).collect())

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Device;
 use super::pipeline::fold;
 use crate::error::{Error, Result};
-use crate::kernel::{At, ShaderAt};
+use crate::kernel::{ArgAt, At, ShaderAt};
 use crate::kernels;
 use crate::plan::Plan;
 
@@ -68,7 +68,7 @@ impl Device {
     /// The shaders of a call that this device can run, the most specialised last.
     pub fn offered(&self, at: &At) -> Vec<ShaderAt> {
         let mut shaders = at.shaders();
-        shaders.retain(|shader| shader.fits && self.features().offer(shader.needs));
+        shaders.retain(|shader| self.features().offer(shader));
         shaders
     }
 
@@ -151,8 +151,8 @@ impl Device {
     fn compare(&self, at: &At, shaders: &[ShaderAt], begin: Instant) -> Result<Option<BTreeMap<String, f64>>> {
         let args = at.args();
         let buffers = self.scoped(|| {
-            let buffer = |len: usize| self.buffer(at.name(), 4 * len as u64, wgpu::BufferUsages::STORAGE);
-            Ok(args.iter().map(|arg| buffer(arg.len)).collect::<Vec<_>>())
+            let buffer = |arg: &ArgAt| self.buffer(at.name(), arg.bytes(), wgpu::BufferUsages::STORAGE);
+            Ok(args.iter().map(buffer).collect::<Vec<_>>())
         })?;
         let mut times = BTreeMap::new();
         for shader in shaders.iter().rev() {
@@ -161,7 +161,7 @@ impl Device {
             }
             let (pipeline, bind_group) = self.scoped(|| {
                 let pipeline = self.pipeline(at, shader)?;
-                let ranges = buffers.iter().zip(&args).map(|(buffer, arg)| (buffer, 0..4 * arg.len as u64));
+                let ranges = buffers.iter().zip(&args).map(|(buffer, arg)| (buffer, 0..arg.bytes()));
                 let bind_group = self.bind_group(at.name(), &pipeline, ranges);
                 Ok((pipeline, bind_group))
             })?;

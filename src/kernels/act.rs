@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read, read_as, shader, threads, write};
+use super::{read, read_as, shader, stored, threads, write};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -89,10 +89,10 @@ impl Kernel for ActDx {
     type Shape = ActDxShape;
     const NAME: &'static str = "act_dx";
     const ARGS: &'static [Arg<ActDxShape>] =
-        &[read_as("y", |s| s.length, Fill::Rectified), read("dy", |s| s.length), write("dz", |s| s.length)];
+        &[stored(read_as("y", |s| s.length, Fill::Rectified)), read("dy", |s| s.length), write("dz", |s| s.length)];
     const SHADERS: &'static [Shader<ActDxShape>] = &[
-        shader!("act_dx", [], |s| threads(s.length)),
-        shader!("act_dx.vec4", [], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
+        shader!("act_dx", ["stored"], |s| threads(s.length)),
+        shader!("act_dx.vec4", ["stored"], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<ActDxShape>] = &[];
 

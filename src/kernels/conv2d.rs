@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::product::{Matrix, product};
-use super::{Activation, add_scaled, chunk, dot, read, shader, splits, threads, write};
+use super::{Activation, add_scaled, chunk, dot, read, shader, splits, stored, threads, write};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -235,30 +235,30 @@ impl Kernel for Conv2d {
     type Shape = Conv2dShape;
     const NAME: &'static str = "conv2d";
     const ARGS: &'static [Arg<Conv2dShape>] = &[
-        read("x", |s| s.window.inputs()),
+        stored(read("x", |s| s.window.inputs())),
         read("w", |s| s.window.weights()),
         read("b", |s| s.window.out_channels),
-        write("y", |s| s.window.outputs()),
+        stored(write("y", |s| s.window.outputs())),
     ];
     const SHADERS: &'static [Shader<Conv2dShape>] = &[
-        shader!("conv2d", ["activation"], |s| threads(s.window.outputs())),
+        shader!("conv2d", ["activation", "stored"], |s| threads(s.window.outputs())),
         shader!(
             "conv2d.block",
-            ["activation", "block"],
+            ["activation", "block", "stored"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d.subgroup8_scalar",
-            ["activation", "tile"],
+            ["activation", "tile", "stored"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d.subgroup8",
-            ["activation", "tile"],
+            ["activation", "tile", "stored"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
@@ -449,29 +449,29 @@ impl Kernel for Conv2dDw {
     type Shape = Conv2dDwShape;
     const NAME: &'static str = "conv2d_dw";
     const ARGS: &'static [Arg<Conv2dDwShape>] = &[
-        read("x", |s| s.window.inputs()),
+        stored(read("x", |s| s.window.inputs())),
         read("dz", |s| s.window.outputs()),
         write("dw", |s| s.splits * s.window.weights()),
     ];
     const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
-        shader!("conv2d_dw", [], |s| threads(s.splits * s.window.weights())),
+        shader!("conv2d_dw", ["stored"], |s| threads(s.splits * s.window.weights())),
         shader!(
             "conv2d_dw.block",
-            ["block"],
+            ["block", "stored"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels),
             Needs::Nothing,
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d_dw.subgroup8_taps",
-            ["taps"],
+            ["taps", "stored"],
             |s| s.splits * s.window.terms().div_ceil(9) * s.window.out_channels.div_ceil(32),
             Needs::EightLaneCpu,
             |s| s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d_dw.subgroup8",
-            ["tile"],
+            ["tile", "stored"],
             |s| s.splits * s.window.kernel * s.window.kernel * tiles(s.window.in_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)

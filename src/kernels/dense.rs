@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::product::{Matrix, product};
-use super::{Activation, add_scaled, chunk, dot, read, shader, splits, threads, write};
+use super::{Activation, add_scaled, chunk, dot, read, shader, splits, stored, threads, write};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -70,20 +70,23 @@ impl Kernel for Dense {
     type Shape = DenseShape;
     const NAME: &'static str = "dense";
     const ARGS: &'static [Arg<DenseShape>] = &[
-        read("x", |s| s.rows * s.inputs),
+        stored(read("x", |s| s.rows * s.inputs)),
         read("w", |s| s.inputs * s.outputs),
         read("b", |s| s.outputs),
         write("y", |s| s.rows * s.outputs),
     ];
     const SHADERS: &'static [Shader<DenseShape>] = &[
-        shader!("dense", ["activation"], |s| threads(s.rows * s.outputs)),
-        shader!("dense.block", ["activation", "block"], |s| blocks(s.rows, s.outputs), Needs::Nothing, |s| {
+        shader!("dense", ["activation", "stored"], |s| threads(s.rows * s.outputs)),
+        shader!("dense.block", ["activation", "block", "stored"], |s| blocks(s.rows, s.outputs), Needs::Nothing, |s| {
             s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
         }),
-        shader!("dense.subgroup8", ["activation", "tile"], |s| tiles(s.rows, s.outputs), Needs::EightLaneCpu, |s| s
-            .inputs
-            .is_multiple_of(4)
-            && s.outputs.is_multiple_of(4)),
+        shader!(
+            "dense.subgroup8",
+            ["activation", "tile", "stored"],
+            |s| tiles(s.rows, s.outputs),
+            Needs::EightLaneCpu,
+            |s| s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        ),
     ];
     const ROUTINES: &'static [Routine<DenseShape>] =
         &[Routine { name: "dense.gemm", fits: |_| true, run: Dense::gemm }];
@@ -241,18 +244,26 @@ impl Kernel for DenseDw {
     type Shape = DenseDwShape;
     const NAME: &'static str = "dense_dw";
     const ARGS: &'static [Arg<DenseDwShape>] = &[
-        read("x", |s| s.rows * s.inputs),
+        stored(read("x", |s| s.rows * s.inputs)),
         read("dz", |s| s.rows * s.outputs),
         write("dw", |s| s.splits * s.inputs * s.outputs),
     ];
     const SHADERS: &'static [Shader<DenseDwShape>] = &[
-        shader!("dense_dw", [], |s| threads(s.splits * s.inputs * s.outputs)),
-        shader!("dense_dw.block", ["block"], |s| s.splits * blocks(s.inputs, s.outputs), Needs::Nothing, |s| {
-            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
-        }),
-        shader!("dense_dw.subgroup8", ["tile"], |s| s.splits * tiles(s.inputs, s.outputs), Needs::EightLaneCpu, |s| {
-            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
-        }),
+        shader!("dense_dw", ["stored"], |s| threads(s.splits * s.inputs * s.outputs)),
+        shader!(
+            "dense_dw.block",
+            ["block", "stored"],
+            |s| s.splits * blocks(s.inputs, s.outputs),
+            Needs::Nothing,
+            |s| { s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4) }
+        ),
+        shader!(
+            "dense_dw.subgroup8",
+            ["tile", "stored"],
+            |s| s.splits * tiles(s.inputs, s.outputs),
+            Needs::EightLaneCpu,
+            |s| { s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4) }
+        ),
     ];
     const ROUTINES: &'static [Routine<DenseDwShape>] =
         &[Routine { name: "dense_dw.gemm", fits: |_| true, run: DenseDw::gemm }];

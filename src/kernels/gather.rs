@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read_as, read_uint, shader, threads, write};
+use super::{read_as, read_uint, shader, stored, threads, write};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -30,11 +30,13 @@ impl Kernel for Gather {
         read_uint("bytes", |s| (s.images * s.pixels).div_ceil(4), Fill::Bits),
         // One number too many: what is out of range must be cut off.
         read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
-        write("x", |s| s.batch * s.pixels),
+        stored(write("x", |s| s.batch * s.pixels)),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[
-        shader!("gather", [], |s| threads(s.batch * s.pixels)),
-        shader!("gather.vec4", [], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s.pixels.is_multiple_of(4)),
+        shader!("gather", ["stored"], |s| threads(s.batch * s.pixels)),
+        shader!("gather.vec4", ["stored"], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s
+            .pixels
+            .is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<GatherShape>] = &[];
 
@@ -138,9 +140,10 @@ impl Kernel for Warp {
         read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
         read_as("maps", |s| 6 * s.batch, Fill::Uniform(-1.5, 1.5)),
         read_uint("keys", |s| s.batch, Fill::Bits),
-        write("x", |s| s.batch * s.pixels()),
+        stored(write("x", |s| s.batch * s.pixels())),
     ];
-    const SHADERS: &'static [Shader<WarpShape>] = &[shader!("warp", [], |s| threads(s.batch * s.height * s.width))];
+    const SHADERS: &'static [Shader<WarpShape>] =
+        &[shader!("warp", ["stored"], |s| threads(s.batch * s.height * s.width))];
     const ROUTINES: &'static [Routine<WarpShape>] = &[];
 
     fn rows(s: &WarpShape) -> usize {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read, read_as, read_uint, shader, threads, write, write_uint};
+use super::{read, read_as, read_uint, shader, stored, threads, write, write_uint};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -90,13 +90,15 @@ impl Kernel for MaxPool {
     type Shape = MaxPoolShape;
     const NAME: &'static str = "maxpool";
     const ARGS: &'static [Arg<MaxPoolShape>] = &[
-        read_as("x", MaxPoolShape::inputs, Fill::Coarse),
-        write("y", MaxPoolShape::outputs),
+        stored(read_as("x", MaxPoolShape::inputs, Fill::Coarse)),
+        stored(write("y", MaxPoolShape::outputs)),
         write_uint("argmax", MaxPoolShape::outputs),
     ];
     const SHADERS: &'static [Shader<MaxPoolShape>] = &[
-        shader!("maxpool", [], |s| threads(s.outputs())),
-        shader!("maxpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
+        shader!("maxpool", ["stored"], |s| threads(s.outputs())),
+        shader!("maxpool.vec4", ["stored"], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s
+            .channels
+            .is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<MaxPoolShape>] = &[];
 

@@ -50,10 +50,16 @@ macro_rules! kernels {
             vec![$(Entry {
                 name: $kernel::NAME,
                 shaders: $kernel::SHADERS.iter().map(|shader| shader.name).collect(),
-                cases: $kernel::cases().into_iter().map(At::new::<$kernel>).collect(),
+                cases: cases::<$kernel>(),
             }),*]
         }
     };
+}
+
+/// Every case of a kernel; and stored in 16 bits as well, if it has images or activations.
+fn cases<K: Kernel>() -> Vec<At> {
+    let half = K::ARGS.iter().any(|arg| arg.stored).then(|| K::cases().into_iter().map(At::half::<K>));
+    K::cases().into_iter().map(At::new::<K>).chain(half.into_iter().flatten()).collect()
 }
 
 kernels! {
@@ -123,7 +129,13 @@ pub(crate) const fn read_as<S>(
     fill: crate::kernel::Fill<S>,
 ) -> crate::kernel::Arg<S> {
     use crate::kernel::{Access, Arg, Element};
-    Arg { name, access: Access::Read, element: Element::F32, len, fill }
+    Arg { name, access: Access::Read, element: Element::F32, len, fill, stored: false }
+}
+
+/// An argument that holds images or activations, which a plan may store in 16 bits.
+pub(crate) const fn stored<S>(arg: crate::kernel::Arg<S>) -> crate::kernel::Arg<S> {
+    let crate::kernel::Arg { name, access, element, len, fill, .. } = arg;
+    crate::kernel::Arg { name, access, element, len, fill, stored: true }
 }
 
 /// A read argument of integers.
@@ -133,19 +145,19 @@ pub(crate) const fn read_uint<S>(
     fill: crate::kernel::Fill<S>,
 ) -> crate::kernel::Arg<S> {
     use crate::kernel::{Access, Arg, Element};
-    Arg { name, access: Access::Read, element: Element::U32, len, fill }
+    Arg { name, access: Access::Read, element: Element::U32, len, fill, stored: false }
 }
 
 /// A written argument of real numbers.
 pub(crate) const fn write<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
     use crate::kernel::{Access, Arg, Element, Fill};
-    Arg { name, access: Access::Write, element: Element::F32, len, fill: Fill::Normal }
+    Arg { name, access: Access::Write, element: Element::F32, len, fill: Fill::Normal, stored: false }
 }
 
 /// A written argument of integers.
 pub(crate) const fn write_uint<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
     use crate::kernel::{Access, Arg, Element, Fill};
-    Arg { name, access: Access::Write, element: Element::U32, len, fill: Fill::Normal }
+    Arg { name, access: Access::Write, element: Element::U32, len, fill: Fill::Normal, stored: false }
 }
 
 /// Rows of split `split` when `rows` are dealt to `splits` chunks in order; empty past the end.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use siamese::config::{Config, Margin, PRESETS, Update};
+use siamese::config::{Config, Margin, PRESETS, Storage, Update};
 use siamese::gpu::{self, Device};
 use siamese::net::Net;
 use siamese::plan::Plan;
@@ -62,6 +62,8 @@ pub fn preset_plans() -> Vec<(String, Plan)> {
     for (name, config) in recipes(&Config { spec: "dense16 l2".to_owned(), ..PRESETS[0].config() }) {
         plans.push((name.to_owned(), training_plan(&net(&config), &source(&config), &config)));
     }
+    let half = Config { storage: Storage::F16, ..PRESETS[0].config() };
+    plans.push(("half".to_owned(), training_plan(&net(&half), &source(&half), &half)));
     plans.push(("neighbours".to_owned(), neighbours_plan(64, 5000, 64, 5)));
     plans
 }
