@@ -1,7 +1,8 @@
 //! The CPU runner: a loop over calls that runs each kernel's fastest routine, or its reference where there is none, its
-//! output rows dealt to threads. It has no shape code and no device.
+//! output rows dealt to threads. Calls that go image by image follow each other on a few images before the next, so
+//! that what one makes is still in the cache for the next. It has no shape code and no device.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,8 +12,8 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::host::{Array, Io, Real, View, vectorised};
-use crate::kernel::{Access, At, Roofline, RoutineAt};
-use crate::plan::{Buffer, Plan, Role, SlotId};
+use crate::kernel::{Access, ArgAt, At, Element, Roofline, RoutineAt};
+use crate::plan::{Buffer, Call, Plan, Role, SlotId};
 use crate::run::Values;
 
 /// Runs the references of a plan in `R`.
@@ -20,7 +21,74 @@ pub struct Runner<R: Real = f32> {
     plan: Arc<Plan>,
     /// One array for each buffer of the plan.
     buffers: Vec<Arc<RwLock<Array<R>>>>,
+    /// For each call, the end of the chain that begins with it, see [`chain`].
+    chains: Vec<usize>,
     snapshots: VecDeque<Array>,
+}
+
+/// Images on which the calls of a chain follow each other.
+const IMAGES: usize = 2;
+
+/// What calls of a chain use.
+struct Uses {
+    /// Slots that they write and that nothing behind them needs.
+    private: Vec<SlotId>,
+    /// The other slots that they write.
+    written: Vec<SlotId>,
+    /// Slots that they only read.
+    read: Vec<SlotId>,
+}
+
+impl Uses {
+    fn of(plan: &Plan, calls: Range<usize>) -> Uses {
+        let args = plan.calls()[calls.clone()].iter().flat_map(|call| call.at.args().into_iter().zip(&call.args));
+        let (mut written, mut read) = (BTreeSet::new(), BTreeSet::new());
+        for (arg, &slot) in args {
+            if arg.access == Access::Read {
+                read.insert(slot)
+            } else {
+                written.insert(slot)
+            };
+        }
+        let read = read.difference(&written).copied().collect();
+        let (private, written) = written.into_iter().partition(|&slot| plan.needed_until(slot) <= calls.end);
+        Uses { private, written, read }
+    }
+
+    /// Whether what is written lies in memory of its own.
+    fn are_apart(&self, plan: &Plan) -> bool {
+        let buffer = |slot: &SlotId| plan.storage(*slot).0;
+        let written: BTreeSet<usize> = self.written.iter().map(buffer).collect();
+        written.len() == self.written.len() && !self.read.iter().any(|slot| written.contains(&buffer(slot)))
+    }
+}
+
+/// The end of the calls from `start` on that can be run on some rows before the next: they have equally many, and each
+/// reads what another of them has written from its own rows alone.
+fn chain(plan: &Plan, start: usize) -> usize {
+    let calls = &plan.calls()[start..];
+    let mut written = BTreeSet::new();
+    let goes_on = |call: &&Call| {
+        let args = call.at.args();
+        let fits = |(arg, slot): (&ArgAt, &SlotId)| match arg.access {
+            Access::Read => arg.local || !written.contains(slot),
+            Access::Write => !written.contains(slot),
+            Access::Update => false,
+        };
+        let is_image_wise = call.at.rows() == calls[0].at.rows() && args.iter().any(|arg| arg.local);
+        let fits = is_image_wise && args.iter().zip(&call.args).all(fits);
+        let writes = args.iter().zip(&call.args).filter(|(arg, _)| arg.access == Access::Write);
+        written.extend(writes.map(|(_, &slot)| slot));
+        fits
+    };
+    let longest = start + calls.iter().take_while(goes_on).count().max(1);
+    let apart = |end: &usize| Uses::of(plan, start..*end).are_apart(plan);
+    (start + 2..=longest).rev().find(apart).unwrap_or(start + 1)
+}
+
+/// Zeros.
+fn array<R: Real>(is_uint: bool, len: usize) -> Array<R> {
+    if is_uint { Array::Uint(vec![0; len]) } else { Array::Float(vec![R::default(); len]) }
 }
 
 const POISONED: &str = "a reference panicked";
@@ -28,12 +96,10 @@ const POISONED: &str = "a reference panicked";
 impl<R: Real> Runner<R> {
     /// Allocates every buffer of the plan, zeroed.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let array = |buffer: &Buffer| match buffer.is_uint {
-            false => Array::Float(vec![R::default(); buffer.len]),
-            true => Array::Uint(vec![0; buffer.len]),
-        };
-        let buffers = plan.buffers().iter().map(|buffer| Arc::new(RwLock::new(array(buffer)))).collect();
-        Runner { plan, buffers, snapshots: VecDeque::new() }
+        let buffer = |buffer: &Buffer| Arc::new(RwLock::new(array(buffer.is_uint, buffer.len)));
+        let buffers = plan.buffers().iter().map(buffer).collect();
+        let chains = (0..plan.calls().len()).map(|start| chain(&plan, start)).collect();
+        Runner { plan, buffers, chains, snapshots: VecDeque::new() }
     }
 
     /// The buffer that holds a slot, and the slot's elements in it.
@@ -58,6 +124,81 @@ impl<R: Real> Runner<R> {
             Array::Float(own) => own[range].copy_from_slice(values),
             Array::Uint(_) => panic!("slot `{}` holds integers", self.plan.slot(slot).name),
         }
+    }
+
+    /// Runs the calls on some images before the next.
+    fn chain(&self, calls: Range<usize>) {
+        // What is needed within the chain alone never leaves the cache: each thread has memory of its own for it.
+        let Uses { private, written, read } = Uses::of(&self.plan, calls.clone());
+        let calls = &self.plan.calls()[calls];
+        let lock = |slot: &SlotId| (*slot, self.storage(*slot));
+        let inputs: BTreeMap<_, _> = read
+            .iter()
+            .map(lock)
+            .map(|(slot, (buffer, range))| (slot, (buffer.read().expect(POISONED), range)))
+            .collect();
+        let mut outputs: Vec<_> = written
+            .iter()
+            .map(lock)
+            .map(|(slot, (buffer, range))| (slot, buffer.write().expect(POISONED), range))
+            .collect();
+
+        let rows = calls[0].at.rows();
+        let mut shares: Vec<Vec<(SlotId, View<R>)>> = (0..rows.div_ceil(IMAGES)).map(|_| Vec::new()).collect();
+        for (slot, array, range) in &mut outputs {
+            let part = range.len() / rows * IMAGES;
+            match &mut **array {
+                Array::Float(values) => {
+                    let parts = values[range.clone()].chunks_mut(part);
+                    shares.iter_mut().zip(parts).for_each(|(share, part)| share.push((*slot, View::Write(part))));
+                }
+                Array::Uint(values) => {
+                    let parts = values[range.clone()].chunks_mut(part);
+                    shares.iter_mut().zip(parts).for_each(|(share, part)| share.push((*slot, View::WriteUint(part))));
+                }
+            }
+        }
+        let inputs: BTreeMap<SlotId, View<R>> = inputs
+            .iter()
+            .map(|(&slot, (array, range))| match &**array {
+                Array::Float(values) => (slot, View::Read(&values[range.clone()])),
+                Array::Uint(values) => (slot, View::ReadUint(&values[range.clone()])),
+            })
+            .collect();
+        let scratch = || -> Vec<(SlotId, Array<R>)> {
+            let few = |slot| self.plan.slot(slot).len() / rows * IMAGES;
+            private.iter().map(|&slot| (slot, array(self.plan.slot(slot).element == Element::U32, few(slot)))).collect()
+        };
+        shares.into_par_iter().enumerate().for_each_init(scratch, |scratch, (place, mut own)| {
+            let first = place * IMAGES;
+            let count = IMAGES.min(rows - first);
+            own.extend(scratch.iter_mut().map(|(slot, array)| {
+                let len = self.plan.slot(*slot).len() / rows * count;
+                match array {
+                    Array::Float(values) => (*slot, View::Write(&mut values[..len])),
+                    Array::Uint(values) => (*slot, View::WriteUint(&mut values[..len])),
+                }
+            }));
+            for call in calls {
+                let args = call.at.args();
+                let mut views: Vec<(&'static str, View<R>)> = Vec::with_capacity(args.len());
+                for (slot, view) in &mut own {
+                    if let Some(place) = call.args.iter().position(|arg| arg == slot) {
+                        let view = match args[place].access {
+                            Access::Read => view.for_reading(),
+                            Access::Write | Access::Update => view.for_writing(),
+                        };
+                        views.push((args[place].name, view));
+                    }
+                }
+                for (arg, slot) in args.iter().zip(&call.args) {
+                    if let Some(view) = inputs.get(slot) {
+                        views.push((arg.name, if arg.local { view.rows(first, count, rows) } else { view.whole() }));
+                    }
+                }
+                R::compute(&*call.at, 0..count, &mut Io::new(call.at.name(), views));
+            }
+        });
     }
 
     fn call(&self, at: &At, slots: &[SlotId]) {
@@ -148,33 +289,23 @@ pub fn roofline() -> Roofline {
 fn deal<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>, run: impl Fn(Range<usize>, &mut Io<R>) + Sync) {
     let rows = at.rows();
     let size = rows.div_ceil(4 * rayon::current_num_threads());
+    let args = at.args();
+    let is_local = |name: &str| args.iter().any(|arg| arg.local && arg.name == name);
+    let from_zero = args.iter().any(|arg| arg.local);
     let mut shares = Vec::new();
     let mut start = 0;
     while start < rows {
         let end = (start + size).min(rows);
-        let share: Vec<_> =
-            views.iter_mut().map(|(name, view)| (*name, split(view, end - start, rows - start))).collect();
-        shares.push((start..end, share));
+        let share = views.iter_mut().map(|(name, view)| match view {
+            View::Write(_) | View::WriteUint(_) => (*name, view.split_off(end - start, rows - start)),
+            _ if is_local(name) => (*name, view.rows(start, end - start, rows)),
+            _ => (*name, view.whole()),
+        });
+        let share: Vec<_> = share.collect();
+        shares.push((if from_zero { 0..end - start } else { start..end }, share));
         start = end;
     }
     shares.into_par_iter().for_each(|(rows, share)| run(rows, &mut Io::new(at.name(), share)));
-}
-
-/// The first `rows` of the `left` rows that a written view still has; a read view whole.
-fn split<'a, R>(view: &mut View<'a, R>, rows: usize, left: usize) -> View<'a, R> {
-    fn front<'a, T>(values: &mut &'a mut [T], rows: usize, left: usize) -> &'a mut [T] {
-        let share = values.len() / left * rows;
-        let (front, back) = std::mem::take(values).split_at_mut(share);
-        *values = back;
-        front
-    }
-    match view {
-        View::Read(values) => View::Read(values),
-        View::ReadUint(values) => View::ReadUint(values),
-        View::Write(values) => View::Write(front(values, rows, left)),
-        View::WriteUint(values) => View::WriteUint(front(values, rows, left)),
-        View::Taken => View::Taken,
-    }
 }
 
 impl<R: Real> crate::run::Runner for Runner<R> {
@@ -196,8 +327,14 @@ impl<R: Real> crate::run::Runner for Runner<R> {
     }
 
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
-        for call in &self.plan.calls()[calls] {
-            self.call(&call.at, &call.args);
+        let mut start = calls.start;
+        while start < calls.end {
+            let end = self.chains[start].min(calls.end);
+            match &self.plan.calls()[start..end] {
+                [call] => self.call(&call.at, &call.args),
+                _ => self.chain(start..end),
+            }
+            start = end;
         }
         Ok(())
     }

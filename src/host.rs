@@ -152,6 +152,63 @@ pub enum View<'a, R> {
     Taken,
 }
 
+impl<'a, R> View<'a, R> {
+    /// A read view once more.
+    pub(crate) fn whole(&self) -> View<'a, R> {
+        match self {
+            View::Read(values) => View::Read(values),
+            View::ReadUint(values) => View::ReadUint(values),
+            _ => panic!("only a read view can be had twice"),
+        }
+    }
+
+    /// Of a read view that has `rows` rows, `count` from `first` on.
+    pub(crate) fn rows(&self, first: usize, count: usize, rows: usize) -> View<'a, R> {
+        fn part<T>(values: &[T], first: usize, count: usize, rows: usize) -> &[T] {
+            let length = values.len() / rows;
+            &values[first * length..][..count * length]
+        }
+        match self {
+            View::Read(values) => View::Read(part(values, first, count, rows)),
+            View::ReadUint(values) => View::ReadUint(part(values, first, count, rows)),
+            _ => panic!("only a read view can be had in part"),
+        }
+    }
+
+    /// Takes the first `count` of the `left` rows that a written view still has.
+    pub(crate) fn split_off(&mut self, count: usize, left: usize) -> View<'a, R> {
+        fn front<'a, T>(values: &mut &'a mut [T], count: usize, left: usize) -> &'a mut [T] {
+            let length = values.len() / left;
+            let (front, back) = std::mem::take(values).split_at_mut(count * length);
+            *values = back;
+            front
+        }
+        match self {
+            View::Write(values) => View::Write(front(values, count, left)),
+            View::WriteUint(values) => View::WriteUint(front(values, count, left)),
+            _ => panic!("only a written view is dealt"),
+        }
+    }
+
+    /// A written view for a while.
+    pub(crate) fn for_writing(&mut self) -> View<'_, R> {
+        match self {
+            View::Write(values) => View::Write(values),
+            View::WriteUint(values) => View::WriteUint(values),
+            _ => panic!("a read view cannot be written"),
+        }
+    }
+
+    /// What has been written, for a while.
+    pub(crate) fn for_reading(&self) -> View<'_, R> {
+        match self {
+            View::Write(values) => View::Read(values),
+            View::WriteUint(values) => View::ReadUint(values),
+            _ => self.whole(),
+        }
+    }
+}
+
 /// The arguments of one run of a reference, by name.
 pub struct Io<'a, R> {
     kernel: &'static str,

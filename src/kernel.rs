@@ -72,6 +72,9 @@ pub struct Arg<S: 'static> {
     pub fill: Fill<S>,
     /// Whether it holds images or activations, which a plan may store as [`Element::F16`].
     pub stored: bool,
+    /// Whether an output row depends on the same row of this read argument alone. The processor hands such a kernel
+    /// nothing but the rows at hand, counted from 0, and runs several calls on some images before the next images.
+    pub local: bool,
 }
 
 /// What an adapter must have for a shader to be chosen.
@@ -211,7 +214,8 @@ pub trait Kernel: Registered + Send + Sync + 'static {
     const ROUTINES: &'static [Routine<Self::Shape>];
     /// Number of output rows that can be computed apart. Each written argument splits evenly into them.
     fn rows(shape: &Self::Shape) -> usize;
-    /// Scalar loops for the output rows `rows`.
+    /// Scalar loops for the output rows `rows`; counted from the first row of the views where an argument is
+    /// [local](Arg::local).
     fn reference<R: Real>(shape: &Self::Shape, rows: Range<usize>, io: &mut Io<R>);
     /// The awkward shapes that tests run.
     fn cases() -> Vec<Self::Shape>;
@@ -236,6 +240,8 @@ pub struct ArgAt {
     pub fill: Fill<()>,
     /// Bound of the integers where `fill` is [`Fill::Below`].
     pub below: u32,
+    /// See [`Arg::local`].
+    pub local: bool,
 }
 
 impl ArgAt {
@@ -339,7 +345,7 @@ impl<K: Kernel> Operation for Bound<K> {
                 };
                 let len = (arg.len)(&self.shape);
                 let element = if self.half && arg.stored { Element::F16 } else { arg.element };
-                ArgAt { name: arg.name, access: arg.access, element, len, fill, below }
+                ArgAt { name: arg.name, access: arg.access, element, len, fill, below, local: arg.local }
             })
             .collect()
     }

@@ -199,11 +199,16 @@ impl Plan {
         }
     }
 
-    /// Whether a slot still has its values after a run of the whole plan: no later slot has taken its memory.
-    pub fn keeps(&self, id: SlotId) -> bool {
+    /// The end of the calls that need a slot's values; behind it a later slot may have its memory.
+    pub fn needed_until(&self, id: SlotId) -> usize {
         let tenants = &self.buffers[self.storage(id).0].slots;
-        let life = |id| tenants.iter().find(|(tenant, _)| *tenant == id).map(|(_, life)| life.end);
-        life(id).is_none_or(|end| tenants.iter().all(|(_, life)| life.end <= end))
+        let own = tenants.iter().find(|(tenant, _)| *tenant == id);
+        own.map_or(self.calls.len(), |(_, life)| life.end)
+    }
+
+    /// Whether a slot has its values after a run of the whole plan.
+    pub fn keeps(&self, id: SlotId) -> bool {
+        self.needed_until(id) == self.calls.len()
     }
 
     /// The same plan with memory of its own for every slot, so that a run leaves everything to be looked at, and a part

@@ -511,9 +511,9 @@ fn activations_share_memory_without_meeting() {
             }
         }
         for id in plan.ids().filter(|&id| plan.slot(id).role == Role::Activation) {
-            let keeps = tenants[plan.storage(id).0] == Some(id);
-            assert_eq!(plan.keeps(id), keeps, "{name}: {}", plan.slot(id).name);
-            assert!(keeps || read[id.index()], "{name}: {} is lost", plan.slot(id).name);
+            let is_there = tenants[plan.storage(id).0] == Some(id);
+            assert!(is_there || !plan.keeps(id), "{name}: {} is gone", plan.slot(id).name);
+            assert!(plan.keeps(id) || read[id.index()], "{name}: {} is lost", plan.slot(id).name);
         }
     }
     let (_, plan) = common::preset_plans().swap_remove(0);

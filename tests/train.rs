@@ -18,7 +18,7 @@ use siamese::gpu::Device;
 use siamese::host::pack;
 use siamese::net::Net;
 use siamese::plan::Plan;
-use siamese::plan::Role;
+use siamese::plan::{Role, Section};
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Mining};
 use siamese::siamese::{Source, inference_plan, slots};
@@ -311,6 +311,30 @@ fn a_step_makes_nothing() {
     // With steps in flight as well.
     train(&mut trainer, 60);
     assert_eq!(device.made(), made, "made between step 50 and step 60");
+}
+
+/// The processor runs several calls on a few images before the next images; a device does not, but submits them
+/// together. The bits are those of one call after the other.
+#[test]
+fn call_by_call_makes_the_same_bits() {
+    fn assert_same<R: Runner>(what: &str, mut trainer: Trainer<R>) {
+        train(&mut trainer, 3);
+        let runner = trainer.runner_mut();
+        let gradients = runner.plan().id("gradients");
+        let calls = runner.plan().section(Section::Backward).end;
+        runner.run(0..calls).unwrap();
+        let whole = runner.read(gradients).unwrap();
+        (0..calls).for_each(|call| runner.run(call..call + 1).unwrap());
+        assert!(whole.floats().iter().any(|&value| value != 0.0), "{what}");
+        assert_eq!(bits(whole.floats()), bits(runner.read(gradients).unwrap().floats()), "{what}");
+    }
+    let device = common::device();
+    let data = images(500);
+    for (name, config) in recipes(&small()) {
+        let start = fresh(&config);
+        assert_same(&format!("{name} on the CPU"), on_cpu(&start, &data));
+        assert_same(&format!("{name} on the device"), on_gpu(&device, &start, &data));
+    }
 }
 
 /// A runner allocates the bytes that its plan states, and four copies of the statistics.

@@ -28,7 +28,7 @@ shape! {
 }
 
 const fn update<S>(name: &'static str, len: fn(&S) -> usize, fill: Fill<S>) -> Arg<S> {
-    Arg { name, access: Access::Update, element: Element::F32, len, fill, stored: false }
+    Arg { name, access: Access::Update, element: Element::F32, len, fill, stored: false, local: false }
 }
 
 /// See `shaders/adam.wgsl`.

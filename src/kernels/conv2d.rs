@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::product::{Matrix, product};
-use super::{Activation, add_scaled, chunk, dot, read, shader, splits, stored, threads, write};
+use super::product::{Matrix, product, scratch};
+use super::{Activation, add_scaled, chunk, dot, local, read, shader, splits, stored, threads, write};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -107,6 +107,7 @@ impl Window {
             window([7, 6, 5, 32], 64, 3, 1, true),
             window([3, 9, 9, 36], 68, 3, 2, true),
             window([2, 6, 7, 3], 32, 5, 1, true),
+            window([3, 7, 19, 1], 16, 5, 1, false),
             window([9, 5, 5, 8], 12, 3, 1, false),
         ]
     }
@@ -220,7 +221,7 @@ impl Conv2d {
         let window = &s.window;
         let (pixels, taps, (inputs, outputs)) = (window.pixels(), window.terms(), window.image_sizes());
         let w = Matrix::new(w, taps, window.out_channels);
-        let mut terms = vec![0.0; pixels * taps];
+        let mut terms = scratch(pixels * taps);
         vectorised(|| {
             for (n, y) in batch.zip(y.chunks_mut(outputs)) {
                 window.unfold(&x[n * inputs..][..inputs], &mut terms);
@@ -231,11 +232,74 @@ impl Conv2d {
     }
 }
 
+/// Channels that a pixel of [`Conv2d::direct`] makes at a time.
+const LANES: usize = 16;
+
+impl Conv2d {
+    /// For one channel and few terms, where unfolding would cost more than the products: sums in registers, over an
+    /// image with its border of zeros.
+    fn direct(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+        let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+        let Window { in_height, in_width, out_width, pad, .. } = s.window;
+        let (width, (inputs, outputs)) = (in_width + 2 * pad, s.window.image_sizes());
+        let mut image = scratch((in_height + 2 * pad) * width);
+        vectorised(
+            #[inline(always)]
+            || {
+                image.fill(0.0);
+                for (n, y) in batch.zip(y.chunks_mut(outputs)) {
+                    for (row, values) in x[n * inputs..][..inputs].chunks(in_width).enumerate() {
+                        image[(row + pad) * width + pad..][..in_width].copy_from_slice(values);
+                    }
+                    for (oy, y) in y.chunks_mut(out_width * s.window.out_channels).enumerate() {
+                        let channels = s.window.out_channels;
+                        for (group, y) in y.chunks_mut(8 * channels).enumerate() {
+                            let image = &image[oy * width + 8 * group..];
+                            if y.len() == 8 * channels {
+                                s.sums::<8>(width, image, w, b, y);
+                            } else {
+                                for (place, y) in y.chunks_mut(channels).enumerate() {
+                                    s.sums::<1>(width, &image[place..], w, b, y);
+                                }
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
+
+impl Conv2dShape {
+    /// `P` neighbouring pixels, whose terms begin at the start of `image`, of rows of `width` values.
+    #[inline(always)]
+    fn sums<const P: usize>(&self, width: usize, image: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+        let Window { kernel, out_channels, .. } = self.window;
+        for first in (0..out_channels).step_by(LANES) {
+            let lanes = |values: &[f32]| -> [f32; LANES] { values[first..][..LANES].try_into().expect("as many") };
+            let mut sums = [lanes(b); P];
+            for ky in 0..kernel {
+                let row = &image[ky * width..][..kernel - 1 + P];
+                for kx in 0..kernel {
+                    let w = lanes(&w[(ky * kernel + kx) * out_channels..]);
+                    for (pixel, sums) in sums.iter_mut().enumerate() {
+                        let value = row[kx + pixel];
+                        sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = value.mul_add(w, *sum));
+                    }
+                }
+            }
+            for (sums, y) in sums.iter().zip(y.chunks_mut(out_channels)) {
+                y[first..][..LANES].iter_mut().zip(sums).for_each(|(y, &sum)| *y = self.activation.apply(sum));
+            }
+        }
+    }
+}
+
 impl Kernel for Conv2d {
     type Shape = Conv2dShape;
     const NAME: &'static str = "conv2d";
     const ARGS: &'static [Arg<Conv2dShape>] = &[
-        stored(read("x", |s| s.window.inputs())),
+        local(stored(read("x", |s| s.window.inputs()))),
         read("w", |s| s.window.weights()),
         read("b", |s| s.window.out_channels),
         stored(write("y", |s| s.window.outputs())),
@@ -264,8 +328,17 @@ impl Kernel for Conv2d {
             |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
         ),
     ];
-    const ROUTINES: &'static [Routine<Conv2dShape>] =
-        &[Routine { name: "conv2d.gemm", fits: |_| true, run: Conv2d::gemm }];
+    const ROUTINES: &'static [Routine<Conv2dShape>] = &[
+        Routine { name: "conv2d.gemm", fits: |_| true, run: Conv2d::gemm },
+        Routine {
+            name: "conv2d.direct",
+            fits: |s| {
+                let Window { in_channels, out_channels, kernel, stride, .. } = s.window;
+                in_channels == 1 && stride == 1 && kernel <= 5 && out_channels.is_multiple_of(LANES)
+            },
+            run: Conv2d::direct,
+        },
+    ];
 
     fn rows(s: &Conv2dShape) -> usize {
         s.window.batch
@@ -321,7 +394,7 @@ impl Conv2dDx {
         let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
         let (pixels, taps, (inputs, outputs)) = (s.pixels(), s.terms(), s.image_sizes());
         let w = Matrix::new(w, taps, s.out_channels).transposed();
-        let mut terms = vec![0.0; pixels * taps];
+        let mut terms = scratch(pixels * taps);
         vectorised(|| {
             for (n, dx) in batch.zip(dx.chunks_mut(inputs)) {
                 let dz = Matrix::new(&dz[n * outputs..][..outputs], pixels, s.out_channels);
@@ -431,7 +504,7 @@ impl Conv2dDw {
         let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
         let window = &s.window;
         let (pixels, taps, (inputs, outputs)) = (window.pixels(), window.terms(), window.image_sizes());
-        let mut terms = vec![0.0; pixels * taps];
+        let mut terms = scratch(pixels * taps);
         vectorised(|| {
             for (split, dw) in splits.zip(dw.chunks_mut(window.weights())) {
                 dw.fill(0.0);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read_as, read_uint, shader, stored, threads, write};
+use super::{local, read_as, read_uint, shader, stored, threads, write};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -29,7 +29,7 @@ impl Kernel for Gather {
     const ARGS: &'static [Arg<GatherShape>] = &[
         read_uint("bytes", |s| (s.images * s.pixels).div_ceil(4), Fill::Bits),
         // One number too many: what is out of range must be cut off.
-        read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
+        local(read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1))),
         stored(write("x", |s| s.batch * s.pixels)),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[
@@ -137,9 +137,9 @@ impl Kernel for Warp {
     const ARGS: &'static [Arg<WarpShape>] = &[
         read_uint("bytes", |s| (s.images * s.pixels()).div_ceil(4), Fill::Bits),
         // One number too many: what is out of range must be cut off.
-        read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1)),
-        read_as("maps", |s| 6 * s.batch, Fill::Uniform(-1.5, 1.5)),
-        read_uint("keys", |s| s.batch, Fill::Bits),
+        local(read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1))),
+        local(read_as("maps", |s| 6 * s.batch, Fill::Uniform(-1.5, 1.5))),
+        local(read_uint("keys", |s| s.batch, Fill::Bits)),
         stored(write("x", |s| s.batch * s.pixels())),
     ];
     const SHADERS: &'static [Shader<WarpShape>] =

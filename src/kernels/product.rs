@@ -1,6 +1,45 @@
 //! Products of matrices on the host's processor: what the routines of the heavy kernels are made of.
 
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+
 use gemm::Parallelism;
+
+thread_local! {
+    /// What the last [`Scratch`] of this thread was made of.
+    static SPARE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// An array of arbitrary values for the time being. Its memory goes round on its thread: new memory costs as much as
+/// what is done with it.
+pub(crate) struct Scratch(Vec<f32>);
+
+/// An array of `len` arbitrary values.
+pub(crate) fn scratch(len: usize) -> Scratch {
+    let mut values = SPARE.take();
+    values.resize(len, 0.0);
+    Scratch(values)
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        SPARE.set(std::mem::take(&mut self.0));
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
 
 /// A matrix within an array: element (row, column) is `values[row * strides[0] + column * strides[1]]`.
 #[derive(Clone, Copy)]
