@@ -77,11 +77,14 @@ pub struct Arg<S: 'static> {
     pub local: bool,
 }
 
-/// What an adapter must have for a shader to be chosen.
+/// What a shader is made for, and what an adapter must have to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing beyond WebGPU's defaults.
     Nothing,
+    /// Workgroup memory that is nearer than the other. Processors have none of its kind: they run such a shader, and
+    /// should not have to.
+    WorkgroupMemory,
     /// Subgroup operations with exactly eight lanes on a processor: software Vulkan, whose loads are dear and whose
     /// broadcasts are cheap.
     EightLaneCpu,

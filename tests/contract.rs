@@ -75,7 +75,7 @@ impl Drop for Faults {
 /// What a shader may use by what it needs; naga refuses the rest, f16 and subgroups above all.
 fn capabilities(shader: &ShaderAt) -> Capabilities {
     let own = match shader.needs {
-        Needs::Nothing => Capabilities::empty(),
+        Needs::Nothing | Needs::WorkgroupMemory => Capabilities::empty(),
         Needs::EightLaneCpu => Capabilities::SUBGROUP,
     };
     if shader.half { own | Capabilities::SHADER_FLOAT16 } else { own }
@@ -468,7 +468,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
         let (module, info) = parsed(&shader);
         // The oldest version of each language that has what the shader needs, so that old drivers run it.
         let (spirv, msl, hlsl) = match shader.needs {
-            Needs::Nothing => ((1, 0), (1, 2), naga::back::hlsl::ShaderModel::V5_1),
+            Needs::Nothing | Needs::WorkgroupMemory => ((1, 0), (1, 2), naga::back::hlsl::ShaderModel::V5_1),
             Needs::EightLaneCpu => ((1, 3), (2, 4), naga::back::hlsl::ShaderModel::V6_0),
         };
         let hlsl = if shader.half { naga::back::hlsl::ShaderModel::V6_2 } else { hlsl };
@@ -520,7 +520,12 @@ fn every_kernel_is_used_by_a_plan() {
 fn every_variant_is_chosen_somewhere() {
     let plans = common::preset_plans();
     let calls: Vec<_> = plans.iter().flat_map(|(_, plan)| plan.distinct()).collect();
-    let devices = [([0, 0], false), ([8, 8], true)].map(|(subgroup, on_cpu)| Features { subgroup, on_cpu, half: true });
+    // A GPU, software Vulkan with eight lanes, and with four.
+    let devices = [([32, 32], false), ([8, 8], true), ([4, 4], true)].map(|(subgroup, on_cpu)| Features {
+        subgroup,
+        on_cpu,
+        half: true,
+    });
     let chosen: BTreeSet<_> =
         devices.iter().flat_map(|features| calls.iter().map(|at| variant(features, at).name)).collect();
     for entry in kernels::all() {

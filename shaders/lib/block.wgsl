@@ -50,6 +50,33 @@ fn block_multiply(lane: u32) {
     workgroupBarrier();
 }
 
+// As block_multiply, with the squares of differences instead of products.
+fn block_add_squares(lane: u32) {
+    workgroupBarrier();
+    for (var k = 0u; k < 16u; k++) {
+        let upper = block_a[k * 33u + lane / 16u];
+        let lower = block_a[k * 33u + 16u + lane / 16u];
+        let columns = block_b[k * 16u + lane % 16u];
+        let d0 = vec4f(upper.x) - columns;
+        block[0] = fma(d0, d0, block[0]);
+        let d1 = vec4f(upper.y) - columns;
+        block[1] = fma(d1, d1, block[1]);
+        let d2 = vec4f(upper.z) - columns;
+        block[2] = fma(d2, d2, block[2]);
+        let d3 = vec4f(upper.w) - columns;
+        block[3] = fma(d3, d3, block[3]);
+        let d4 = vec4f(lower.x) - columns;
+        block[4] = fma(d4, d4, block[4]);
+        let d5 = vec4f(lower.y) - columns;
+        block[5] = fma(d5, d5, block[5]);
+        let d6 = vec4f(lower.z) - columns;
+        block[6] = fma(d6, d6, block[6]);
+        let d7 = vec4f(lower.w) - columns;
+        block[7] = fma(d7, d7, block[7]);
+    }
+    workgroupBarrier();
+}
+
 // The row of the block that a thread has in block[j]; its columns are 4*(lane % 16).. of the block.
 fn block_row(lane: u32, j: u32) -> u32 {
     return (j / 4u) * 64u + lane / 16u * 4u + j % 4u;

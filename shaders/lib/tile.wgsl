@@ -7,11 +7,6 @@
 
 var<private> tile: array<vec4f, 32>;
 
-// c + a.x*b0 + a.y*b1 + a.z*b2 + a.w*b3
-fn multiply_add(c: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
-    return fma(vec4f(a.w), b3, fma(vec4f(a.z), b2, fma(vec4f(a.y), b1, fma(vec4f(a.x), b0, c))));
-}
-
 // Adds four terms to every element: lane l has terms k..k+3 of rows l, l+8, l+16, l+24 in a0..a3, and of its own
 // columns the terms k..k+3 in b0..b3.
 fn tile_add_rows(a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
@@ -120,15 +115,6 @@ fn tile_add_column(a: vec4f, b: vec4f) {
     tile[29] = fma(vec4f(subgroupBroadcast(a.w, 5u)), b, tile[29]);
     tile[30] = fma(vec4f(subgroupBroadcast(a.w, 6u)), b, tile[30]);
     tile[31] = fma(vec4f(subgroupBroadcast(a.w, 7u)), b, tile[31]);
-}
-
-// c + (a.x - b0)^2 + (a.y - b1)^2 + (a.z - b2)^2 + (a.w - b3)^2
-fn square_add(c: vec4f, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
-    let d0 = vec4f(a.x) - b0;
-    let d1 = vec4f(a.y) - b1;
-    let d2 = vec4f(a.z) - b2;
-    let d3 = vec4f(a.w) - b3;
-    return fma(d3, d3, fma(d2, d2, fma(d1, d1, fma(d0, d0, c))));
 }
 
 // As tile_add_rows, with the squares of differences instead of products.

@@ -21,10 +21,10 @@ pub struct Features {
 }
 
 impl Features {
-    /// Whether a shader is made for its call and runs and makes sense here.
+    /// Whether a shader is made for its call and runs here.
     pub fn offer(&self, shader: &ShaderAt) -> bool {
         let runs = match shader.needs {
-            Needs::Nothing => true,
+            Needs::Nothing | Needs::WorkgroupMemory => true,
             Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8],
         };
         runs && shader.fits && (self.half || !shader.half)
@@ -32,10 +32,11 @@ impl Features {
 }
 
 /// The rule for the shader that a call gets on a device: the last of the kernel's list, so the most specialised, that
-/// the device can run and that is made for the shape.
+/// the device can run and that is made for the shape; on a processor none that goes through workgroup memory.
 pub fn variant(features: &Features, at: &At) -> ShaderAt {
     let mut shaders = at.shaders();
-    shaders.retain(|shader| features.offer(shader));
+    let suits = |shader: &ShaderAt| !(features.on_cpu && shader.needs == Needs::WorkgroupMemory);
+    shaders.retain(|shader| features.offer(shader) && suits(shader));
     shaders.pop().unwrap_or_else(|| panic!("{at}: the plain shader fits every shape and device"))
 }
 

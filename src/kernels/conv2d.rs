@@ -3,8 +3,12 @@
 
 use std::ops::Range;
 
+use super::direct::{self, Walk};
 use super::product::{Matrix, product, scratch};
-use super::{Activation, add_scaled, chunk, dot, local, read, shader, splits, stored, threads, write};
+use super::{
+    Activation, add_scaled, blocks, by_fours, chunk, dot, local, patches, read, shader, splits, stored, threads, tiles,
+    write,
+};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -130,16 +134,6 @@ impl Constants for Conv2dShape {
     }
 }
 
-/// Workgroups of the block shaders: one for each block of 128 rows × 64 columns.
-fn blocks(rows: usize, columns: usize) -> usize {
-    rows.div_ceil(128) * columns.div_ceil(64)
-}
-
-/// Workgroups of the eight-lane shaders: one for each tile of 32 pixels × 32 channels.
-fn tiles(pixels: usize, channels: usize) -> usize {
-    pixels.div_ceil(32) * channels.div_ceil(32)
-}
-
 /// Values of an image's row that a row of taps meets: where they begin in the image's row, where in the row of taps,
 /// and how many they are.
 struct Overlap {
@@ -232,66 +226,14 @@ impl Conv2d {
     }
 }
 
-/// Channels that a pixel of [`Conv2d::direct`] makes at a time.
-const LANES: usize = 16;
-
 impl Conv2d {
-    /// For one channel and few terms, where unfolding would cost more than the products: sums in registers, over an
-    /// image with its border of zeros.
+    /// Image by image: sums in registers.
     fn direct(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
         let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
-        let Window { in_height, in_width, out_width, pad, .. } = s.window;
-        let (width, (inputs, outputs)) = (in_width + 2 * pad, s.window.image_sizes());
-        let mut image = scratch((in_height + 2 * pad) * width);
-        vectorised(
-            #[inline(always)]
-            || {
-                image.fill(0.0);
-                for (n, y) in batch.zip(y.chunks_mut(outputs)) {
-                    for (row, values) in x[n * inputs..][..inputs].chunks(in_width).enumerate() {
-                        image[(row + pad) * width + pad..][..in_width].copy_from_slice(values);
-                    }
-                    for (oy, y) in y.chunks_mut(out_width * s.window.out_channels).enumerate() {
-                        let channels = s.window.out_channels;
-                        for (group, y) in y.chunks_mut(8 * channels).enumerate() {
-                            let image = &image[oy * width + 8 * group..];
-                            if y.len() == 8 * channels {
-                                s.sums::<8>(width, image, w, b, y);
-                            } else {
-                                for (place, y) in y.chunks_mut(channels).enumerate() {
-                                    s.sums::<1>(width, &image[place..], w, b, y);
-                                }
-                            }
-                        }
-                    }
-                }
-            },
-        );
-    }
-}
-
-impl Conv2dShape {
-    /// `P` neighbouring pixels, whose terms begin at the start of `image`, of rows of `width` values.
-    #[inline(always)]
-    fn sums<const P: usize>(&self, width: usize, image: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
-        let Window { kernel, out_channels, .. } = self.window;
-        for first in (0..out_channels).step_by(LANES) {
-            let lanes = |values: &[f32]| -> [f32; LANES] { values[first..][..LANES].try_into().expect("as many") };
-            let mut sums = [lanes(b); P];
-            for ky in 0..kernel {
-                let row = &image[ky * width..][..kernel - 1 + P];
-                for kx in 0..kernel {
-                    let w = lanes(&w[(ky * kernel + kx) * out_channels..]);
-                    for (pixel, sums) in sums.iter_mut().enumerate() {
-                        let value = row[kx + pixel];
-                        sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = value.mul_add(w, *sum));
-                    }
-                }
-            }
-            for (sums, y) in sums.iter().zip(y.chunks_mut(out_channels)) {
-                y[first..][..LANES].iter_mut().zip(sums).for_each(|(y, &sum)| *y = self.activation.apply(sum));
-            }
-        }
+        let x = &x[batch.start * s.window.image_sizes().0..];
+        direct::convolve(Walk::forward(&s.window), x, w, b, y, |row| {
+            vectorised(|| row.iter_mut().for_each(|y| *y = s.activation.apply(*y)));
+        });
     }
 }
 
@@ -307,35 +249,46 @@ impl Kernel for Conv2d {
     const SHADERS: &'static [Shader<Conv2dShape>] = &[
         shader!("conv2d", ["activation", "stored"], |s| threads(s.window.outputs())),
         shader!(
+            "conv2d.registers_scalar",
+            ["activation", "registers", "terms", "window", "stored"],
+            |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
+            Needs::Nothing,
+            |s| s.window.out_channels.is_multiple_of(4)
+        ),
+        shader!(
+            "conv2d.registers",
+            ["activation", "registers", "terms", "window", "stored"],
+            |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
+            Needs::Nothing,
+            |s| by_fours(s.window.in_channels, s.window.out_channels)
+        ),
+        shader!(
             "conv2d.block",
             ["activation", "block", "stored"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
-            Needs::Nothing,
-            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+            Needs::WorkgroupMemory,
+            |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
         shader!(
             "conv2d.subgroup8_scalar",
-            ["activation", "tile", "stored"],
+            ["activation", "tile", "terms", "stored"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d.subgroup8",
-            ["activation", "tile", "stored"],
+            ["activation", "tile", "terms", "stored"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
-            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+            |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
     ];
     const ROUTINES: &'static [Routine<Conv2dShape>] = &[
         Routine { name: "conv2d.gemm", fits: |_| true, run: Conv2d::gemm },
         Routine {
             name: "conv2d.direct",
-            fits: |s| {
-                let Window { in_channels, out_channels, kernel, stride, .. } = s.window;
-                in_channels == 1 && stride == 1 && kernel <= 5 && out_channels.is_multiple_of(LANES)
-            },
+            fits: |s| s.window.stride == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
             run: Conv2d::direct,
         },
     ];
@@ -405,6 +358,17 @@ impl Conv2dDx {
     }
 }
 
+impl Conv2dDx {
+    /// Image by image: sums in registers, a convolution with the kernel turned round.
+    fn direct(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
+        let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+        let mut turned = vec![0.0; s.weights()];
+        direct::turned(s, w, &mut turned);
+        let (dz, none) = (&dz[batch.start * s.image_sizes().1..], vec![0.0; s.in_channels]);
+        direct::convolve(Walk::backward(s), dz, &turned, &none, dx, |_| ());
+    }
+}
+
 impl Kernel for Conv2dDx {
     type Shape = Window;
     const NAME: &'static str = "conv2d_dx";
@@ -413,22 +377,35 @@ impl Kernel for Conv2dDx {
     const SHADERS: &'static [Shader<Window>] = &[
         shader!("conv2d_dx", [], |s| threads(s.inputs())),
         shader!(
+            "conv2d_dx.registers",
+            ["registers", "terms", "window"],
+            |s| patches(s.inputs() / s.in_channels, s.in_channels),
+            Needs::Nothing,
+            |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)
+        ),
+        shader!(
             "conv2d_dx.block",
             ["block"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels),
-            Needs::Nothing,
-            |s| s.stride == 1 && s.in_channels.is_multiple_of(4) && s.out_channels.is_multiple_of(4)
+            Needs::WorkgroupMemory,
+            |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)
         ),
         shader!(
             "conv2d_dx.subgroup8",
-            ["tile"],
+            ["tile", "terms"],
             |s| tiles(s.inputs() / s.in_channels, s.in_channels),
             Needs::EightLaneCpu,
-            |s| s.stride == 1 && s.in_channels.is_multiple_of(4) && s.out_channels.is_multiple_of(4)
+            |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)
         ),
     ];
-    const ROUTINES: &'static [Routine<Window>] =
-        &[Routine { name: "conv2d_dx.gemm", fits: |_| true, run: Conv2dDx::gemm }];
+    const ROUTINES: &'static [Routine<Window>] = &[
+        Routine { name: "conv2d_dx.gemm", fits: |_| true, run: Conv2dDx::gemm },
+        Routine {
+            name: "conv2d_dx.direct",
+            fits: |s| s.stride == 1 && s.in_channels.is_multiple_of(direct::LANES),
+            run: Conv2dDx::direct,
+        },
+    ];
 
     fn rows(s: &Window) -> usize {
         s.batch
@@ -518,6 +495,21 @@ impl Conv2dDw {
     }
 }
 
+impl Conv2dDw {
+    /// Image by image: sums in registers.
+    fn direct(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<f32>) {
+        let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+        let (window, (inputs, outputs)) = (&s.window, s.window.image_sizes());
+        dw.fill(0.0);
+        for (split, dw) in splits.zip(dw.chunks_mut(window.weights())) {
+            let images = chunk(window.batch, s.splits, split);
+            let x = &x[images.start * inputs..images.end * inputs];
+            let dz = &dz[images.start * outputs..images.end * outputs];
+            direct::correlate(Walk::forward(window), x, dz, dw);
+        }
+    }
+}
+
 impl Kernel for Conv2dDw {
     type Shape = Conv2dDwShape;
     const NAME: &'static str = "conv2d_dw";
@@ -529,11 +521,21 @@ impl Kernel for Conv2dDw {
     const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
         shader!("conv2d_dw", ["stored"], |s| threads(s.splits * s.window.weights())),
         shader!(
+            "conv2d_dw.registers",
+            ["registers", "terms", "stored"],
+            |s| {
+                let Window { in_channels, out_channels, kernel, .. } = s.window;
+                threads(s.splits * kernel * kernel * in_channels.div_ceil(8) * out_channels.div_ceil(8))
+            },
+            Needs::Nothing,
+            |s| by_fours(s.window.in_channels, s.window.out_channels)
+        ),
+        shader!(
             "conv2d_dw.block",
             ["block", "stored"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels),
-            Needs::Nothing,
-            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+            Needs::WorkgroupMemory,
+            |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
         shader!(
             "conv2d_dw.subgroup8_taps",
@@ -544,14 +546,20 @@ impl Kernel for Conv2dDw {
         ),
         shader!(
             "conv2d_dw.subgroup8",
-            ["tile", "stored"],
+            ["tile", "terms", "stored"],
             |s| s.splits * s.window.kernel * s.window.kernel * tiles(s.window.in_channels, s.window.out_channels),
             Needs::EightLaneCpu,
-            |s| s.window.in_channels.is_multiple_of(4) && s.window.out_channels.is_multiple_of(4)
+            |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
     ];
-    const ROUTINES: &'static [Routine<Conv2dDwShape>] =
-        &[Routine { name: "conv2d_dw.gemm", fits: |_| true, run: Conv2dDw::gemm }];
+    const ROUTINES: &'static [Routine<Conv2dDwShape>] = &[
+        Routine { name: "conv2d_dw.gemm", fits: |_| true, run: Conv2dDw::gemm },
+        Routine {
+            name: "conv2d_dw.direct",
+            fits: |s| s.window.stride == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
+            run: Conv2dDw::direct,
+        },
+    ];
 
     fn rows(s: &Conv2dDwShape) -> usize {
         s.splits

@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use super::product::{Matrix, product};
-use super::{Activation, add_scaled, chunk, dot, read, shader, splits, stored, threads, write};
+use super::{
+    Activation, add_scaled, blocks, by_fours, chunk, dot, patches, read, shader, splits, stored, threads, tiles, write,
+};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -43,16 +45,6 @@ fn work(rows: usize, inputs: usize, outputs: usize) -> Work {
     }
 }
 
-/// Workgroups of the block shaders: one for each block of 128 × 64 outputs.
-fn blocks(rows: usize, columns: usize) -> usize {
-    rows.div_ceil(128) * columns.div_ceil(64)
-}
-
-/// Workgroups of the eight-lane shaders: one for each tile of 32 × 32 outputs.
-fn tiles(rows: usize, columns: usize) -> usize {
-    rows.div_ceil(32) * columns.div_ceil(32)
-}
-
 /// See `shaders/dense.wgsl`.
 pub struct Dense;
 
@@ -77,15 +69,26 @@ impl Kernel for Dense {
     ];
     const SHADERS: &'static [Shader<DenseShape>] = &[
         shader!("dense", ["activation", "stored"], |s| threads(s.rows * s.outputs)),
-        shader!("dense.block", ["activation", "block", "stored"], |s| blocks(s.rows, s.outputs), Needs::Nothing, |s| {
-            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
-        }),
+        shader!(
+            "dense.registers",
+            ["activation", "registers", "terms", "stored"],
+            |s| patches(s.rows, s.outputs),
+            Needs::Nothing,
+            |s| by_fours(s.inputs, s.outputs)
+        ),
+        shader!(
+            "dense.block",
+            ["activation", "block", "stored"],
+            |s| blocks(s.rows, s.outputs),
+            Needs::WorkgroupMemory,
+            |s| { by_fours(s.inputs, s.outputs) }
+        ),
         shader!(
             "dense.subgroup8",
-            ["activation", "tile", "stored"],
+            ["activation", "tile", "terms", "stored"],
             |s| tiles(s.rows, s.outputs),
             Needs::EightLaneCpu,
-            |s| s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+            |s| by_fours(s.inputs, s.outputs)
         ),
     ];
     const ROUTINES: &'static [Routine<DenseShape>] =
@@ -155,11 +158,14 @@ impl Kernel for DenseDx {
         &[read("dz", |s| s.rows * s.outputs), read("w", |s| s.inputs * s.outputs), write("dx", |s| s.rows * s.inputs)];
     const SHADERS: &'static [Shader<DenseDxShape>] = &[
         shader!("dense_dx", [], |s| threads(s.rows * s.inputs)),
-        shader!("dense_dx.block", ["block"], |s| blocks(s.rows, s.inputs), Needs::Nothing, |s| {
-            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        shader!("dense_dx.registers", ["registers", "terms"], |s| patches(s.rows, s.inputs), Needs::Nothing, |s| {
+            by_fours(s.inputs, s.outputs)
         }),
-        shader!("dense_dx.subgroup8", ["tile"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
-            s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4)
+        shader!("dense_dx.block", ["block"], |s| blocks(s.rows, s.inputs), Needs::WorkgroupMemory, |s| {
+            by_fours(s.inputs, s.outputs)
+        }),
+        shader!("dense_dx.subgroup8", ["tile", "terms"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
+            by_fours(s.inputs, s.outputs)
         }),
     ];
     const ROUTINES: &'static [Routine<DenseDxShape>] =
@@ -251,18 +257,25 @@ impl Kernel for DenseDw {
     const SHADERS: &'static [Shader<DenseDwShape>] = &[
         shader!("dense_dw", ["stored"], |s| threads(s.splits * s.inputs * s.outputs)),
         shader!(
+            "dense_dw.registers",
+            ["registers", "terms", "stored"],
+            |s| threads(s.splits * s.inputs.div_ceil(8) * s.outputs.div_ceil(8)),
+            Needs::Nothing,
+            |s| by_fours(s.inputs, s.outputs)
+        ),
+        shader!(
             "dense_dw.block",
             ["block", "stored"],
             |s| s.splits * blocks(s.inputs, s.outputs),
-            Needs::Nothing,
-            |s| { s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4) }
+            Needs::WorkgroupMemory,
+            |s| { by_fours(s.inputs, s.outputs) }
         ),
         shader!(
             "dense_dw.subgroup8",
-            ["tile", "stored"],
+            ["tile", "terms", "stored"],
             |s| s.splits * tiles(s.inputs, s.outputs),
             Needs::EightLaneCpu,
-            |s| { s.inputs.is_multiple_of(4) && s.outputs.is_multiple_of(4) }
+            |s| { by_fours(s.inputs, s.outputs) }
         ),
     ];
     const ROUTINES: &'static [Routine<DenseDwShape>] =

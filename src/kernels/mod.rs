@@ -8,6 +8,7 @@ mod act;
 mod adam;
 mod conv2d;
 mod dense;
+mod direct;
 mod gather;
 mod l2norm;
 mod maxpool;
@@ -115,6 +116,26 @@ pub(crate) use shader;
 /// Workgroups of 64 threads, one thread an item.
 pub(crate) fn threads(items: usize) -> usize {
     items.div_ceil(64)
+}
+
+/// Whether two dimensions can be taken four values at a time.
+pub(crate) fn by_fours(a: usize, b: usize) -> bool {
+    a.is_multiple_of(4) && b.is_multiple_of(4)
+}
+
+/// Workgroups of the shaders that keep a tile in registers: one thread for each tile of 8 × 8.
+pub(crate) fn patches(rows: usize, columns: usize) -> usize {
+    threads(rows.div_ceil(8) * columns.div_ceil(8))
+}
+
+/// Workgroups of the block shaders: one for each block of 128 rows × 64 columns.
+pub(crate) fn blocks(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(128) * columns.div_ceil(64)
+}
+
+/// Workgroups of the eight-lane shaders: one for each tile of 32 × 32.
+pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
+    rows.div_ceil(32) * columns.div_ceil(32)
 }
 
 /// A read argument filled with normal random values in checks.

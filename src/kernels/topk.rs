@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read, read_as, shader, threads, write, write_uint};
+use super::{blocks, by_fours, patches, read, read_as, shader, threads, tiles, write, write_uint};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -87,11 +87,21 @@ impl Kernel for Distances {
     const SHADERS: &'static [Shader<DistancesShape>] = &[
         shader!("distances", [], |s| threads(s.queries * s.references)),
         shader!(
+            "distances.registers",
+            ["registers", "terms"],
+            |s| patches(s.queries, s.references),
+            Needs::Nothing,
+            |s| by_fours(s.references, s.dims)
+        ),
+        shader!("distances.block", ["block"], |s| blocks(s.queries, s.references), Needs::WorkgroupMemory, |s| {
+            by_fours(s.references, s.dims)
+        }),
+        shader!(
             "distances.subgroup8",
-            ["tile"],
-            |s| s.queries.div_ceil(32) * s.references.div_ceil(32),
+            ["tile", "terms"],
+            |s| tiles(s.queries, s.references),
             Needs::EightLaneCpu,
-            |s| s.references.is_multiple_of(4) && s.dims.is_multiple_of(4)
+            |s| by_fours(s.references, s.dims)
         ),
     ];
     const ROUTINES: &'static [Routine<DistancesShape>] =
@@ -113,7 +123,7 @@ impl Kernel for Distances {
     }
 
     fn cases() -> Vec<DistancesShape> {
-        [(1, 1, 1), (3, 70, 5), (33, 65, 64), (32, 64, 8), (35, 68, 12), (5, 130, 33)]
+        [(1, 1, 1), (3, 70, 5), (33, 65, 64), (32, 64, 8), (35, 68, 12), (5, 130, 33), (100, 68, 20)]
             .into_iter()
             .map(|(queries, references, dims)| DistancesShape { queries, references, dims })
             .collect()
