@@ -11,8 +11,8 @@ use super::product::scratch;
 
 /// The number of columns is a multiple of this, which fills whole vectors of every processor.
 pub(crate) const LANES: usize = 16;
-/// Pixels whose sums are in registers at a time: with two vectors of columns each, enough chains of multiply-adds to hide
-/// how long one takes. Rows of 28, 14 and 7 pixels, those of MNIST, are dealt evenly.
+/// Pixels whose sums are in registers at a time: with two vectors of columns each, enough chains of multiply-adds to
+/// hide how long one takes. Rows of 28, 14 and 7 pixels, those of MNIST, are dealt evenly.
 const PIXELS: usize = 7;
 /// Weights whose sums are in registers at a time.
 const TERMS: usize = 8;
