@@ -6,7 +6,8 @@
 // dw  [splits, kernel, kernel, in_channels, out_channels]
 //
 // One subgroup makes a tile of 32 input channels × 32 output channels of one tap and one split, see lib/tile.wgsl. It
-// walks over the outputs that the tap reaches inside the image.
+// walks over the outputs that the tap reaches inside the image, four at a time: lane l has input channels 4l..4l+3 of
+// each, and turns them over. So row 8i + l of the tile is its channel 4l + i.
 
 override batch: u32;
 override in_height: u32;
@@ -42,30 +43,54 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let ky = tap / kernel;
     let kx = tap % kernel;
     let chunk = (batch + splits - 1u) / splits;
-    for (var n = split * chunk; n < min((split + 1u) * chunk, batch); n++) {
-        for (var oy = 0u; oy < out_height; oy++) {
-            let iy = oy * stride + ky - pad;
-            if iy >= in_height {
-                continue;
-            }
-            let from_row = (n * in_height + iy) * in_width;
-            let to_row = (n * out_height + oy) * out_width;
-            for (var ox = 0u; ox < out_width; ox++) {
-                let ix = ox * stride + kx - pad;
-                if ix >= in_width {
-                    continue;
-                }
-                tile_add_outer(
-                    vec4f(x[(from_row + ix) * (in_channels / 4u) + a]),
-                    dz[(to_row + ox) * (out_channels / 4u) + b],
-                );
-            }
-        }
+    let images = min((split + 1u) * chunk, batch) - min(split * chunk, batch);
+    let rows = reach(ky, in_height, out_height);
+    let columns = reach(kx, in_width, out_width);
+    let left = images * (rows.y - rows.x) * (columns.y - columns.x);
+    place = vec3u(split * chunk, rows.x, columns.x);
+    for (var done = 0u; done < left; done += 4u) {
+        let p0 = place;
+        let p1 = next(rows, columns);
+        let p2 = next(rows, columns);
+        let p3 = next(rows, columns);
+        next(rows, columns);
+        let mask = select(vec4f(0.0), vec4f(1.0), done + vec4u(0u, 1u, 2u, 3u) < vec4u(left));
+        let n = min(vec4u(p0.x, p1.x, p2.x, p3.x), vec4u(batch - 1u));
+        let oy = vec4u(p0.y, p1.y, p2.y, p3.y);
+        let ox = vec4u(p0.z, p1.z, p2.z, p3.z);
+        let input = (n * in_height + oy * stride + ky - pad) * in_width + ox * stride + kx - pad;
+        let at_x = input * (in_channels / 4u) + a;
+        let q = transpose(mat4x4f(
+            mask.x * vec4f(x[at_x.x]), mask.y * vec4f(x[at_x.y]), mask.z * vec4f(x[at_x.z]), mask.w * vec4f(x[at_x.w]),
+        ));
+        let at_dz = ((n * out_height + oy) * out_width + ox) * (out_channels / 4u) + b;
+        tile_add_rows(q[0], q[1], q[2], q[3], dz[at_dz.x], dz[at_dz.y], dz[at_dz.z], dz[at_dz.w]);
     }
     tile_store(row);
 }
 
-fn store_row(row: u32, values: vec4f) {
+// Image, row and column of an output.
+var<private> place: vec3u;
+
+// The outputs along one axis that tap k reaches inside the image: the first, and one behind the last.
+fn reach(k: u32, in_size: u32, out_size: u32) -> vec2u {
+    let first = (max(pad, k) - k + stride - 1u) / stride;
+    let end = min((in_size + pad - min(k, in_size + pad) + stride - 1u) / stride, out_size);
+    return vec2u(first, max(first, end));
+}
+
+// Goes to the next output: to the right, then down, then to the next image.
+fn next(rows: vec2u, columns: vec2u) -> vec3u {
+    let right = place.z + 1u == columns.y;
+    let below = right && place.y + 1u == rows.y;
+    place.z = select(place.z + 1u, columns.x, right);
+    place.y = select(place.y + select(0u, 1u, right), rows.x, below);
+    place.x += select(0u, 1u, below);
+    return place;
+}
+
+fn store_row(at: u32, values: vec4f) {
+    let row = at / 32u * 32u + at % 8u * 4u + at % 32u / 8u;
     if split < splits && row < in_channels && column < out_channels / 4u {
         dw[((split * kernel * kernel + tap) * in_channels + row) * (out_channels / 4u) + column] = values;
     }

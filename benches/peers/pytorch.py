@@ -12,6 +12,7 @@ parser = workloads.arguments(__doc__)
 parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
 parser.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], help="torch.compile's mode")
 parser.add_argument("--tf32", action="store_true", help="let CUDA round the factors of products to 10 bits")
+parser.add_argument("--channels-last", action="store_true", help="images as [rows, height, width, channels] in memory")
 options = parser.parse_args()
 
 import torch
@@ -42,6 +43,8 @@ else:
         nn.Flatten(), nn.Linear(3136, 128), nn.ReLU(), nn.Linear(128, 64), Normalise(),
     )  # fmt: skip
 data, net = data.to(options.device), net.to(options.device)
+if options.channels_last and workload != "w0":
+    data, net = data.to(memory_format=torch.channels_last), net.to(memory_format=torch.channels_last)
 labels_of_batch = torch.arange(10).repeat_interleave(32)
 same = labels_of_batch[:, None] == labels_of_batch
 anchor, positive = torch.nonzero(same & ~torch.eye(320, dtype=torch.bool), as_tuple=True)

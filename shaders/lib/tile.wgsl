@@ -44,42 +44,6 @@ fn tile_add_rows(a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, b0: vec4f, b1: vec4
     tile[31] = multiply_add(tile[31], subgroupBroadcast(a3, 7u), b0, b1, b2, b3);
 }
 
-// Adds one term to every element: lane l has the term of rows 4l..4l+3 in a, and of its own columns in b.
-fn tile_add_outer(a: vec4f, b: vec4f) {
-    tile[0] = fma(vec4f(subgroupBroadcast(a.x, 0u)), b, tile[0]);
-    tile[1] = fma(vec4f(subgroupBroadcast(a.y, 0u)), b, tile[1]);
-    tile[2] = fma(vec4f(subgroupBroadcast(a.z, 0u)), b, tile[2]);
-    tile[3] = fma(vec4f(subgroupBroadcast(a.w, 0u)), b, tile[3]);
-    tile[4] = fma(vec4f(subgroupBroadcast(a.x, 1u)), b, tile[4]);
-    tile[5] = fma(vec4f(subgroupBroadcast(a.y, 1u)), b, tile[5]);
-    tile[6] = fma(vec4f(subgroupBroadcast(a.z, 1u)), b, tile[6]);
-    tile[7] = fma(vec4f(subgroupBroadcast(a.w, 1u)), b, tile[7]);
-    tile[8] = fma(vec4f(subgroupBroadcast(a.x, 2u)), b, tile[8]);
-    tile[9] = fma(vec4f(subgroupBroadcast(a.y, 2u)), b, tile[9]);
-    tile[10] = fma(vec4f(subgroupBroadcast(a.z, 2u)), b, tile[10]);
-    tile[11] = fma(vec4f(subgroupBroadcast(a.w, 2u)), b, tile[11]);
-    tile[12] = fma(vec4f(subgroupBroadcast(a.x, 3u)), b, tile[12]);
-    tile[13] = fma(vec4f(subgroupBroadcast(a.y, 3u)), b, tile[13]);
-    tile[14] = fma(vec4f(subgroupBroadcast(a.z, 3u)), b, tile[14]);
-    tile[15] = fma(vec4f(subgroupBroadcast(a.w, 3u)), b, tile[15]);
-    tile[16] = fma(vec4f(subgroupBroadcast(a.x, 4u)), b, tile[16]);
-    tile[17] = fma(vec4f(subgroupBroadcast(a.y, 4u)), b, tile[17]);
-    tile[18] = fma(vec4f(subgroupBroadcast(a.z, 4u)), b, tile[18]);
-    tile[19] = fma(vec4f(subgroupBroadcast(a.w, 4u)), b, tile[19]);
-    tile[20] = fma(vec4f(subgroupBroadcast(a.x, 5u)), b, tile[20]);
-    tile[21] = fma(vec4f(subgroupBroadcast(a.y, 5u)), b, tile[21]);
-    tile[22] = fma(vec4f(subgroupBroadcast(a.z, 5u)), b, tile[22]);
-    tile[23] = fma(vec4f(subgroupBroadcast(a.w, 5u)), b, tile[23]);
-    tile[24] = fma(vec4f(subgroupBroadcast(a.x, 6u)), b, tile[24]);
-    tile[25] = fma(vec4f(subgroupBroadcast(a.y, 6u)), b, tile[25]);
-    tile[26] = fma(vec4f(subgroupBroadcast(a.z, 6u)), b, tile[26]);
-    tile[27] = fma(vec4f(subgroupBroadcast(a.w, 6u)), b, tile[27]);
-    tile[28] = fma(vec4f(subgroupBroadcast(a.x, 7u)), b, tile[28]);
-    tile[29] = fma(vec4f(subgroupBroadcast(a.y, 7u)), b, tile[29]);
-    tile[30] = fma(vec4f(subgroupBroadcast(a.z, 7u)), b, tile[30]);
-    tile[31] = fma(vec4f(subgroupBroadcast(a.w, 7u)), b, tile[31]);
-}
-
 // Adds one term to every element: lane l has the term of rows l, l+8, l+16, l+24 in a.x..a.w, and of its own columns
 // in b.
 fn tile_add_column(a: vec4f, b: vec4f) {
