@@ -47,11 +47,10 @@ options = parser.parse_args()
 
 
 def lines(command, **environment):
-    """The JSON lines that a program prints, or none where it fails."""
+    """The JSON lines that a program prints, up to where it fails."""
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
     if done.returncode != 0:
         print(f"{shlex.join(map(str, command))} ends with {done.returncode}:\n{done.stderr[-2000:]}", file=sys.stderr)
-        return []
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
@@ -160,7 +159,7 @@ def curves_table(curves):
 
 
 def plot(speeds, names, curves):
-    figure, (bars, lines) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=[3, 2], layout="constrained")
+    figure, (bars, by_size) = plt.subplots(1, 2, figsize=(11, 4.2), width_ratios=[3, 2], layout="constrained")
     width = 0.8 / len(names)
     for place, name in enumerate(names):
         at = [x + (place - (len(names) - 1) / 2) * width for x in range(len(WORKLOADS))]
@@ -170,9 +169,9 @@ def plot(speeds, names, curves):
     bars.legend(fontsize=7)
     for what, curve in zip(["training w1", "embedding"], curves):
         for name, points in curve.items():
-            lines.plot(*zip(*points), marker="o", label=f"{what}, {name}")
-    lines.set(xscale="log", yscale="log", xlabel="images in a batch", title="siamese, by size of the batch")
-    lines.legend(fontsize=7)
+            by_size.plot(*zip(*points), marker="o", label=f"{what}, {name}")
+    by_size.set(xscale="log", yscale="log", xlabel="images in a batch", title="siamese, by size of the batch")
+    by_size.legend(fontsize=7)
     figure.savefig(PLOT, metadata={"Date": None})
 
 
@@ -193,16 +192,17 @@ def main():
     found = programs()
     speeds, versions = medians(found)
     names = [name for name in found if any(name in own for own in speeds.values())]
-    starts, curves = starts_table(), by_batch()
+    curves = by_batch()
     plot(speeds, names, curves)
     text = f"""{BEGIN}
 
 {machine()}. {", ".join(versions)}. Medians of {options.rounds} rounds in turns.
 
 {speeds_table(speeds, names)}
-{starts_table.__doc__}
+The first training step and the first embedded batch after the start, with the driver's shader cache warm and without it,
+what the host spends on a step, and the memory of the plan:
 
-{starts}
+{starts_table()}
 Training w1 and embedding by the size of the batch, images/s:
 
 {curves_table(curves[0])}

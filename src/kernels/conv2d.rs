@@ -113,6 +113,7 @@ impl Window {
             window([2, 6, 7, 3], 32, 5, 1, true),
             window([3, 7, 19, 1], 16, 5, 1, false),
             window([9, 5, 5, 8], 12, 3, 1, false),
+            window([3, 9, 12, 16], 32, 5, 1, false),
         ]
     }
 }
