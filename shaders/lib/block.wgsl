@@ -3,7 +3,8 @@
 // is loaded once for a whole block.
 //
 // The shader stages 16 terms, every thread its part, with block_put_terms or block_put_rows and block_put_columns;
-// calls block_multiply, which waits for all; and at the end reads its rows with block_row and block_value.
+// calls block_multiply or block_add_squares, which wait for all; and at the end finds in block[j] its columns of
+// block_row(lane, j).
 
 // Term k of rows 4r..4r+3 at k*33 + r: one more than the rows fill, so that threads that put a column of terms meet
 // different banks.
