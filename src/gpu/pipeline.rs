@@ -30,18 +30,19 @@ impl Features {
         runs && shader.fits && (self.half || !shader.half)
     }
 
-    /// Whether it may be the fastest here as well: on a processor none is that goes through workgroup memory.
-    pub(super) fn suits(&self, shader: &ShaderAt) -> bool {
-        self.offer(shader) && !(self.on_cpu && shader.needs == Needs::WorkgroupMemory)
+    /// The shaders of a call that may be the fastest here: on a processor none is that goes through workgroup memory.
+    pub(super) fn candidates(&self, at: &At) -> Vec<ShaderAt> {
+        let mut shaders = at.shaders();
+        let suits = |shader: &ShaderAt| !(self.on_cpu && shader.needs == Needs::WorkgroupMemory);
+        shaders.retain(|shader| self.offer(shader) && suits(shader));
+        shaders
     }
 }
 
 /// The rule for the shader that a call gets on a device: the last of the kernel's list, so the most specialised, that
 /// the device can run and that is made for the shape; on a processor none that goes through workgroup memory.
 pub fn variant(features: &Features, at: &At) -> ShaderAt {
-    let mut shaders = at.shaders();
-    shaders.retain(|shader| features.suits(shader));
-    shaders.pop().unwrap_or_else(|| panic!("{at}: the plain shader fits every shape and device"))
+    features.candidates(at).pop().unwrap_or_else(|| panic!("{at}: the plain shader fits every shape and device"))
 }
 
 /// Two dimensions of workgroups that hold `groups`, since one dimension holds 65,535.

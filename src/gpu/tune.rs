@@ -129,12 +129,8 @@ impl Device {
     /// What the device reports.
     pub fn tune(&self, plan: &Plan, known: &mut Choices, mut progress: impl FnMut(usize, usize)) -> Result<Tuned> {
         let begin = Instant::now();
-        let candidates = |at: &At| {
-            let mut shaders = at.shaders();
-            shaders.retain(|shader| self.features().suits(shader));
-            shaders
-        };
-        let mut calls: Vec<_> = plan.distinct().into_iter().map(|at| (candidates(&at), at)).collect();
+        let features = self.features();
+        let mut calls: Vec<_> = plan.distinct().into_iter().map(|at| (features.candidates(&at), at)).collect();
         calls.retain(|(candidates, _)| candidates.len() > 1);
         calls.sort_by_key(|(_, at)| Reverse(at.work().flops));
         let mut tuned = Tuned { calls: calls.len(), measured: 0, left: 0 };
@@ -146,7 +142,7 @@ impl Device {
                     tuned.left += 1;
                     continue;
                 };
-                let rule = super::variant(&self.features(), at).name;
+                let rule = super::variant(&features, at).name;
                 let mut shader = winner(&microseconds, rule);
                 if shader != rule {
                     // Something else may have kept the device busy: what beats the rule must do so twice.

@@ -71,6 +71,12 @@ impl Walk {
         (self.image[0] + 2 * self.border) * self.width()
     }
 
+    /// Whether columns are taken two vectors at a time: where there are registers for the sums of both.
+    #[inline(always)]
+    fn goes_by_twos<S: Simd>(&self) -> bool {
+        S::REGISTER_COUNT >= 32 && self.columns.is_multiple_of(2 * S::F32_LANES)
+    }
+
     /// Puts an image into its border of zeros, which is there already.
     fn pad(&self, image: &[f32], padded: &mut [f32]) {
         let row = self.image[1] * self.channels;
@@ -116,8 +122,7 @@ impl<F: Fn(&mut [f32])> WithSimd for Convolve<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Two vectors a pixel, where there are registers for fourteen.
-        if S::REGISTER_COUNT >= 32 && self.walk.columns.is_multiple_of(2 * S::F32_LANES) {
+        if self.walk.goes_by_twos::<S>() {
             self.by::<S, 2>(simd);
         } else {
             self.by::<S, 1>(simd);
@@ -213,7 +218,7 @@ impl WithSimd for Correlate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if S::REGISTER_COUNT >= 32 && self.walk.columns.is_multiple_of(2 * S::F32_LANES) {
+        if self.walk.goes_by_twos::<S>() {
             self.by::<S, 2>(simd);
         } else {
             self.by::<S, 1>(simd);
