@@ -48,29 +48,29 @@
 //! # What is guaranteed, and by which test
 //!
 //! - Each shader computes what its reference computes: every kernel, shader and awkward shape of the registry, and
-//!   every call of the presets' plans. (`tests/kernels.rs`)
+//!   every call of the presets' plans. (`tests/kernels/`)
 //! - The comparison sees a mistake: shaders broken on purpose fail it, an overrun as well as a term left out.
-//!   (`tests/sabotage.rs`)
-//! - The backward pass of the reference is the derivative of its forward pass. (`tests/gradients.rs`)
-//! - The reference computes what PyTorch computes. (`tests/golden.rs`)
-//! - An exported ONNX file computes what the reference computes, in an engine of other people. (`tests/onnx.rs`)
-//! - The stacked plan is three branches with one set of weights. (`tests/siamese.rs`)
-//! - Whole plans make the same steps on both runners. (`tests/train.rs`)
+//!   (`tests/contract/sabotage.rs`)
+//! - The backward pass of the reference is the derivative of its forward pass. (`tests/layers/gradients.rs`)
+//! - The reference computes what PyTorch computes. (`tests/layers/golden.rs`)
+//! - An exported ONNX file computes what the reference computes, in an engine of other people. (`tests/layers/onnx.rs`)
+//! - The stacked plan is three branches with one set of weights. (`tests/plan/siamese.rs`)
+//! - Whole plans make the same steps on both runners. (`tests/run/train.rs`)
 //! - Registry, files and WGSL agree: names, bindings, constants. Every shader keeps WebGPU's default limits and
-//!   translates to SPIR-V, MSL and HLSL; every kernel is used by a plan. (`tests/contract.rs`)
+//!   translates to SPIR-V, MSL and HLSL; every kernel is used by a plan. (`tests/contract/shaders.rs`)
 //! - A kernel without a reference, cases, a work count or a tolerance, or one left off the registry, does not
 //!   compile. ([`kernel::Kernel`])
-//! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/train.rs`)
-//! - Images cross the bus once. (`tests/train.rs`)
+//! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/run/train.rs`)
+//! - Images cross the bus once. (`tests/run/train.rs`)
 //! - Same seed, same device, same shaders: same bits; a resumed run is the uninterrupted one. No shader has atomics.
-//!   (`tests/train.rs`, `tests/tidy.rs`)
-//! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/data.rs`,
-//!   `tests/train.rs`)
-//! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/report.rs`)
+//!   (`tests/run/train.rs`, `tests/contract/tidy.rs`)
+//! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/unit/data.rs`,
+//!   `tests/run/train.rs`)
+//! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
-//!   at the word. (`tests/plan.rs`)
+//!   at the word. (`tests/plan/plan.rs`)
 //! - Only `gpu` names wgpu. The library does not print, exit or read the environment. Modules use lower rungs only.
-//!   (`tests/tidy.rs`)
+//!   (`tests/contract/tidy.rs`)
 //!
 //! Mistakes in the program panic. What is wrong in the world (files, adapters, memory, arguments) is an [`Error`] that
 //! carries names and numbers, with a [hint](Error::hint).
@@ -100,7 +100,7 @@
 //! | a new loss or mining | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
-//! | a new metric | `src/eval/`, `tests/eval.rs` |
+//! | a new metric | `src/eval/`, `tests/unit/eval.rs` |
 //! | what the page of a run shows | `src/figures/`, `src/report/page.html`; a new layout: [`figures::VERSION`] |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set, another rule for pictures | one file in `src/data/` |

@@ -109,7 +109,7 @@ struct GoldenPairs {
 
 impl Golden {
     fn read() -> Golden {
-        serde_json::from_str(include_str!("golden/eval.json")).expect("the golden file is what its script writes")
+        serde_json::from_str(include_str!("../golden/eval.json")).expect("the golden file is what its script writes")
     }
 
     fn reference(&self) -> Embedded<'_> {
@@ -236,8 +236,8 @@ fn tied_distances_count_as_in_the_golden_file() {
 
 #[test]
 fn retrieval_is_that_of_the_golden_file() {
-    let golden: GoldenRetrieval =
-        serde_json::from_str(include_str!("golden/retrieval.json")).expect("the golden file is what its script writes");
+    let golden: GoldenRetrieval = serde_json::from_str(include_str!("../golden/retrieval.json"))
+        .expect("the golden file is what its script writes");
     let found = retrieval(Embedded { values: &golden.values, dims: golden.dims, labels: &golden.labels });
     assert_close(found.recall_at_1, golden.recall_at_1);
     assert_close(found.recall_at_2, golden.recall_at_2);

@@ -44,7 +44,7 @@ struct ByCount {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/cluster.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/cluster.json")).unwrap()
 }
 
 /// scikit-learn's clusters with our numbers: in the order of their first row, -1 being none.

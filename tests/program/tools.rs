@@ -1,16 +1,13 @@
 //! From a folder of pictures to recognised ones: the commands that people use after a training, as a user runs them.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::program::{SPEC, events, fail, place, run, siamese, small_set, succeed, text};
 use image::{GrayImage, Luma, Rgb, RgbImage};
-use program::{SPEC, events, fail, place, run, siamese, small_set, succeed, text};
 use serde_json::Value;
 use siamese::checkpoint::Lock;
 use siamese::data::idx;

@@ -2,9 +2,6 @@
 //! forward pass computes. Whole networks against central differences in f64; single kernels against the identities that
 //! hold between an operator and its adjoint.
 
-#[path = "common/reference.rs"]
-mod reference;
-
 use std::sync::Arc;
 
 use rand::{Rng, RngExt, SeedableRng};
@@ -23,7 +20,7 @@ use siamese::run::Runner;
 use siamese::sampler::{Batch, Mining, Positive};
 use siamese::siamese::{Source, training_plan};
 
-use reference::{floats, run};
+use crate::reference::{floats, run};
 
 /// A standard normal value (Box & Muller 1958).
 fn normal(rng: &mut impl Rng) -> f64 {

@@ -2,8 +2,6 @@
 //! same seed makes the same bits; a resumed run is the uninterrupted one; a step makes nothing; a run that leaves the
 //! numbers is stopped; and it learns. On real MNIST throughout.
 
-mod common;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,7 +23,7 @@ use siamese::siamese::{Source, inference_plan, slots};
 use siamese::train::{StepReport, Trainer};
 use siamese::{check, cpu, gpu};
 
-use common::{random, recipes};
+use crate::common::{random, recipes};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -102,7 +100,7 @@ fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
 /// gradient takes another way, and no bound on rounding holds any more.
 #[test]
 fn ten_steps_on_both_runners() {
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(2000);
     for (name, config) in recipes(&Config { learning_rate: 3e-4, ..small() }) {
         if config.augment != Augment::NONE {
@@ -148,7 +146,7 @@ fn ten_steps_on_both_runners() {
 /// Every call of the plan, on the very arrays that it finds after a few steps, within its kernel's tolerance.
 #[test]
 fn every_call_after_some_steps() {
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(2000);
     let mut trainer = on_gpu(&device, &fresh(&small()), &data);
     train(&mut trainer, 5);
@@ -168,7 +166,7 @@ fn every_call_after_some_steps() {
 /// for the rounding.
 #[test]
 fn training_in_sixteen_bits() {
-    let device = common::device();
+    let device = crate::common::device();
     assert!(device.features().half, "{} has no 16-bit floats", device.report().title());
     let data = images(2000);
     let config = Config { storage: Storage::F16, ..small() };
@@ -193,7 +191,7 @@ fn training_in_sixteen_bits() {
 
 #[test]
 fn same_seed_same_bits() {
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(2000);
     let run = |seed: u64, device: &Arc<Device>| {
         let mut trainer = on_gpu(device, &fresh(&Config { seed, ..small() }), &data);
@@ -201,7 +199,7 @@ fn same_seed_same_bits() {
         (trainer.checkpoint().unwrap(), reports)
     };
     let (first, reports) = run(3, &device);
-    for (what, device) in [("second run", device.clone()), ("run on a device opened anew", common::device())] {
+    for (what, device) in [("second run", device.clone()), ("run on a device opened anew", crate::common::device())] {
         let (again, reports_again) = run(3, &device);
         assert_same(what, &first, &again);
         assert_eq!(reports, reports_again, "{what}: statistics");
@@ -252,7 +250,7 @@ fn assert_resumes_as<R: Runner>(what: &str, config: &Config, make: impl Fn(&Chec
 
 #[test]
 fn a_resumed_run_is_the_uninterrupted_one_on_the_gpu() {
-    let device = common::device();
+    let device = crate::common::device();
     assert_resumes("gpu", |start, data| on_gpu(&device, start, data));
 }
 
@@ -264,7 +262,7 @@ fn a_resumed_run_is_the_uninterrupted_one_on_the_cpu() {
 /// The stop flag ends a run behind a whole step, and every step begun is reported.
 #[test]
 fn a_stopped_run_has_reported_what_it_did() {
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(500);
     let start = fresh(&Config { batch: random(4), ..small() });
     let mut trainer = on_gpu(&device, &start, &data);
@@ -290,7 +288,7 @@ fn a_stopped_run_has_reported_what_it_did() {
 /// host's time is not that of a device which runs on the same cores.
 #[test]
 fn a_step_makes_nothing() {
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(500);
     let mut trainer = on_gpu(&device, &fresh(&Config { batch: random(4), ..small() }), &data);
     train(&mut trainer, 3);
@@ -328,7 +326,7 @@ fn call_by_call_makes_the_same_bits() {
         assert!(whole.floats().iter().any(|&value| value != 0.0), "{what}");
         assert_eq!(bits(whole.floats()), bits(runner.read(gradients).unwrap().floats()), "{what}");
     }
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(500);
     for (name, config) in recipes(&small()) {
         let start = fresh(&config);
@@ -340,8 +338,8 @@ fn call_by_call_makes_the_same_bits() {
 /// A runner allocates the bytes that its plan states, and four copies of the statistics.
 #[test]
 fn a_runner_takes_the_planned_bytes() {
-    let device = common::device();
-    for (name, plan) in common::preset_plans() {
+    let device = crate::common::device();
+    for (name, plan) in crate::common::preset_plans() {
         let before = device.made().bytes;
         let planned = plan.bytes() + 4 * plan.bytes_of(Role::Statistic);
         gpu::Runner::new(device.clone(), Arc::new(plan)).unwrap();
@@ -352,7 +350,7 @@ fn a_runner_takes_the_planned_bytes() {
 /// Steps that throw the weights out of range end the run at once: with the step and an array that shows it.
 #[test]
 fn a_run_that_diverges_is_stopped() {
-    let device = common::device();
+    let device = crate::common::device();
     let data = images(500);
     let [cnn, notebook] = [0, 1].map(|place| PRESETS[place].config());
     let nets = [
@@ -439,7 +437,7 @@ fn images_go_up_once_on_the_cpu() {
 /// A batch of another size may get another shader, which sums in another order.
 #[test]
 fn images_go_up_once_on_the_gpu() {
-    let device = common::device();
+    let device = crate::common::device();
     let make = |plan| gpu::Runner::new(device.clone(), plan).unwrap();
     assert_images_go_up_once("gpu", 1e-5, make, |start, data| on_gpu(&device, start, data));
 }
@@ -517,7 +515,7 @@ fn neighbours_among_a_hundred_thousand() {
     };
     let references: Vec<[f32; DIMS]> = (0..100_003).map(|row| place(1, row)).collect();
     let queries: Vec<[f32; DIMS]> = (0..300).map(|row| place(77, row)).collect();
-    let device = common::device();
+    let device = crate::common::device();
     let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
     let source = Source { slot: "images".to_owned(), images: 1, scale: 1.0 };
     let runner = gpu::Runner::new(device, Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS))).unwrap();

@@ -2,10 +2,6 @@
 //! that comes out of a checkpoint file, gradients and Adam included. The files under `tests/golden` were written by
 //! `tests/golden/pytorch.py`; the layouts in them are PyTorch's, and are turned into ours here, with code of its own.
 
-mod common;
-#[path = "common/reference.rs"]
-mod reference;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +25,7 @@ use siamese::sampler::Mining;
 use siamese::siamese::{Source, Stats, embedding_slot, inference_plan, slots, training_plan};
 use siamese::{cpu, gpu};
 
-use reference::{Outputs, floats, run};
+use crate::reference::{Outputs, floats, run};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -590,7 +586,7 @@ fn network_on_the_cpu() {
 
 #[test]
 fn network_on_the_gpu() {
-    let device = common::device();
+    let device = crate::common::device();
     assert_network("gpu", &SINGLE, |plan| gpu::Runner::new(device.clone(), plan).unwrap());
 }
 

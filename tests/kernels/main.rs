@@ -1,6 +1,7 @@
 //! One named trial for each kernel × shader × awkward case, and for each distinct call of the plans of every preset,
 //! from the registry and the plans: nothing here names a kernel.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::Arc;

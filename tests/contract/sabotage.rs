@@ -1,9 +1,7 @@
 //! The harness is tested: shaders that are broken on purpose go through the same comparison as the sound ones, and it
 //! must fail. First mechanically, for every argument of every shader of the registry; then by hand, for the mistakes
-//! one makes. (Kernels are proven sound in `kernels.rs`; here each sound shader only has to pass where its broken
+//! one makes. (Kernels are proven sound in `tests/kernels/`; here each sound shader only has to pass where its broken
 //! twin fails, so that the edit is what made the difference.)
-
-mod common;
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +11,7 @@ use siamese::host::Array;
 use siamese::kernel::{Access, At, ShaderAt};
 use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, MaxPoolShape};
 
-static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(common::device);
+static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(crate::common::device);
 
 fn check_shader(at: &At, shader: &ShaderAt) -> Report {
     check::shader(&DEVICE, at, shader, 1).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))

@@ -14,10 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-#[path = "common/program.rs"]
-mod program;
-
-use program::{SPEC, fail, place, siamese, succeed, text};
+use crate::program::{SPEC, fail, place, siamese, succeed, text};
 
 /// Trains on the small set with the CPU runner; answers the run folder.
 fn trained(root: &str, data: &str, name: &str, more: &[&str]) -> String {
@@ -52,7 +49,8 @@ fn a_page_is_made_and_remade() {
     let steps = run["steps"].as_array().unwrap();
     assert_eq!(steps.len(), 1000);
     let metrics = fs::read_to_string(format!("{out}/metrics.jsonl")).unwrap();
-    let measured: Vec<Value> = program::events(&metrics).into_iter().filter(|event| event["event"] == "step").collect();
+    let measured: Vec<Value> =
+        crate::program::events(&metrics).into_iter().filter(|event| event["event"] == "step").collect();
     for (own, event) in [(&steps[0], &measured[0]), (&steps[999], &measured[1202])] {
         assert_eq!((own["step"].as_f64(), &own["loss"]), (event["step"].as_f64(), &event["loss"]));
     }

@@ -3,8 +3,6 @@
 //!
 //! Everything follows the registry and the plans: nothing here names a kernel.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -510,7 +508,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
 
 #[test]
 fn every_kernel_is_used_by_a_plan() {
-    let plans = common::preset_plans();
+    let plans = crate::common::preset_plans();
     let used: BTreeSet<_> = plans.iter().flat_map(|(_, plan)| plan.calls()).map(|call| call.at.name()).collect();
     let all: BTreeSet<_> = kernels::all().into_iter().map(|entry| entry.name).collect();
     assert_eq!(used, all, "left: kernels that plans use; right: the registry");
@@ -518,7 +516,7 @@ fn every_kernel_is_used_by_a_plan() {
 
 #[test]
 fn every_variant_is_chosen_somewhere() {
-    let plans = common::preset_plans();
+    let plans = crate::common::preset_plans();
     let calls: Vec<_> = plans.iter().flat_map(|(_, plan)| plan.distinct()).collect();
     // A GPU, software Vulkan with eight lanes, and with four.
     let devices = [([32, 32], false), ([8, 8], true), ([4, 4], true)].map(|(subgroup, on_cpu)| Features {

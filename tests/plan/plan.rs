@@ -1,8 +1,6 @@
 //! Plans and the networks they are lowered from: what the builder refuses, where a spec is wrong, what the plans of a
 //! network have in common. No device is needed here.
 
-mod common;
-
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -445,7 +443,7 @@ fn files_order_elements_as_pytorch() {
 #[test]
 fn arenas_are_aligned_and_their_parts_apart() {
     assert_eq!(4 * ALIGNMENT, 256, "WebGPU's default alignment of storage bindings");
-    for (name, plan) in common::preset_plans() {
+    for (name, plan) in crate::common::preset_plans() {
         let mut parts: Vec<(SlotId, Range<usize>, &str)> = Vec::new();
         for slot in plan.slots() {
             let Place::Within(arena, start) = slot.place else { continue };
@@ -474,7 +472,7 @@ fn arenas_are_aligned_and_their_parts_apart() {
 #[test]
 fn bytes_are_those_of_the_buffers() {
     let roles = [Role::Parameter, Role::Gradient, Role::Moment, Role::Activation, Role::Input, Role::Statistic];
-    for (name, plan) in common::preset_plans() {
+    for (name, plan) in crate::common::preset_plans() {
         let size = |slot: &Slot| if slot.element == Element::F16 { 2 } else { 4 };
         let own = plan.slots().iter().filter(|slot| slot.place == Place::Own);
         let own: usize = own.map(|slot| (size(slot) * slot.dims.iter().product::<usize>()).next_multiple_of(4)).sum();
@@ -490,7 +488,7 @@ fn bytes_are_those_of_the_buffers() {
 /// what no call reads is still there in the end.
 #[test]
 fn activations_share_memory_without_meeting() {
-    for (name, plan) in common::preset_plans() {
+    for (name, plan) in crate::common::preset_plans() {
         let mut tenants: Vec<Option<SlotId>> = vec![None; plan.buffers().len()];
         let mut read: Vec<bool> = vec![false; plan.slots().len()];
         for call in plan.calls() {
@@ -516,14 +514,14 @@ fn activations_share_memory_without_meeting() {
             assert!(plan.keeps(id) || read[id.index()], "{name}: {} is lost", plan.slot(id).name);
         }
     }
-    let (_, plan) = common::preset_plans().swap_remove(0);
+    let (_, plan) = crate::common::preset_plans().swap_remove(0);
     assert!(3 * plan.bytes_of(Role::Activation) < 2 * plan.clone().unshared().bytes_of(Role::Activation));
 }
 
 #[test]
 fn sections_partition_the_calls() {
     let sections = [Section::Gather, Section::Forward, Section::Loss, Section::Backward, Section::Update];
-    for (name, plan) in common::preset_plans() {
+    for (name, plan) in crate::common::preset_plans() {
         let mut next = 0;
         for section in sections {
             let range = plan.section(section);
@@ -568,7 +566,7 @@ fn equal_settings_make_equal_plans() {
 
 #[test]
 fn every_gradient_is_written_once_and_every_activation_is_used() {
-    for (name, plan) in common::preset_plans() {
+    for (name, plan) in crate::common::preset_plans() {
         let mut writers = vec![0; plan.slots().len()];
         let mut readers = vec![0; plan.slots().len()];
         for call in plan.calls() {

@@ -1,7 +1,5 @@
 //! The choice among shaders: by rule, by measuring, by the user.
 
-mod common;
-
 use std::sync::Arc;
 
 use siamese::config::PRESETS;
@@ -18,7 +16,7 @@ fn plan() -> Plan {
 
 #[test]
 fn what_was_measured_is_remembered_and_taken() {
-    let device = common::device();
+    let device = crate::common::device();
     let plan = plan();
     let mut known = Choices::default();
     let mut heard = Vec::new();
@@ -39,7 +37,7 @@ fn what_was_measured_is_remembered_and_taken() {
     let text = serde_json::to_string(&known).unwrap();
     let mut read: Choices = serde_json::from_str(&text).unwrap();
     assert_eq!(read, known);
-    let fresh = common::device();
+    let fresh = crate::common::device();
     let again = fresh.tune(&plan, &mut read, |done, of| assert_eq!(done, of, "nothing is to be measured")).unwrap();
     assert_eq!((again.measured, again.left), (0, 0));
     for at in plan.distinct() {
@@ -53,7 +51,7 @@ fn what_was_measured_is_remembered_and_taken() {
 
 #[test]
 fn the_rule_gives_way_to_a_choice_and_both_to_the_user() {
-    let device = common::device();
+    let device = crate::common::device();
     let plan = plan();
     let at = plan.distinct().into_iter().find(|at| at.name() == "dense").expect("a dense layer");
     assert_eq!(device.variant(&at).name, variant(&device.features(), &at).name);

@@ -1,8 +1,6 @@
 //! Three branches with shared weights are what the name says: the plan that stacks them as rows of one batch equals
 //! three plans of one branch each, embeddings and gradients, on the CPU in f64 and on the GPU.
 
-mod common;
-
 use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
@@ -72,8 +70,13 @@ impl Case {
             let net = Net::parse(spec, [11, 10, 3]).unwrap_or_else(|error| panic!("{error}"));
             let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
             let loss = Loss { distance, margin: Margin::Hinge(0.2) };
-            let config =
-                Config { spec: spec.to_owned(), seed, loss, batch: common::random(TRIPLETS), ..PRESETS[0].config() };
+            let config = Config {
+                spec: spec.to_owned(),
+                seed,
+                loss,
+                batch: crate::common::random(TRIPLETS),
+                ..PRESETS[0].config()
+            };
             let weights = Checkpoint::initial(&config, &net);
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
@@ -233,7 +236,7 @@ fn embeddings_on_the_cpu() {
 /// Another batch may get another shader, which sums in another order.
 #[test]
 fn embeddings_on_the_gpu() {
-    let device = common::device();
+    let device = crate::common::device();
     assert_embeddings(|plan| gpu::Runner::new(device.clone(), plan).unwrap(), 1e-5);
 }
 
@@ -247,7 +250,7 @@ fn gradients_on_the_cpu() {
 /// sum.
 #[test]
 fn gradients_on_the_gpu() {
-    let device = common::device();
+    let device = crate::common::device();
     assert_gradients(|plan| gpu::Runner::new(device.clone(), plan).unwrap(), 2e-5);
 }
 

@@ -1,14 +1,11 @@
 //! The program as a user runs it: what it prints, where, and with which exit code.
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use program::{SPEC, events, fail, place, siamese, succeed, text};
+use crate::program::{SPEC, events, fail, place, siamese, succeed, text};
 use serde_json::Value;
 
 #[test]

@@ -1,0 +1,6 @@
+//! Plans: what their builder refuses, what they have in common, and that three branches are rows of one batch.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod plan;
+mod siamese;

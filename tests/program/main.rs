@@ -1,0 +1,8 @@
+//! The program as a user runs it.
+
+mod cli;
+mod import;
+#[path = "../common/program.rs"]
+mod program;
+mod report;
+mod tools;

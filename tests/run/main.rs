@@ -1,0 +1,6 @@
+//! Runs of whole plans: training on both runners, and the choice among shaders.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod train;
+mod tune;

@@ -1,0 +1,10 @@
+//! The library's rooms, one by one.
+
+mod cluster;
+mod data;
+mod eval;
+mod figures;
+mod gallery;
+mod pictures;
+mod tensorboard;
+mod vectors;
