@@ -26,6 +26,19 @@ override activation: u32;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 
+// Terms 4*term.. of a pixel, 0 outside.
+fn terms_of(pixel: u32, term: u32) -> vec4f {
+    let depth = in_channels / 4u;
+    let tap = term / depth;
+    // Below zero wraps round to a large number, so one comparison finds both borders.
+    let iy = pixel / out_width % out_height * stride + tap / kernel - pad;
+    let ix = pixel % out_width * stride + tap % kernel - pad;
+    let image = pixel / (out_width * out_height);
+    let inside = image < batch && tap < kernel * kernel && iy < in_height && ix < in_width;
+    let at = ((image * in_height + iy) * in_width + ix) * depth + term % depth;
+    return select(vec4f(0.0), vec4f(x[select(0u, at, inside)]), inside);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + 63u) / 64u;
@@ -34,19 +47,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let column = g % across * 16u;
     let width = out_channels / 4u;
     let pixels = batch * out_height * out_width;
-    let depth = in_channels / 4u;
     let terms = kernel * kernel * in_channels;
     for (var start = 0u; start < terms; start += 16u) {
-        for (var j = lane; j < 512u; j += 256u) {
-            let pixel = row + j / 4u;
-            let term = start / 4u + j % 4u;
-            let tap = term / depth;
-            // Below zero wraps round to a large number, so one comparison finds both borders.
-            let iy = pixel / out_width % out_height * stride + tap / kernel - pad;
-            let ix = pixel % out_width * stride + tap % kernel - pad;
-            let inside = pixel < pixels && term < terms / 4u && iy < in_height && ix < in_width;
-            let at = ((pixel / (out_width * out_height) * in_height + iy) * in_width + ix) * depth + term % depth;
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), vec4f(x[select(0u, at, inside)]), inside));
+        if lane < 128u {
+            let pixel = row + lane / 4u * 4u;
+            let term = start / 4u + lane % 4u;
+            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
+                terms_of(pixel, term), terms_of(pixel + 1u, term),
+                terms_of(pixel + 2u, term), terms_of(pixel + 3u, term),
+            ));
         }
         let term = start + lane / 16u;
         let c = column + lane % 16u;

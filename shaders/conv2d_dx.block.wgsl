@@ -21,6 +21,19 @@ override pad: u32;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
+// Terms 4*term.. of a pixel, 0 outside.
+fn terms_of(pixel: u32, term: u32) -> vec4f {
+    let depth = out_channels / 4u;
+    let tap = term / depth;
+    // Below zero wraps round to a large number, so one comparison finds both borders.
+    let oy = pixel / in_width % in_height + pad - tap / kernel;
+    let ox = pixel % in_width + pad - tap % kernel;
+    let image = pixel / (in_width * in_height);
+    let inside = image < batch && tap < kernel * kernel && oy < out_height && ox < out_width;
+    let at = ((image * out_height + oy) * out_width + ox) * depth + term % depth;
+    return select(vec4f(0.0), dz[select(0u, at, inside)], inside);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (in_channels + 63u) / 64u;
@@ -29,19 +42,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let column = g % across * 16u;
     let width = in_channels / 4u;
     let pixels = batch * in_height * in_width;
-    let depth = out_channels / 4u;
     let terms = kernel * kernel * out_channels;
     for (var start = 0u; start < terms; start += 16u) {
-        for (var j = lane; j < 512u; j += 256u) {
-            let pixel = row + j / 4u;
-            let term = start / 4u + j % 4u;
-            let tap = term / depth;
-            // Below zero wraps round to a large number, so one comparison finds both borders.
-            let oy = pixel / in_width % in_height + pad - tap / kernel;
-            let ox = pixel % in_width + pad - tap % kernel;
-            let inside = pixel < pixels && term < terms / 4u && oy < out_height && ox < out_width;
-            let at = ((pixel / (in_width * in_height) * out_height + oy) * out_width + ox) * depth + term % depth;
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), dz[select(0u, at, inside)], inside));
+        if lane < 128u {
+            let pixel = row + lane / 4u * 4u;
+            let term = start / 4u + lane % 4u;
+            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
+                terms_of(pixel, term), terms_of(pixel + 1u, term),
+                terms_of(pixel + 2u, term), terms_of(pixel + 3u, term),
+            ));
         }
         // Neighbouring threads read neighbouring terms of one column.
         let term = start + lane % 16u;

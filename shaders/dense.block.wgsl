@@ -17,6 +17,12 @@ override activation: u32;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
+// Values 4i..4i+3 of row n, 0 outside.
+fn terms_of(n: u32, i: u32) -> vec4f {
+    let inside = n < rows && i < inputs / 4u;
+    return select(vec4f(0.0), vec4f(x[select(0u, n * (inputs / 4u) + i, inside)]), inside);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (outputs + 63u) / 64u;
@@ -25,12 +31,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let column = g % across * 16u;
     let width = outputs / 4u;
     for (var start = 0u; start < inputs; start += 16u) {
-        for (var j = lane; j < 512u; j += 256u) {
-            let n = row + j / 4u;
-            let i = start / 4u + j % 4u;
-            let inside = n < rows && i < inputs / 4u;
-            let at = select(0u, n * (inputs / 4u) + i, inside);
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), vec4f(x[at]), inside));
+        if lane < 128u {
+            let n = row + lane / 4u * 4u;
+            let i = start / 4u + lane % 4u;
+            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
+                terms_of(n, i), terms_of(n + 1u, i), terms_of(n + 2u, i), terms_of(n + 3u, i),
+            ));
         }
         let i = start + lane / 16u;
         let c = column + lane % 16u;

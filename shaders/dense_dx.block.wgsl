@@ -14,6 +14,12 @@ override outputs: u32;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
+// Gradients 4o..4o+3 of row n, 0 outside.
+fn terms_of(n: u32, o: u32) -> vec4f {
+    let inside = n < rows && o < outputs / 4u;
+    return select(vec4f(0.0), dz[select(0u, n * (outputs / 4u) + o, inside)], inside);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (inputs + 63u) / 64u;
@@ -21,11 +27,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let row = g / across * 128u;
     let column = g % across * 16u;
     for (var start = 0u; start < outputs; start += 16u) {
-        for (var j = lane; j < 512u; j += 256u) {
-            let n = row + j / 4u;
-            let o = start / 4u + j % 4u;
-            let inside = n < rows && o < outputs / 4u;
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), dz[select(0u, n * (outputs / 4u) + o, inside)], inside));
+        if lane < 128u {
+            let n = row + lane / 4u * 4u;
+            let o = start / 4u + lane % 4u;
+            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
+                terms_of(n, o), terms_of(n + 1u, o), terms_of(n + 2u, o), terms_of(n + 3u, o),
+            ));
         }
         // Neighbouring threads read neighbouring terms of one column.
         let o = start + lane % 16u;

@@ -14,6 +14,12 @@ override dims: u32;
 @group(0) @binding(1) var<storage, read> reference: array<f32>;
 @group(0) @binding(2) var<storage, read_write> distance: array<vec4f>;
 
+// Values 4d..4d+3 of query q, 0 outside.
+fn terms_of(q: u32, d: u32) -> vec4f {
+    let inside = q < queries && d < dims / 4u;
+    return select(vec4f(0.0), query[select(0u, q * (dims / 4u) + d, inside)], inside);
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (references + 63u) / 64u;
@@ -21,11 +27,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let row = g / across * 128u;
     let column = g % across * 16u;
     for (var start = 0u; start < dims; start += 16u) {
-        for (var j = lane; j < 512u; j += 256u) {
-            let q = row + j / 4u;
-            let d = start / 4u + j % 4u;
-            let inside = q < queries && d < dims / 4u;
-            block_put_terms(j / 4u, j % 4u, select(vec4f(0.0), query[select(0u, q * (dims / 4u) + d, inside)], inside));
+        if lane < 128u {
+            let q = row + lane / 4u * 4u;
+            let d = start / 4u + lane % 4u;
+            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
+                terms_of(q, d), terms_of(q + 1u, d), terms_of(q + 2u, d), terms_of(q + 3u, d),
+            ));
         }
         // Neighbouring threads read neighbouring values of one reference.
         let d = start + lane % 16u;

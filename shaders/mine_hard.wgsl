@@ -58,14 +58,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         if lane < half {
             let other = found[lane + half];
             let other_place = places[lane + half];
-            if other.x > found[lane].x || (other.x == found[lane].x && other_place.x < places[lane].x) {
-                found[lane].x = other.x;
-                places[lane].x = other_place.x;
+            if other.x > best.x || (other.x == best.x && other_place.x < place.x) {
+                best.x = other.x;
+                place.x = other_place.x;
             }
-            if other.y < found[lane].y || (other.y == found[lane].y && other_place.y < places[lane].y) {
-                found[lane].y = other.y;
-                places[lane].y = other_place.y;
+            if other.y < best.y || (other.y == best.y && other_place.y < place.y) {
+                best.y = other.y;
+                place.y = other_place.y;
             }
+            found[lane] = best;
+            places[lane] = place;
             distance_sums[lane] += distance_sums[lane + half];
         }
     }

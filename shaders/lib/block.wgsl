@@ -13,13 +13,15 @@ var<workgroup> block_a: array<vec4f, 528>;
 var<workgroup> block_b: array<vec4f, 256>;
 var<private> block: array<vec4f, 8>;
 
-// Terms 4k..4k+3 of row r: 128 × 4 of them.
-fn block_put_terms(r: u32, k: u32, terms: vec4f) {
-    let at = 4u * k * 33u + r / 4u;
-    block_a[at][r % 4u] = terms.x;
-    block_a[at + 33u][r % 4u] = terms.y;
-    block_a[at + 66u][r % 4u] = terms.z;
-    block_a[at + 99u][r % 4u] = terms.w;
+// Terms 4k..4k+3 of rows 4r..4r+3, each row a column of the matrix: 32 × 4 of them. One thread has four rows, since who
+// stores a component may store the whole vector.
+fn block_put_terms(r: u32, k: u32, rows: mat4x4f) {
+    let at = 4u * k * 33u + r;
+    let terms = transpose(rows);
+    block_a[at] = terms[0];
+    block_a[at + 33u] = terms[1];
+    block_a[at + 66u] = terms[2];
+    block_a[at + 99u] = terms[3];
 }
 
 // Term k of rows 4r..4r+3: 16 × 32 of them.

@@ -216,6 +216,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("distances.block", "wrong difference", "let d5 = vec4f(lower.y)", "let d5 = vec4f(lower.x)"),
     ("dense.block", "dropped last terms", "start < inputs", "start + 16u < inputs"),
     ("dense.block", "wrong term of a block", "block_a[at + 66u]", "block_a[at + 65u]"),
+    ("dense.block", "rows not turned over", "transpose(rows)", "rows"),
     ("dense.block", "wrong half of a block", "(j / 4u) * 64u", "(j / 4u) * 63u"),
     ("dense.block", "missing bias", "b[c] + block[j]", "block[j]"),
     ("dense_dx.block", "wrong column of a thread", "4u * (column + lane / 16u)", "4u * (column + lane % 16u)"),
@@ -292,7 +293,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("mine_hard", "nearest positive", "if d_aj > best.x {", "if d_aj < -best.x {"),
     ("mine_hard", "itself as a positive", "} else if j != a {", "} else {"),
     ("mine_hard", "farthest negative", "if d_aj < best.y {", "if d_aj > -best.y {"),
-    ("mine_hard", "last of equal positives", "other_place.x < places[lane].x", "other_place.x > places[lane].x"),
+    ("mine_hard", "last of equal positives", "other_place.x < place.x", "other_place.x > place.x"),
     (
         "mine_hard",
         "negatives pull",

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, FunctionInfo, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{
-    AddressSpace, ArraySize, Block, Function, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner,
+    AddressSpace, ArraySize, Block, Function, Module, ScalarKind, ShaderStage, Span, Statement, StorageAccess,
+    TypeInner,
 };
 use siamese::gpu::{Features, variant};
 use siamese::kernel::{Access, At, Element, Needs, ShaderAt};
@@ -411,7 +412,56 @@ fn no_thread_returns_before_a_barrier() {
     }
 }
 
-/// The two rules above rest on code of this file and on naga's; both must see a shader that breaks them.
+/// The first place where a function stores into a component of a vector that threads share.
+fn shared_component_store(module: &Module, function: &Function, info: &FunctionInfo) -> Option<Span> {
+    fn search(module: &Module, info: &FunctionInfo, block: &Block) -> Option<Span> {
+        block.span_iter().find_map(|(statement, span)| match statement {
+            // naga gives the pointer to a scalar within a vector a type of its own.
+            &Statement::Store { pointer, .. } => match info[pointer].ty.inner_with(&module.types) {
+                TypeInner::ValuePointer { size: None, space: AddressSpace::WorkGroup, .. }
+                | TypeInner::ValuePointer { size: None, space: AddressSpace::Storage { .. }, .. } => Some(*span),
+                _ => None,
+            },
+            Statement::Block(block) => search(module, info, block),
+            Statement::If { accept, reject, .. } => {
+                search(module, info, accept).or_else(|| search(module, info, reject))
+            }
+            Statement::Switch { cases, .. } => cases.iter().find_map(|case| search(module, info, &case.body)),
+            Statement::Loop { body, continuing, .. } => {
+                search(module, info, body).or_else(|| search(module, info, continuing))
+            }
+            _ => None,
+        })
+    }
+    search(module, info, &function.body)
+}
+
+/// Where a shader stores into a component of a vector in workgroup or storage memory. Such a store may access the
+/// whole vector (WGSL, "Memory locations"), so that threads with a component each overwrite one another's: Metal and
+/// Direct3D do so.
+fn shared_component_stores(module: &Module, info: &ModuleInfo) -> Vec<Span> {
+    let functions = module.functions.iter().map(|(handle, function)| (function, &info[handle]));
+    let entry_points = module.entry_points.iter().enumerate().map(|(place, entry)| (&entry.function, place));
+    let entry_points = entry_points.map(|(function, place)| (function, info.get_entry_point(place)));
+    functions
+        .chain(entry_points)
+        .filter_map(|(function, info)| shared_component_store(module, function, info))
+        .collect()
+}
+
+#[test]
+fn no_shader_stores_a_component_of_a_shared_vector() {
+    let mut faults = Faults::default();
+    for (shader, _) in kernels::all().iter().flat_map(shaders) {
+        let (module, info) = parsed(&shader);
+        for span in shared_component_stores(&module, &info) {
+            let line = span.location(&shader.source).line_number;
+            faults.check(false, || format!("{}: line {line} stores a component of a shared vector", shader.name));
+        }
+    }
+}
+
+/// The rules above rest on code of this file and on naga's; they must see a shader that breaks them.
 #[test]
 fn the_rules_see_what_they_forbid() {
     let main = |head: &str, body: &str| {
@@ -429,6 +479,27 @@ fn the_rules_see_what_they_forbid() {
     assert!(breaks("if lane > 3u { return; } let x = subgroupBroadcast(lane, 0u);"), "then a subgroup operation");
     assert!(!breaks("workgroupBarrier(); if lane > 3u { return; } "), "a return after the barrier");
     assert!(!breaks("if lane > 3u { return; } var x = lane;"), "no barrier at all");
+
+    let shared = "var<workgroup> a: array<vec4f, 64>; var<workgroup> one: vec4f; var<workgroup> m: mat4x4f;
+        var<workgroup> scalars: array<f32, 64>; var<private> own: vec4f;
+        @group(0) @binding(0) var<storage, read_write> y: array<vec4f>;
+        @group(0) @binding(1) var<storage, read_write> z: array<f32>;";
+    let stores = |body: &str| {
+        let source = main(shared, body);
+        let (module, info) = validate(&source, Capabilities::empty()).unwrap_or_else(|error| panic!("{error}"));
+        !shared_component_stores(&module, &info).is_empty()
+    };
+    assert!(stores("a[lane / 4u][lane % 4u] = 1.0;"), "a component chosen at run time");
+    assert!(stores("a[lane].x = 1.0;"), "a named component");
+    assert!(stores("one.x += 1.0;"), "an update");
+    assert!(stores("let p = &a[lane]; (*p)[1] = 1.0;"), "through a pointer");
+    assert!(stores("m[lane % 4u].x = 1.0;"), "a component of a column");
+    assert!(stores("y[lane].w = 1.0;"), "in storage");
+    assert!(stores("for (var i = 0u; i < 4u; i++) { if i < lane { a[lane][i] = 1.0; } }"), "within a loop");
+    assert!(stores("put(lane); } fn put(i: u32) { a[i].y = 1.0;"), "in a function");
+    assert!(!stores("a[lane] = vec4f(1.0); one = a[0]; m[lane % 4u] = vec4f(1.0);"), "whole vectors");
+    assert!(!stores("y[lane] = vec4f(1.0); z[lane] = 1.0; scalars[lane] = 1.0;"), "whole elements");
+    assert!(!stores("own[lane % 4u] = 1.0; var x = vec4f(0.0); x.y = 1.0;"), "a thread's own vector");
 
     for (head, body) in [
         ("enable f16;", "var x = f16(lane);"),
