@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::host::{Array, Io, Real, View, vectorised};
-use crate::kernel::{Access, ArgAt, At, Element, Roofline, RoutineAt};
+use crate::kernel::{Access, ArgAt, At, Element, Roofline, RoutineAt, Work};
 use crate::plan::{Buffer, Call, Plan, Role, SlotId};
 use crate::run::Values;
 
@@ -285,10 +285,23 @@ pub fn roofline() -> Roofline {
     Roofline { bytes_per_s, flops_per_s }
 }
 
+/// Most pieces that output rows are dealt in, several for each thread of a large machine.
+const PIECES: u64 = 256;
+/// Operations and bytes that are worth a piece: it takes some microseconds, and dealing it none.
+const WORTHWHILE: Work = Work { flops: 1 << 18, bytes: 1 << 16 };
+
+/// Number of output rows of a piece, the last one's may be less. A function of the shape alone, never of the threads:
+/// a routine may sum in another order where it is given another number of rows.
+fn piece(at: &At) -> usize {
+    let (work, together) = (at.work(), at.routine_for_shape().map_or(1, |routine| routine.together));
+    let pieces = (work.flops / WORTHWHILE.flops).max(work.bytes / WORTHWHILE.bytes).clamp(1, PIECES);
+    at.rows().div_ceil(pieces as usize).next_multiple_of(together)
+}
+
 /// Deals the output rows of `at` to the threads.
 fn deal<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>, run: impl Fn(Range<usize>, &mut Io<R>) + Sync) {
     let rows = at.rows();
-    let size = rows.div_ceil(4 * rayon::current_num_threads());
+    let size = piece(at);
     let args = at.args();
     let is_local = |name: &str| args.iter().any(|arg| arg.local && arg.name == name);
     let from_zero = args.iter().any(|arg| arg.local);

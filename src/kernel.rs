@@ -112,6 +112,8 @@ pub struct Routine<S: 'static> {
     pub name: &'static str,
     /// Shapes it is made for.
     pub fits: fn(&S) -> bool,
+    /// Output rows to compute together, so that what it prepares for them is small beside them.
+    pub together: usize,
     /// Computes the output rows given, as [`Kernel::reference`] does.
     pub run: fn(&S, Range<usize>, &mut Io<f32>),
 }
@@ -278,6 +280,8 @@ pub struct RoutineAt {
     pub name: &'static str,
     /// Whether it is made for the shape.
     pub fits: bool,
+    /// See [`Routine::together`].
+    pub together: usize,
     /// Its place in the kernel's list.
     pub place: usize,
 }
@@ -378,6 +382,7 @@ impl<K: Kernel> Operation for Bound<K> {
         let at = |(place, routine): (usize, &Routine<K::Shape>)| RoutineAt {
             name: routine.name,
             fits: (routine.fits)(&self.shape),
+            together: routine.together,
             place,
         };
         K::ROUTINES.iter().enumerate().map(at).collect()

@@ -62,10 +62,10 @@
 //!   compile. ([`kernel::Kernel`])
 //! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/run/train.rs`)
 //! - Images cross the bus once. (`tests/run/train.rs`)
-//! - Same seed, same device, same shaders: same bits; a resumed run is the uninterrupted one. No shader has atomics.
-//!   (`tests/run/train.rs`, `tests/contract/tidy.rs`)
-//! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state. (`tests/unit/data.rs`,
-//!   `tests/run/train.rs`)
+//! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.
+//!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
+//! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state.
+//!   (`tests/unit/data.rs`, `tests/run/train.rs`)
 //! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan/plan.rs`)

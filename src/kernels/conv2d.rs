@@ -286,10 +286,11 @@ impl Kernel for Conv2d {
         ),
     ];
     const ROUTINES: &'static [Routine<Conv2dShape>] = &[
-        Routine { name: "conv2d.gemm", fits: |_| true, run: Conv2d::gemm },
+        Routine { name: "conv2d.gemm", fits: |_| true, together: 1, run: Conv2d::gemm },
         Routine {
             name: "conv2d.direct",
             fits: |s| s.window.stride == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
+            together: 1,
             run: Conv2d::direct,
         },
     ];
@@ -400,10 +401,11 @@ impl Kernel for Conv2dDx {
         ),
     ];
     const ROUTINES: &'static [Routine<Window>] = &[
-        Routine { name: "conv2d_dx.gemm", fits: |_| true, run: Conv2dDx::gemm },
+        Routine { name: "conv2d_dx.gemm", fits: |_| true, together: 1, run: Conv2dDx::gemm },
         Routine {
             name: "conv2d_dx.direct",
             fits: |s| s.stride == 1 && s.in_channels.is_multiple_of(direct::LANES),
+            together: 1,
             run: Conv2dDx::direct,
         },
     ];
@@ -554,10 +556,11 @@ impl Kernel for Conv2dDw {
         ),
     ];
     const ROUTINES: &'static [Routine<Conv2dDwShape>] = &[
-        Routine { name: "conv2d_dw.gemm", fits: |_| true, run: Conv2dDw::gemm },
+        Routine { name: "conv2d_dw.gemm", fits: |_| true, together: 1, run: Conv2dDw::gemm },
         Routine {
             name: "conv2d_dw.direct",
             fits: |s| s.window.stride == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
+            together: 1,
             run: Conv2dDw::direct,
         },
     ];

@@ -92,7 +92,7 @@ impl Kernel for Dense {
         ),
     ];
     const ROUTINES: &'static [Routine<DenseShape>] =
-        &[Routine { name: "dense.gemm", fits: |_| true, run: Dense::gemm }];
+        &[Routine { name: "dense.gemm", fits: |_| true, together: 16, run: Dense::gemm }];
 
     fn rows(s: &DenseShape) -> usize {
         s.rows
@@ -169,7 +169,7 @@ impl Kernel for DenseDx {
         }),
     ];
     const ROUTINES: &'static [Routine<DenseDxShape>] =
-        &[Routine { name: "dense_dx.gemm", fits: |_| true, run: DenseDx::gemm }];
+        &[Routine { name: "dense_dx.gemm", fits: |_| true, together: 32, run: DenseDx::gemm }];
 
     fn rows(s: &DenseDxShape) -> usize {
         s.rows
@@ -279,7 +279,7 @@ impl Kernel for DenseDw {
         ),
     ];
     const ROUTINES: &'static [Routine<DenseDwShape>] =
-        &[Routine { name: "dense_dw.gemm", fits: |_| true, run: DenseDw::gemm }];
+        &[Routine { name: "dense_dw.gemm", fits: |_| true, together: 16, run: DenseDw::gemm }];
 
     fn rows(s: &DenseDwShape) -> usize {
         s.splits * s.inputs

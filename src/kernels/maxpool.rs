@@ -147,6 +147,7 @@ impl Kernel for MaxPool {
     const ROUTINES: &'static [Routine<MaxPoolShape>] = &[Routine {
         name: "maxpool.two_by_two",
         fits: |s| s.size == 2 && s.channels.is_multiple_of(LANES),
+        together: 1,
         run: MaxPool::two_by_two,
     }];
 

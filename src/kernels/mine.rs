@@ -192,7 +192,7 @@ impl Kernel for Mine {
         shader!("mine.subgroup8", ["penalty"], MineShape::rows, Needs::EightLaneCpu, |s| s.images <= 32),
     ];
     const ROUTINES: &'static [Routine<MineShape>] =
-        &[Routine { name: "mine.side_by_side", fits: |s| s.sharpness == 0.0, run: Mine::side_by_side }];
+        &[Routine { name: "mine.side_by_side", fits: |s| s.sharpness == 0.0, together: 1, run: Mine::side_by_side }];
 
     fn rows(s: &MineShape) -> usize {
         s.rows()

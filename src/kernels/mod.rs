@@ -194,10 +194,16 @@ pub(crate) fn chunk(rows: usize, splits: usize, split: usize) -> std::ops::Range
 }
 
 /// How many partial sums a weight gradient of `outputs` values over `rows` rows is split into: enough for every thread
-/// of a device to have work, few enough that the partial sums stay small (4 MiB). A function of the shape alone, since
-/// it fixes the rounding.
+/// of a device to have work, few enough that the partial sums stay small (some 4 MiB). All sum equally many rows, so it
+/// is the divisor of the rows that is nearest to that, by ratio. A function of the shape alone, since it fixes the
+/// rounding.
 pub(crate) fn splits(outputs: usize, rows: usize) -> usize {
-    ((1 << 20) / outputs).clamp(1, 64).min(rows)
+    let wanted = ((1 << 20) / outputs).clamp(1, 64);
+    // Rows without a suitable divisor may take more memory, to a limit.
+    let most = ((1 << 24) / outputs).max(1);
+    let off = |splits: usize| splits.max(wanted) as f64 / splits.min(wanted) as f64;
+    let divisors = (1..=rows.min(most)).filter(|&splits| rows.is_multiple_of(splits));
+    divisors.min_by(|&a, &b| off(a).total_cmp(&off(b))).unwrap_or(1)
 }
 
 /// Sum of products in eight interleaved partial sums, which the compiler turns into vector code.

@@ -72,8 +72,8 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `c = a · b`, or `c += a · b` where it `adds`; `c` row after row. On one thread, so that the result does not depend
-/// on how many there are.
+/// `c = a · b`, or `c += a · b` where it `adds`; `c` row after row. On one thread; the order of sums depends on the
+/// sizes and on the processor, so the same values bring the same bits only in products of the same sizes.
 ///
 /// # Panics
 /// If the sizes do not fit.

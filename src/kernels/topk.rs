@@ -105,7 +105,7 @@ impl Kernel for Distances {
         ),
     ];
     const ROUTINES: &'static [Routine<DistancesShape>] =
-        &[Routine { name: "distances.panels", fits: |_| true, run: Distances::panels }];
+        &[Routine { name: "distances.panels", fits: |_| true, together: 64, run: Distances::panels }];
 
     fn rows(s: &DistancesShape) -> usize {
         s.queries

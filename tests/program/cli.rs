@@ -7,6 +7,24 @@ use std::process::{Command, Stdio};
 
 use crate::program::{SPEC, events, fail, place, siamese, succeed, text};
 use serde_json::Value;
+use siamese::checkpoint::Checkpoint;
+
+/// One seed makes one model, on however many threads.
+#[test]
+fn threads_do_not_change_the_model() {
+    let (_folder, root, data) = place();
+    let spec = "conv4 relu pool dense33 relu dense5 l2";
+    let model = |threads: &str| {
+        let out = format!("{root}/{threads}");
+        let common = ["train", "--spec", spec, "--data", &data, "--steps", "10", "--batch", "4x9", "--out", &out];
+        let mut command = siamese(&[common.as_slice(), &["--adapter", "cpu"]].concat());
+        let output = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        Checkpoint::load(&Path::new(&out).join("checkpoint.safetensors")).unwrap().parameters
+    };
+    let one = model("1");
+    assert!(["3", "16"].iter().all(|threads| model(threads) == one));
+}
 
 #[test]
 fn train_eval_export() {

@@ -137,7 +137,7 @@ fn ten_steps_on_both_runners() {
         {
             let (moved, apart) = (distance(cpu, &start.parameters), distance(cpu, gpu));
             println!("{name}: the {what} moved by {moved:.3}, and are {apart:.1e} apart");
-            assert!(moved > 0.02, "{name}: ten steps that change nothing compare nothing");
+            assert!(moved > 0.02, "{name}: three steps that change nothing compare nothing");
             assert!(apart <= 1e-3 * moved, "{name}: {what} {apart:e} apart after moving by {moved:e}");
         }
     }
@@ -206,6 +206,67 @@ fn same_seed_same_bits() {
     }
     let (other, _) = run(4, &device);
     assert!(other.parameters != first.parameters, "another seed makes the same parameters");
+}
+
+/// Runs `job` on so many threads.
+fn on_threads<T: Send>(threads: usize, job: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(job)
+}
+
+/// Networks, and batches of odd sizes, of which no number of threads takes equal shares.
+fn odd() -> Vec<(String, Config)> {
+    let [cnn, notebook] = [0, 1].map(|place| PRESETS[place].config());
+    let net = |spec: &str, batch| Config { spec: spec.to_owned(), batch, ..cnn.clone() };
+    let mined = Batch::Mined { labels: 7, images: 5, mining: Mining::SemiHard };
+    [
+        net("conv16 relu pool conv32k5 relu pool dense33 relu dense16 l2", random(11)),
+        net("dense17 relu dense5 l2", random(37)),
+        net("dense17 relu dense5 l2", mined),
+        Config { batch: mined, ..small() },
+        Config { batch: random(5), ..notebook },
+    ]
+    .map(|config| (format!("{}, {}", config.spec, config.batch), config))
+    .into()
+}
+
+#[test]
+fn threads_do_not_change_the_bits() {
+    let data = images(500);
+    for (name, config) in odd() {
+        let start = fresh(&config);
+        let on = |threads| {
+            on_threads(threads, || {
+                let mut trainer = on_cpu(&start, &data);
+                (train(&mut trainer, 3), trainer.checkpoint().unwrap())
+            })
+        };
+        let (reports, one) = on(1);
+        assert!(one.parameters != start.parameters, "{name}: three steps that change nothing compare nothing");
+        for threads in [2, 3, 7, 16] {
+            let (again, many) = on(threads);
+            assert_same(&format!("{name}: {threads} threads"), &one, &many);
+            assert_eq!(again, reports, "{name}: {threads} threads: statistics");
+        }
+    }
+}
+
+#[test]
+fn a_run_resumed_on_other_threads_is_the_uninterrupted_one() {
+    let data = images(500);
+    for (name, config) in odd() {
+        let go_on = |threads, start: &Checkpoint, until| {
+            on_threads(threads, || {
+                let mut trainer = on_cpu(start, &data);
+                train(&mut trainer, until);
+                trainer.checkpoint().unwrap()
+            })
+        };
+        let start = fresh(&config);
+        let parts = [(16, 1), (1, 2), (7, 3)]
+            .into_iter()
+            .fold(start.clone(), |from, (threads, until)| go_on(threads, &from, until));
+        assert_same(&name, &go_on(3, &start, 3), &parts);
+    }
 }
 
 /// Weights and batches both follow from the seed; each of them alone must change the run.
