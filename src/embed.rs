@@ -1,12 +1,13 @@
 //! Embeddings of whole data sets, their nearest neighbours, and the evaluation made of both; generic over the runner.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Distance};
 use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
-use crate::eval::{self, Embedded, Evaluation};
+use crate::eval::{self, Embedded, Evaluation, Nearest, Progress};
 use crate::host;
 use crate::net::Net;
 use crate::plan::{Plan, SlotId};
@@ -25,6 +26,9 @@ pub fn embed<R: Runner>(
     scale: f32,
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<f32>> {
+    if data.is_empty() {
+        return Ok(Vec::new());
+    }
     let source = Source::new(data, scale);
     let batch = BATCH.min(data.len()).min(net.most_rows());
     let averaged = runner.plan().find(slots::AVERAGE).is_some();
@@ -110,7 +114,7 @@ impl<R: Runner> Embedder<R> {
 }
 
 /// The `k` nearest of `references` for each of `queries`, both `[rows, dims]`: row numbers `[queries, k]`, nearest
-/// first. Works in tiles of bounded memory.
+/// first; empty where there is none of either. Works in tiles of bounded memory.
 pub fn neighbours<R: Runner>(
     runner: &R,
     references: &[f32],
@@ -120,6 +124,9 @@ pub fn neighbours<R: Runner>(
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<u32>> {
     let (reference_rows, query_rows) = (references.len() / dims, queries.len() / dims);
+    if reference_rows == 0 || query_rows == 0 {
+        return Ok(Vec::new());
+    }
     // The distances of a tile take at most 64 MiB.
     let tile = ((1 << 24) / reference_rows).clamp(1, 1024).min(query_rows);
     let mut fork = runner.fork(Arc::new(neighbours_plan(tile, reference_rows, dims, k)))?;
@@ -138,19 +145,6 @@ pub fn neighbours<R: Runner>(
     Ok(found)
 }
 
-/// What an evaluation is doing, with images done and images in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// `embedding the training images`, …
-    pub stage: &'static str,
-    /// Images done.
-    pub done: usize,
-    /// Images in all.
-    pub total: usize,
-}
-
-/// Neighbours that vote.
-const K: usize = 5;
 /// Positive pairs of the published protocol, and as many negative ones.
 pub const PAIRS: usize = 50_000;
 /// Seed of the published pair list.
@@ -158,31 +152,56 @@ pub const PAIR_SEED: u64 = 0;
 /// False accept rate that a threshold is chosen for on the validation images, if there are any.
 const TARGET_FAR: f64 = 1e-3;
 
+/// What an evaluation of `parts` will leave out, by [`eval::left_out`]: it asks for no more than the labels, so that a
+/// run can say it before its first step.
+///
+/// # Errors
+/// [`Error::Config`] where the validation images cannot be judged: see [`validate`].
+pub fn foresee(parts: &Parts) -> Result<BTreeMap<String, String>> {
+    parts.validation.as_ref().map_or(Ok(()), judgeable)?;
+    Ok(eval::left_out(&parts.evaluation.train.labels, &parts.evaluation.test.labels))
+}
+
+/// Says whether images held back can be judged.
+fn judgeable(data: &Dataset) -> Result<()> {
+    eval::unjudgeable(&data.labels).map_or(Ok(()), |reason| {
+        let reason = format!("MAP@R takes {reason} among the {} held back; hold back more, or none", data.len());
+        Err(Error::config("--validation", reason))
+    })
+}
+
 /// How the parameters of `runner` do on images held back: MAP@R within them, see [`eval::map_at_r`].
 ///
 /// # Errors
-/// What the device reports.
+/// [`Error::Config`] where the labels allow no such figure, which [`foresee`] tells before; [`Error::Embedding`] where
+/// an embedding is not [`eval::measurable`]; what the device reports.
 pub fn validate<R: Runner>(runner: &R, net: &Net, config: &Config, data: &Dataset) -> Result<f64> {
+    judgeable(data)?;
     let values = embed(runner, net, data, config.scale(), |_| ())?;
-    Ok(eval::map_at_r(Embedded { values: &values, dims: net.dims(), labels: &data.labels }))
+    eval::measurable(&values, net.dims(), &data.name)?;
+    let found = eval::map_at_r(Embedded { values: &values, dims: net.dims(), labels: &data.labels });
+    Ok(found.expect("two images of one label, all measurable"))
 }
 
 /// An evaluation and what it was made of.
 #[derive(Clone, Debug)]
 pub struct Evaluated {
-    /// Every figure.
+    /// Every figure that can be had.
     pub evaluation: Evaluation,
     /// The embeddings of the test images, `[rows, dims]`.
     pub test: Vec<f32>,
-    /// The label that the nearest training images vote for, of each test image; see [`eval::knn_labels`].
+    /// The label that the nearest training images vote for, of each test image; see [`eval::knn_labels`]. Empty where
+    /// there is no training image.
     pub answers: Vec<u32>,
+    /// What the test images lie nearest to among themselves.
+    pub nearest: Vec<Nearest>,
 }
 
-/// Evaluates the parameters of `runner` on the images that `parts` has for it: every figure of [`Evaluation`],
-/// thresholds from `config`.
+/// Evaluates the parameters of `runner` on the images that `parts` has for it: every figure of [`Evaluation`] that can
+/// be had from them, thresholds from `config`.
 ///
 /// # Errors
-/// [`Error::Config`] where the sets are too small to evaluate or an embedding is not finite.
+/// [`Error::Embedding`] where an embedding is not [`eval::measurable`]; what the device reports.
 pub fn evaluate<R: Runner>(
     runner: &R,
     net: &Net,
@@ -191,25 +210,19 @@ pub fn evaluate<R: Runner>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Evaluated> {
     let split = &parts.evaluation;
-    if split.train.len() < K {
-        let reason = format!("{} training images are too few for {K} neighbours", split.train.len());
-        return Err(Error::config("--data", reason));
-    }
-    let pairs = eval::verification_pairs(&split.test.labels, PAIRS, PAIR_SEED)?;
     let mut stage = |stage, data: &Dataset| {
-        embed(runner, net, data, config.scale(), |done| progress(Progress { stage, done, total: data.len() }))
+        let values =
+            embed(runner, net, data, config.scale(), |done| progress(Progress { stage, done, total: data.len() }))?;
+        eval::measurable(&values, net.dims(), &data.name)?;
+        Ok::<_, Error>(values)
     };
     let validation = parts.validation.as_ref();
     let held = validation.map(|data| stage("embedding the validation images", data)).transpose()?;
     let train = stage("embedding the training images", &split.train)?;
     let test = stage("embedding the test images", &split.test)?;
-    if let Some(place) = train.iter().chain(&test).position(|value| !value.is_finite()) {
-        let reason =
-            format!("the embedding of image {} is not finite; train again with a lower rate", place / net.dims());
-        return Err(Error::config("model", reason));
-    }
     let total = split.test.len();
-    let found = neighbours(runner, &train, &test, net.dims(), K, |done| {
+    let k = eval::VOTES.min(split.train.len());
+    let found = neighbours(runner, &train, &test, net.dims(), k, |done| {
         progress(Progress { stage: "finding neighbours", done, total });
     })?;
     // Recognition compares mean squared differences, as the notebook does.
@@ -220,18 +233,24 @@ pub fn evaluate<R: Runner>(
     let thresholds: Vec<_> = config.thresholds.iter().map(|&threshold| f64::from(threshold) * unit).collect();
     let reference = Embedded { values: &train, dims: net.dims(), labels: &split.train.labels };
     let query = Embedded { values: &test, dims: net.dims(), labels: &split.test.labels };
-    let mut evaluation = eval::evaluate(reference, query, &found, K, &thresholds, &pairs);
+    // Where the labels make no pairs, the evaluation says so of each figure that needs them.
+    let pairs = |labels: &[u32]| eval::verification_pairs(labels, PAIRS, PAIR_SEED).ok();
+    let (mut evaluation, nearest) =
+        eval::evaluate(reference, query, &found, k, &thresholds, pairs(query.labels).as_ref(), progress);
     for (threshold, &given) in evaluation.thresholds.iter_mut().zip(&config.thresholds) {
         threshold.threshold = f64::from(given);
     }
     if let (Some(data), Some(values)) = (validation, held) {
         let held = Embedded { values: &values, dims: net.dims(), labels: &data.labels };
-        let held_pairs = eval::verification_pairs(&data.labels, PAIRS, PAIR_SEED)?;
-        evaluation.calibrated = eval::threshold_at_far(held, &held_pairs, TARGET_FAR).map(|threshold| {
-            let judged = eval::judge(query, &pairs, threshold);
-            eval::Calibrated { target_far: TARGET_FAR, judged }
-        });
+        let threshold = pairs(held.labels).and_then(|pairs| eval::threshold_at_far(held, &pairs, TARGET_FAR));
+        let found = evaluation.roc.as_ref().zip(threshold);
+        evaluation.calibrated = found
+            .map(|(roc, threshold)| eval::Calibrated { target_far: TARGET_FAR, judged: eval::judge(roc, threshold) });
+        if evaluation.calibrated.is_none() {
+            let reason = format!("no threshold has a FAR of {TARGET_FAR} on the validation images");
+            evaluation.left_out.insert("calibrated".to_owned(), reason);
+        }
     }
-    let answers = eval::knn_labels(&found, K, &split.train.labels);
-    Ok(Evaluated { evaluation, test, answers })
+    let answers = eval::knn_labels(&found, k, &split.train.labels);
+    Ok(Evaluated { evaluation, test, answers, nearest })
 }

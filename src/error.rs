@@ -94,6 +94,17 @@ pub enum Error {
         slot: String,
     },
 
+    /// Embeddings that no figure can be made of.
+    #[error("{data}: the embedding of image {row} {reason}")]
+    Embedding {
+        /// The images.
+        data: String,
+        /// Which of them, from 0.
+        row: usize,
+        /// What is wrong with its embedding.
+        reason: String,
+    },
+
     /// Another program is changing a file or folder.
     #[error("{}: another program is changing it", path.display())]
     Busy {
@@ -200,6 +211,11 @@ impl Error {
             }
             Error::Diverged { .. } => {
                 "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into()
+            }
+            Error::Embedding { .. } => {
+                "train again with a lower `--learning-rate`, or with `l2` at the end of `--spec`, which keeps \
+                 embeddings at length 1"
+                    .into()
             }
             Error::Busy { .. } => "wait until that is done, or choose another name".into(),
             Error::Gallery { .. } => {

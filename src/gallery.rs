@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Checkpoint, write_atomically};
 use crate::config::Distance;
 use crate::error::{Error, Result};
-use crate::eval::Interval;
+use crate::eval::{Interval, admitted};
 
 /// One enrolled embedding.
 #[derive(Clone, Debug, PartialEq)]
@@ -302,7 +302,7 @@ impl Gallery {
         }
         scores.sort_by(f32::total_cmp);
         // The first impostor who must stay outside; everyone strictly nearer may come in.
-        let outside = scores[(far * scores.len() as f64 + 1e-9).floor() as usize];
+        let outside = scores[admitted(far, scores.len())];
         self.threshold = Some(Threshold { distance: outside.next_down().max(0.0), far: Some(far) });
         Ok(scores.len())
     }

@@ -68,7 +68,7 @@ pub struct Vectors {
 pub struct Loss {
     /// Largest change of a value.
     pub max_error: f32,
-    /// MAP@R before and after, where classes are known; see [`map_at_r`].
+    /// MAP@R before and after, where classes are known and one has two images; see [`map_at_r`].
     pub map_at_r: Option<[f64; 2]>,
 }
 
@@ -132,12 +132,14 @@ impl Vectors {
             known.dedup();
             let label = |&row: &usize| known.partition_point(|&class| *class < self.classes[row]) as u32;
             let labels: Vec<u32> = taken.iter().map(label).collect();
-            [&self.values, &rounded].map(|values| {
+            let quality = |values: &[f32]| {
                 let values: Vec<f32> =
                     taken.iter().flat_map(|row| &values[row * self.dims..][..self.dims]).copied().collect();
                 map_at_r(Embedded { values: &values, dims: self.dims, labels: &labels })
-            })
+            };
+            Some([quality(&self.values)?, quality(&rounded)?])
         });
+        let map_at_r = map_at_r.flatten();
         Loss { max_error, map_at_r }
     }
 

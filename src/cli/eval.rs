@@ -11,7 +11,7 @@ use siamese::data::Parts;
 use siamese::eval::Evaluation;
 use siamese::run::Runner;
 use siamese::siamese::{Source, inference_plan, slots};
-use siamese::{Result, embed, host};
+use siamese::{Error, Result, embed, host};
 
 use super::engine::{Engine, Job};
 use super::{AdapterArg, DataArg, Failure, Outcome, model_file};
@@ -57,12 +57,20 @@ impl Eval {
         let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
         let evaluation = engine.run(Evaluate { checkpoint: &weights.export(), config: &config, parts: &parts })?;
         if let Some(file) = &self.roc {
-            let rows = evaluation.roc.points().into_iter().map(|(at, far, tar)| format!("{at},{far},{tar}\n"));
+            let missing = || {
+                let reason = evaluation.left_out.get("auc").map_or("there are no pairs", String::as_str);
+                Error::config("--roc", format!("there is no ROC: {reason}"))
+            };
+            let roc = evaluation.roc.as_ref().ok_or_else(missing)?;
+            let rows = roc.points().into_iter().map(|(at, far, tar)| format!("{at},{far},{tar}\n"));
             write_atomically(file, format!("threshold,far,tar\n{}", rows.collect::<String>()).as_bytes())?;
         }
         Events::new(self.json, None).evaluation(&evaluation)?;
         if !self.json {
             evaluation_table(&evaluation)?;
+        }
+        if evaluation.collapsed {
+            eprintln!("warning: the embeddings have collapsed: the network maps all test images to one point");
         }
         Ok(ExitCode::SUCCESS)
     }

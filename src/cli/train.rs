@@ -229,6 +229,9 @@ impl Train {
 
     pub fn run(self) -> Outcome {
         let (folder, start, parts) = self.start()?;
+        for (figure, reason) in embed::foresee(&parts)? {
+            eprintln!("the evaluation will leave out {figure}: {reason}");
+        }
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(start.config.storage)?;
         fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;

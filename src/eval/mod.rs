@@ -3,28 +3,32 @@
 //! and labels: no device, no printing.
 //!
 //! Every share lies between 0 and 1. Distances are Euclidean; only their squares are computed, and only their order
-//! matters, except where a threshold is named: then its unit is stated. `tests/eval.rs` compares every figure and the
-//! pair list with a NumPy script, `tests/golden/eval.py`, and retrieval with pytorch-metric-learning,
+//! matters, except where a threshold is named: then its unit is stated. `tests/unit/eval.rs` compares every figure and
+//! the pair list with a NumPy script, `tests/golden/eval.py`, and retrieval with pytorch-metric-learning,
 //! `tests/golden/retrieval.py`.
 
 mod clustering;
 mod numpy;
-mod retrieval;
+mod table;
 mod verification;
+mod within;
 
 use std::collections::{BTreeMap, HashSet};
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use numpy::NumpyRng;
+use crate::error::{Error, Result};
+
+use within::within;
 
 pub use clustering::{Agreement, agreement};
-pub use retrieval::{Retrieval, map_at_r, retrieval};
+pub use table::{Figure, Unit};
 pub use verification::{
     Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,
-    Verification, judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
+    Verification, admitted, judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
+pub use within::{Nearest, OneShotSpread, Retrieval, map_at_r, one_shot_galleries, retrieval};
 
 /// Embeddings with their labels.
 #[derive(Clone, Copy, Debug)]
@@ -55,59 +59,59 @@ impl<'a> Embedded<'a> {
     }
 }
 
-/// The figures of one embedding space, as they appear in reports and JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The figures of one embedding space, as reports and JSON have them. One that cannot be had from the images is `None`,
+/// and `left_out` says why.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Accuracy of a majority vote of the five nearest references; see [`knn_accuracy`].
-    pub knn5: f64,
+    pub knn5: Option<f64>,
     /// Accuracy of the nearest class mean; see [`centroid_accuracy`].
-    pub centroid: f64,
+    pub centroid: Option<f64>,
     /// Accuracy of the nearest of one gallery image a label; see [`one_shot`].
-    pub one_shot: f64,
+    pub one_shot: Option<f64>,
     /// The same over [`GALLERIES`] random galleries, seed [`GALLERY_SEED`]; see [`one_shot_galleries`].
-    pub one_shot_galleries: OneShotSpread,
+    pub one_shot_galleries: Option<OneShotSpread>,
     /// The gallery that `one_shot` and `thresholds` used: query rows, the first of each label.
     pub gallery: Vec<u32>,
     /// Recognition that may answer "unknown", at each threshold asked for.
     pub thresholds: Vec<Threshold>,
     /// See [`Retrieval::recall_at_1`]; this and the following are retrieval of the queries within themselves.
-    pub recall_at_1: f64,
+    pub recall_at_1: Option<f64>,
     /// See [`Retrieval::recall_at_2`].
-    pub recall_at_2: f64,
+    pub recall_at_2: Option<f64>,
     /// See [`Retrieval::recall_at_4`].
-    pub recall_at_4: f64,
+    pub recall_at_4: Option<f64>,
     /// See [`Retrieval::recall_at_8`].
-    pub recall_at_8: f64,
+    pub recall_at_8: Option<f64>,
     /// See [`Retrieval::r_precision`].
-    pub r_precision: f64,
+    pub r_precision: Option<f64>,
     /// See [`Retrieval::map_at_r`].
-    pub map_at_r: f64,
+    pub map_at_r: Option<f64>,
     /// Area under the ROC; see [`Roc::auc`].
-    pub auc: f64,
+    pub auc: Option<f64>,
     /// Its 95 % interval; for this and the following see [`Roc::bootstrap`].
-    pub auc_interval: Interval,
+    pub auc_interval: Option<Interval>,
     /// Equal error rate; see [`Roc::equal_error`].
-    pub eer: f64,
+    pub eer: Option<f64>,
     /// Its 95 % interval.
-    pub eer_interval: Interval,
+    pub eer_interval: Option<Interval>,
     /// The squared distance at which it is reached.
-    pub eer_threshold: f64,
-    /// TAR at FAR 0.01; `None` with fewer than 100 negative pairs. See [`Roc::tar_at_far`].
+    pub eer_threshold: Option<f64>,
+    /// TAR at FAR 0.01. See [`Roc::tar_at_far`].
     pub tar_far_1e2: Option<f64>,
     /// Its 95 % interval.
     pub tar_far_1e2_interval: Option<Interval>,
-    /// TAR at FAR 0.001; `None` with fewer than 1,000 negative pairs. See [`Roc::tar_at_far`].
+    /// TAR at FAR 0.001.
     pub tar_far_1e3: Option<f64>,
     /// Its 95 % interval.
     pub tar_far_1e3_interval: Option<Interval>,
-    /// The squared distance at which it is reached.
+    /// The squared distance at which it is reached; `None` also where none has that FAR.
     pub tar_far_1e3_threshold: Option<f64>,
-    /// TAR at FAR 0.0001; `None` with fewer than 10,000 negative pairs. See [`Roc::tar_at_far`].
+    /// TAR at FAR 0.0001.
     pub tar_far_1e4: Option<f64>,
     /// Its 95 % interval.
     pub tar_far_1e4_interval: Option<Interval>,
-    /// The share of pairs told apart rightly, over ten folds; `None` with fewer than ten positive or negative pairs.
-    /// See [`verification_accuracy`].
+    /// The share of pairs told apart rightly, over ten folds. See [`verification_accuracy`].
     pub verification_accuracy: Option<f64>,
     /// The standard error of that mean.
     pub verification_accuracy_error: Option<f64>,
@@ -115,15 +119,24 @@ pub struct Evaluation {
     pub calibrated: Option<Calibrated>,
     /// The curve that the verification figures are read off; too long for a line of JSON.
     #[serde(skip)]
-    pub roc: Roc,
+    pub roc: Option<Roc>,
     /// How many positive pairs the verification figures rest on.
     pub positive_pairs: usize,
     /// How many negative pairs the verification figures rest on.
     pub negative_pairs: usize,
+    /// Queries whose label no reference has; they do not count in `knn5` and `centroid`.
+    #[serde(default)]
+    pub unseen: usize,
+    /// Whether the network maps all queries to one point; see [`collapsed`].
+    #[serde(default)]
+    pub collapsed: bool,
+    /// Why a figure is `None`, by its name here; see [`left_out`].
+    #[serde(default)]
+    pub left_out: BTreeMap<String, String>,
 }
 
 /// A range around a figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The 2.5 percentile.
     pub low: f64,
@@ -132,7 +145,8 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// The range of the middle 95 % of `values`, linear between neighbouring ones, as NumPy's `percentile`.
+    /// The range of the middle 95 % of `values`, of which there is one at least, linear between neighbouring ones, as
+    /// NumPy's `percentile`.
     fn of(mut values: Vec<f64>) -> Interval {
         values.sort_unstable_by(f64::total_cmp);
         let percentile = |part: f64| {
@@ -151,87 +165,256 @@ pub const GALLERY_SEED: u64 = 0;
 /// Folds of the verification accuracy of an [`Evaluation`], as many as LFW has.
 pub const FOLDS: usize = 10;
 
-/// Every figure of `query` against `reference`.
+/// Neighbours that vote in [`Evaluation::knn5`].
+pub const VOTES: usize = 5;
+
+/// Figures that need images of two labels, one of them twice.
+const PAIRED: [&str; 11] = [
+    "one_shot",
+    "one_shot_galleries",
+    "recall_at_1",
+    "recall_at_2",
+    "recall_at_4",
+    "recall_at_8",
+    "r_precision",
+    "map_at_r",
+    "auc",
+    "eer",
+    "verification_accuracy",
+];
+/// TAR at each of [`FARS`].
+const TARS: [&str; 3] = ["tar_far_1e2", "tar_far_1e3", "tar_far_1e4"];
+
+/// Which figures of an [`Evaluation`] images with these labels cannot give, by their names there, and why. It takes the
+/// labels alone, so that it can be known before a training.
+///
+/// A figure is left out where it is not defined, and where it would be 1 whatever the embeddings are.
+pub fn left_out(reference: &[u32], query: &[u32]) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let known = Sizes::of(reference);
+    let vote = if known.labels.len() < 2 {
+        Some("takes training images of two labels".to_owned())
+    } else if !query.iter().any(|label| known.labels.contains_key(label)) {
+        Some("no test image has a label of the training images".to_owned())
+    } else {
+        None
+    };
+    let few =
+        || (reference.len() < VOTES).then(|| format!("takes {VOTES} training images, there are {}", reference.len()));
+    out.extend(vote.clone().or_else(few).map(|reason| ("knn5".to_owned(), reason)));
+    out.extend(vote.map(|reason| ("centroid".to_owned(), reason)));
+
+    let sizes = Sizes::of(query);
+    let unpaired = sizes.unpaired().map(|reason| format!("takes {reason}"));
+    for name in PAIRED {
+        out.extend(unpaired.clone().map(|reason| (name.to_owned(), reason)));
+    }
+    for (name, far) in TARS.into_iter().zip(FARS) {
+        let (needed, found) = ((1.0 / far).round() as u64, sizes.negative_pairs());
+        let few = || (found < needed).then(|| format!("takes {needed} pairs of two labels, the images make {found}"));
+        out.extend(unpaired.clone().or_else(few).map(|reason| (name.to_owned(), reason)));
+    }
+    out
+}
+
+/// Why images with these labels have no MAP@R that says anything; `None` where they have. See [`map_at_r`].
+pub fn unjudgeable(labels: &[u32]) -> Option<String> {
+    Sizes::of(labels).unpaired()
+}
+
+/// How many rows each label has.
+struct Sizes {
+    labels: BTreeMap<u32, u64>,
+}
+
+impl Sizes {
+    fn of(labels: &[u32]) -> Sizes {
+        let mut sizes = BTreeMap::new();
+        labels.iter().for_each(|&label| *sizes.entry(label).or_default() += 1);
+        Sizes { labels: sizes }
+    }
+
+    /// What is missing to pairs of one label and of two.
+    fn unpaired(&self) -> Option<String> {
+        match self.labels.len() {
+            0 => Some("images, and there is none".to_owned()),
+            1 => Some("images of two labels, all have one".to_owned()),
+            _ if self.labels.values().all(|&size| size < 2) => {
+                Some("two images of one label, every label has one".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Different pairs of rows of two labels.
+    fn negative_pairs(&self) -> u64 {
+        let rows: u64 = self.labels.values().sum();
+        (rows * rows - self.labels.values().map(|size| size * size).sum::<u64>()) / 2
+    }
+}
+
+/// Says whether figures can be made of embeddings, `[_, dims]`: they must be finite, and so must be every squared
+/// distance between two as long as they are. `name` is what the images are called.
+///
+/// # Errors
+/// [`Error::Embedding`] naming the first that is not.
+pub fn measurable(values: &[f32], dims: usize, name: &str) -> Result<()> {
+    let fault = |row: usize, reason: String| Err(Error::Embedding { data: name.to_owned(), row, reason });
+    for (row, values) in values.chunks_exact(dims).enumerate() {
+        let square: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
+        if !square.is_finite() {
+            return fault(row, "is not finite".to_owned());
+        }
+        // Two that point away from each other are twice as far apart as they are long.
+        if 4.0 * square >= f64::from(f32::MAX) {
+            return fault(row, format!("is {:.1e} long; squared distances of such do not fit 32 bits", square.sqrt()));
+        }
+    }
+    Ok(())
+}
+
+/// Variance over mean square below which embeddings are one point: distances of a ten-thousandth of the length.
+const COLLAPSED: f64 = 1e-8;
+
+/// Whether all rows, of which there are two at least, lie at one point as far as 32 bits tell.
+pub fn collapsed(e: Embedded) -> bool {
+    let rows = e.labels.len() as f64;
+    let (mut sums, mut squares) = (vec![0.0; e.dims], 0.0);
+    for row in e.rows() {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += f64::from(value);
+            squares += f64::from(value).powi(2);
+        }
+    }
+    let variance = squares - sums.iter().map(|sum| sum * sum).sum::<f64>() / rows;
+    e.labels.len() > 1 && variance <= COLLAPSED * squares
+}
+
+/// What an evaluation is doing, with images done and images in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// `embedding the training images`, …
+    pub stage: &'static str,
+    /// Images done.
+    pub done: usize,
+    /// Images in all.
+    pub total: usize,
+}
+
+/// Every figure of `query` against `reference` that can be had, with what [`left_out`] says of the others; and what
+/// each query lies nearest to.
 ///
 /// `neighbours` is `[queries, k]`, the rows of `reference` nearest to each query, nearest first; the vote is taken of
 /// the first five. The gallery of the one-shot figures is the first query row of each label, `thresholds` are those of
-/// [`one_shot`], and `pairs` are rows of `query` (see [`verification_pairs`]).
+/// [`one_shot`], and `pairs` are rows of `query` (see [`verification_pairs`]), `None` where there are none. The
+/// embeddings are [`measurable`].
 ///
 /// # Panics
 ///
-/// If `k` is less than five, if lengths disagree, if an embedding of `query` is not finite, or if no label has two
-/// queries.
+/// If lengths disagree.
 pub fn evaluate(
     reference: Embedded,
     query: Embedded,
     neighbours: &[u32],
     k: usize,
     thresholds: &[f64],
-    pairs: &Pairs,
-) -> Evaluation {
-    const VOTES: usize = 5;
-    assert!(k >= VOTES, "the vote needs {VOTES} neighbours a query, not {k}");
-    let nearest: Vec<u32> = neighbours.chunks_exact(k).flat_map(|row| &row[..VOTES]).copied().collect();
-    let OneShot { accuracy, gallery, thresholds } = one_shot(query, &first_of_each_label(query.labels), thresholds);
-    let Retrieval { recall_at_1, recall_at_2, recall_at_4, recall_at_8, r_precision, map_at_r } = retrieval(query);
-    let Verification { auc, eer, tar_far_1e2, tar_far_1e3, tar_far_1e4, intervals } = verification(query, pairs);
-    let folds = verification_accuracy(query, pairs, FOLDS);
-    Evaluation {
-        knn5: knn_accuracy(&nearest, VOTES, reference.labels, query.labels),
-        centroid: centroid_accuracy(reference, query),
-        one_shot: accuracy,
-        one_shot_galleries: one_shot_galleries(query, GALLERIES, GALLERY_SEED),
+    pairs: Option<&Pairs>,
+    mut progress: impl FnMut(Progress),
+) -> (Evaluation, Vec<Nearest>) {
+    let mut left_out = left_out(reference.labels, query.labels);
+    let total = query.labels.len();
+    let mut stage = |stage, done| progress(Progress { stage, done, total });
+    stage("recognising", 0);
+    let gallery = first_of_each_label(query.labels);
+    let recognised = one_shot(query, &gallery, thresholds);
+    let within = within(query, GALLERIES, GALLERY_SEED, |done| stage("comparing the test images", done));
+    stage("verifying", 0);
+    let roc = pairs.and_then(|pairs| Roc::of(query, pairs));
+    let verified = roc.as_ref().map(Verification::of);
+    let folds = pairs.and_then(|pairs| verification_accuracy(query, pairs, FOLDS));
+    stage("verifying", total);
+
+    let voting = VOTES.min(k);
+    let nearest: Vec<u32> = neighbours.chunks_exact(k.max(1)).flat_map(|row| &row[..voting]).copied().collect();
+    let known: HashSet<u32> = reference.labels.iter().copied().collect();
+    let has = |name: &str| !left_out.contains_key(name);
+    let retrieved = within.retrieval.filter(|_| has("map_at_r"));
+    let recognised = recognised.filter(|_| has("one_shot"));
+    let intervals = verified.map(|found| found.intervals);
+    let of_far = |at: usize| verified.filter(|_| has(TARS[at]));
+    let [tar_far_1e2, tar_far_1e3, tar_far_1e4] = [0, 1, 2].map(|at| of_far(at)?.tar_at_far[at]);
+    let [tar_far_1e2_interval, tar_far_1e3_interval, tar_far_1e4_interval] =
+        [0, 1, 2].map(|at| of_far(at)?.intervals.tar_at_far[at]);
+    let evaluation = Evaluation {
+        knn5: knn_accuracy(&nearest, voting, reference.labels, query.labels).filter(|_| has("knn5")),
+        centroid: centroid_accuracy(reference, query).filter(|_| has("centroid")),
+        one_shot: recognised.as_ref().map(|found| found.accuracy),
+        one_shot_galleries: within.galleries.filter(|_| has("one_shot_galleries")),
         gallery,
-        thresholds,
-        recall_at_1,
-        recall_at_2,
-        recall_at_4,
-        recall_at_8,
-        r_precision,
-        map_at_r,
-        auc,
-        auc_interval: intervals.auc,
-        eer: eer.rate,
-        eer_interval: intervals.eer,
-        eer_threshold: eer.threshold,
+        thresholds: recognised.map(|found| found.thresholds).unwrap_or_default(),
+        recall_at_1: retrieved.map(|found| found.recall_at_1),
+        recall_at_2: retrieved.map(|found| found.recall_at_2),
+        recall_at_4: retrieved.map(|found| found.recall_at_4),
+        recall_at_8: retrieved.map(|found| found.recall_at_8),
+        r_precision: retrieved.map(|found| found.r_precision),
+        map_at_r: retrieved.map(|found| found.map_at_r),
+        auc: verified.map(|found| found.auc),
+        auc_interval: intervals.map(|found| found.auc),
+        eer: verified.map(|found| found.eer.rate),
+        eer_interval: intervals.map(|found| found.eer),
+        eer_threshold: verified.map(|found| found.eer.threshold),
         tar_far_1e2: tar_far_1e2.map(|point| point.rate),
-        tar_far_1e2_interval: intervals.tar_far_1e2,
+        tar_far_1e2_interval,
         tar_far_1e3: tar_far_1e3.map(|point| point.rate),
-        tar_far_1e3_interval: intervals.tar_far_1e3,
-        tar_far_1e3_threshold: tar_far_1e3.map(|point| point.threshold),
+        tar_far_1e3_interval,
+        tar_far_1e3_threshold: tar_far_1e3.and_then(|point| point.accepting()),
         tar_far_1e4: tar_far_1e4.map(|point| point.rate),
-        tar_far_1e4_interval: intervals.tar_far_1e4,
+        tar_far_1e4_interval,
         verification_accuracy: folds.map(|folds| folds.mean),
         verification_accuracy_error: folds.map(|folds| folds.error),
         calibrated: None,
-        roc: Roc::of(query, pairs),
-        positive_pairs: pairs.positive.len(),
-        negative_pairs: pairs.negative.len(),
+        roc,
+        positive_pairs: pairs.map_or(0, |pairs| pairs.positive.len()),
+        negative_pairs: pairs.map_or(0, |pairs| pairs.negative.len()),
+        unseen: query.labels.iter().filter(|label| !known.contains(label)).count(),
+        collapsed: collapsed(query),
+        left_out: BTreeMap::new(),
+    };
+    let drawn = [
+        ("tar_far_1e2", evaluation.tar_far_1e2),
+        ("tar_far_1e3", evaluation.tar_far_1e3),
+        ("tar_far_1e4", evaluation.tar_far_1e4),
+        ("verification_accuracy", evaluation.verification_accuracy),
+    ];
+    for (name, figure) in drawn {
+        if figure.is_none() {
+            left_out.entry(name.to_owned()).or_insert_with(|| "takes more pairs than were drawn".to_owned());
+        }
     }
+    (Evaluation { left_out, ..evaluation }, within.nearest)
 }
 
 /// The label that wins the vote of the `k` nearest references of each query.
 ///
 /// `neighbours` is `[queries, k]`, indices into `reference_labels`, nearest first. The majority wins; a tie goes to the
-/// tied label with the smallest sum of ranks, and a tie in that as well to the smallest label.
-///
-/// # Panics
-///
-/// If `k` is zero.
+/// tied label with the smallest sum of ranks, and a tie in that as well to the smallest label. Empty where `k` is zero.
 pub fn knn_labels(neighbours: &[u32], k: usize, reference_labels: &[u32]) -> Vec<u32> {
-    let winner = |row: &[u32]| vote(row.iter().map(|&at| reference_labels[at as usize])).expect("a neighbour");
-    neighbours.chunks_exact(k).map(winner).collect()
+    let winner = |row: &[u32]| vote(row.iter().map(|&at| reference_labels[at as usize]));
+    neighbours.chunks_exact(k.max(1)).filter_map(winner).collect()
 }
 
-/// The share of queries whose label wins the vote of their `k` nearest references; see [`knn_labels`].
+/// The share of queries whose label wins the vote of their `k` nearest references; see [`knn_labels`]. Queries whose
+/// label no reference has are left out, as in pytorch-metric-learning; `None` where none is left.
 ///
 /// # Panics
 ///
-/// If `neighbours` is not `[query_labels.len(), k]`, or there is no query.
-pub fn knn_accuracy(neighbours: &[u32], k: usize, reference_labels: &[u32], query_labels: &[u32]) -> f64 {
+/// If `neighbours` is not `[query_labels.len(), k]`.
+pub fn knn_accuracy(neighbours: &[u32], k: usize, reference_labels: &[u32], query_labels: &[u32]) -> Option<f64> {
     assert_eq!(neighbours.len(), query_labels.len() * k, "neighbours are [queries, k]");
+    let known: HashSet<u32> = reference_labels.iter().copied().collect();
     let answers = knn_labels(neighbours, k, reference_labels);
-    share(answers.iter().zip(query_labels).filter(|(answer, label)| answer == label).count(), query_labels.len())
+    let judged = || answers.iter().zip(query_labels).filter(|(_, label)| known.contains(label));
+    share(judged().filter(|(answer, label)| answer == label).count(), judged().count())
 }
 
 /// The winner among `labels`, which come nearest first.
@@ -252,13 +435,13 @@ fn vote(labels: impl Iterator<Item = u32>) -> Option<u32> {
 
 /// The share of queries that lie nearest to the mean of their own label's references.
 ///
-/// The means are plain ones, not brought back to unit length. A tie goes to the smaller label; a query whose label no
-/// reference has counts as wrong.
+/// The means are plain ones, not brought back to unit length. A tie goes to the smaller label. Queries whose label no
+/// reference has are left out; `None` where none is left.
 ///
 /// # Panics
 ///
-/// If there is no reference or no query, or the two differ in `dims`.
-pub fn centroid_accuracy(reference: Embedded, query: Embedded) -> f64 {
+/// If the two differ in `dims`.
+pub fn centroid_accuracy(reference: Embedded, query: Embedded) -> Option<f64> {
     assert_eq!(reference.dims, query.dims, "references and queries have one length");
     let mut sums: BTreeMap<u32, (Vec<f64>, usize)> = BTreeMap::new();
     for (row, &label) in reference.rows().zip(reference.labels) {
@@ -266,12 +449,11 @@ pub fn centroid_accuracy(reference: Embedded, query: Embedded) -> f64 {
         sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
         *count += 1;
     }
-    assert!(!sums.is_empty(), "a mean needs a reference");
     let labels: Vec<u32> = sums.keys().copied().collect();
     let means: Vec<f32> =
         sums.values().flat_map(|(sum, count)| sum.iter().map(|sum| (sum / *count as f64) as f32)).collect();
 
-    let rows: Vec<_> = query.rows().zip(query.labels).collect();
+    let rows: Vec<_> = query.rows().zip(query.labels).filter(|(_, label)| sums.contains_key(label)).collect();
     let hits = rows.par_iter().filter(|(row, label)| labels[nearest(row, &means).0] == **label).count();
     share(hits, rows.len())
 }
@@ -288,7 +470,7 @@ pub struct OneShot {
 }
 
 /// Recognition that answers "unknown" when even the nearest gallery image is too far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// A mean squared difference: the squared Euclidean distance over the number of dimensions.
     pub threshold: f64,
@@ -310,13 +492,12 @@ pub fn first_of_each_label(labels: &[u32]) -> Vec<u32> {
 /// Recognises each row of `query` that is not in `gallery` by its nearest gallery row.
 ///
 /// `gallery` are rows of `query`, usually [`first_of_each_label`]; among equally near ones the first in `gallery` wins.
-/// `thresholds` are mean squared differences. A probe whose label the gallery lacks counts as wrong.
-///
-/// # Panics
-///
-/// If the gallery is empty, or leaves no probe.
-pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> OneShot {
-    assert!(!gallery.is_empty(), "recognition needs a gallery");
+/// `thresholds` are mean squared differences. A probe whose label the gallery lacks counts as wrong. `None` where the
+/// gallery is empty, or leaves no probe.
+pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> Option<OneShot> {
+    if gallery.is_empty() {
+        return None;
+    }
     let enrolled: HashSet<u32> = gallery.iter().copied().collect();
     let shown: Vec<f32> = gallery.iter().flat_map(|&row| query.row(row)).copied().collect();
     let probes: Vec<_> = (0..).zip(query.rows().zip(query.labels)).filter(|(row, _)| !enrolled.contains(row)).collect();
@@ -332,82 +513,20 @@ pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> OneShot
     let share_of = |counts: &dyn Fn(&(bool, f32)) -> bool| {
         share(answers.iter().filter(|answer| counts(answer)).count(), answers.len())
     };
+    let accuracy = share_of(&|&(right, _)| right)?;
     let thresholds = thresholds
         .iter()
         .map(|&threshold| {
             // In the precision of the distances, so that a distance of 0.1 is not below a threshold of 0.1.
             let limit = threshold as f32;
-            Threshold {
+            Some(Threshold {
                 threshold,
-                accepted: share_of(&|&(_, distance)| distance < limit),
-                right: share_of(&|&(right, distance)| right && distance < limit),
-            }
+                accepted: share_of(&|&(_, distance)| distance < limit)?,
+                right: share_of(&|&(right, distance)| right && distance < limit)?,
+            })
         })
-        .collect();
-    OneShot { accuracy: share_of(&|&(right, _)| right), gallery: gallery.to_vec(), thresholds }
-}
-
-/// The outcome of [`one_shot_galleries`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct OneShotSpread {
-    /// The mean accuracy over the galleries.
-    pub mean: f64,
-    /// Of the accuracies of the galleries, the 2.5 percentile.
-    pub low: f64,
-    /// The 97.5 percentile.
-    pub high: f64,
-    /// How many galleries there were.
-    pub galleries: usize,
-}
-
-/// How one-shot accuracy varies with the gallery: [`one_shot`] with each of `galleries` random ones.
-///
-/// A gallery is one row of each label, uniform and independent; they are the ones that NumPy's `default_rng(seed)`
-/// draws, gallery by gallery, in ascending order of the labels. The range from `low` to `high` holds the accuracy of a
-/// single random gallery 95 % of the time; it is not the error of the mean, which is far smaller.
-///
-/// # Panics
-///
-/// If there is no gallery, or no label has two rows.
-pub fn one_shot_galleries(query: Embedded, galleries: usize, seed: u64) -> OneShotSpread {
-    let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    (0..).zip(query.labels).for_each(|(row, &label)| members.entry(label).or_default().push(row));
-    let places: BTreeMap<u32, usize> = members.keys().copied().zip(0..).collect();
-    let mut rng = NumpyRng::new(seed);
-    let shown: Vec<u32> = (0..galleries)
-        .flat_map(|_| members.values().map(|rows| rows[rng.below(rows.len() as u32) as usize]).collect::<Vec<_>>())
-        .collect();
-
-    // One probe after the other, all galleries at once: they share the distances.
-    let probes: Vec<_> = (0..).zip(query.rows().zip(query.labels)).collect();
-    let right = probes
-        .into_par_iter()
-        .fold(
-            || (vec![0_usize; galleries], Vec::new()),
-            |(mut right, mut distances), (row, (probe, label))| {
-                distances.clear();
-                distances.extend(query.rows().map(|other| squared_distance(probe, other)));
-                let own = places[label];
-                for (right, gallery) in right.iter_mut().zip(shown.chunks_exact(members.len())) {
-                    let nearest = first_least(gallery.iter().map(|&row| distances[row as usize])).0;
-                    *right += usize::from(nearest == own && gallery[own] != row);
-                }
-                (right, distances)
-            },
-        )
-        .map(|(right, _)| right)
-        .reduce(
-            || vec![0; galleries],
-            |mut sums, right| {
-                sums.iter_mut().zip(right).for_each(|(sum, right)| *sum += right);
-                sums
-            },
-        );
-    let probes = query.labels.len() - members.len();
-    let accuracies: Vec<f64> = right.into_iter().map(|right| share(right, probes)).collect();
-    let mean = accuracies.iter().sum::<f64>() / galleries as f64;
-    let Interval { low, high } = Interval::of(accuracies);
-    OneShotSpread { mean, low, high, galleries }
+        .collect::<Option<_>>()?;
+    Some(OneShot { accuracy, gallery: gallery.to_vec(), thresholds })
 }
 
 /// The squared Euclidean distance, summed in the order of NumPy's float32 sum: eight interleaved lanes in blocks of at
@@ -447,7 +566,7 @@ fn first_least(distances: impl Iterator<Item = f32>) -> (usize, f32) {
     best
 }
 
-fn share(part: usize, whole: usize) -> f64 {
-    assert!(whole > 0, "a share of nothing");
-    part as f64 / whole as f64
+/// `None` of nothing.
+fn share(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::numpy::NumpyRng;
-use super::{Embedded, Interval, share, squared_distance};
+use super::{Embedded, Interval, Sizes, squared_distance};
 use crate::error::{Error, Result};
 
 /// Pairs of rows to verify: do the two show the same label?
@@ -38,15 +38,11 @@ pub fn verification_pairs(labels: &[u32], count: usize, seed: u64) -> Result<Pai
         places.push(rows.len() as u32);
         rows.push(row);
     }
-    if members.len() < 2 {
-        let reason = format!("negative pairs need two labels, the images have {}", members.len());
-        return Err(Error::config("verification pairs", reason));
+    if let Some(reason) = Sizes::of(labels).unpaired() {
+        return Err(Error::config("verification pairs", format!("they take {reason}")));
     }
     let peers: Vec<&[u32]> = labels.iter().map(|label| members[label].as_slice()).collect();
     let anchors: Vec<u32> = (0..).zip(&peers).filter(|(_, rows)| rows.len() > 1).map(|(row, _)| row).collect();
-    if anchors.is_empty() {
-        return Err(Error::config("verification pairs", "positive pairs need two images of one label, none has two"));
-    }
 
     let mut rng = NumpyRng::new(seed);
     let mut draw = |rows: usize| rng.below(u32::try_from(rows).expect("rows are counted in 32 bits"));
@@ -77,8 +73,21 @@ pub fn verification_pairs(labels: &[u32], count: usize, seed: u64) -> Result<Pai
 pub struct OperatingPoint {
     /// A share of the pairs.
     pub rate: f64,
-    /// In the unit of the distances: for [`verification`], squared Euclidean distance.
+    /// In the unit of the distances: for [`verification`], squared Euclidean distance. One below zero accepts no pair.
     pub threshold: f64,
+}
+
+impl OperatingPoint {
+    /// The threshold, if it accepts anything.
+    pub fn accepting(self) -> Option<f64> {
+        (self.threshold >= 0.0).then_some(self.threshold)
+    }
+}
+
+/// How many of `impostors` a false accept rate of `far` admits: the largest number whose share is no more. A rate that
+/// is a whole number of them up to rounding is one.
+pub fn admitted(far: f64, impostors: usize) -> usize {
+    (far * impostors as f64 + 1e-9).floor() as usize
 }
 
 /// The outcome of [`verification`].
@@ -88,12 +97,9 @@ pub struct Verification {
     pub auc: f64,
     /// Equal error rate; see [`Roc::equal_error`].
     pub eer: OperatingPoint,
-    /// TAR at FAR 0.01, if there are the 100 negative pairs it takes; see [`Roc::tar_at_far`].
-    pub tar_far_1e2: Option<OperatingPoint>,
-    /// TAR at FAR 0.001, if there are the 1,000 negative pairs it takes.
-    pub tar_far_1e3: Option<OperatingPoint>,
-    /// TAR at FAR 0.0001, if there are the 10,000 negative pairs it takes.
-    pub tar_far_1e4: Option<OperatingPoint>,
+    /// TAR at each of [`FARS`], if there are the 100, 1,000 and 10,000 negative pairs it takes; see
+    /// [`Roc::tar_at_far`].
+    pub tar_at_far: [Option<OperatingPoint>; 3],
     /// The intervals of these rates, from [`REPLICAS`] replicas, seed [`REPLICA_SEED`]; see [`Roc::bootstrap`].
     pub intervals: Intervals,
 }
@@ -105,15 +111,11 @@ pub struct Intervals {
     pub auc: Interval,
     /// Of the equal error rate.
     pub eer: Interval,
-    /// Of TAR at FAR 0.01.
-    pub tar_far_1e2: Option<Interval>,
-    /// Of TAR at FAR 0.001.
-    pub tar_far_1e3: Option<Interval>,
-    /// Of TAR at FAR 0.0001.
-    pub tar_far_1e4: Option<Interval>,
+    /// Of TAR at each of [`FARS`].
+    pub tar_at_far: [Option<Interval>; 3],
 }
 
-/// The false accept rates of a [`Verification`], as they are named there.
+/// The false accept rates of a [`Verification`].
 pub const FARS: [f64; 3] = [1e-2, 1e-3, 1e-4];
 /// Bootstrap replicas behind the intervals of a [`Verification`].
 pub const REPLICAS: u32 = 1000;
@@ -122,34 +124,32 @@ pub const REPLICA_SEED: u32 = 0;
 
 /// How well squared Euclidean distance tells the positive pairs of `e` from the negative ones.
 ///
-/// # Panics
-///
-/// If either list is empty, or if a distance is not a number: the embeddings must be finite.
-pub fn verification(e: Embedded, pairs: &Pairs) -> Verification {
-    let roc = Roc::of(e, pairs);
-    let [tar_far_1e2, tar_far_1e3, tar_far_1e4] = FARS.map(|far| roc.tar_at_far(far));
-    Verification {
-        auc: roc.auc(),
-        eer: roc.equal_error(),
-        tar_far_1e2,
-        tar_far_1e3,
-        tar_far_1e4,
-        intervals: roc.bootstrap(REPLICAS, REPLICA_SEED),
+/// `None` where there is no [`Roc`].
+pub fn verification(e: Embedded, pairs: &Pairs) -> Option<Verification> {
+    Roc::of(e, pairs).as_ref().map(Verification::of)
+}
+
+impl Verification {
+    /// Of the distances of an ROC.
+    pub fn of(roc: &Roc) -> Verification {
+        Verification {
+            auc: roc.auc(),
+            eer: roc.equal_error(),
+            tar_at_far: FARS.map(|far| roc.tar_at_far(far)),
+            intervals: roc.bootstrap(REPLICAS, REPLICA_SEED),
+        }
     }
 }
 
-/// The squared distance at which `e` reaches the false accept rate `far`; `None` with fewer than `1 / far` negative
-/// pairs. See [`Roc::tar_at_far`]. Chosen on validation images, it is for [`judge`] on others.
-///
-/// # Panics
-///
-/// As [`verification`].
+/// The squared distance at which `e` reaches the false accept rate `far` at most; `None` with fewer than `1 / far`
+/// negative pairs, and where none has that rate. See [`Roc::tar_at_far`]. Chosen on validation images, it is for
+/// [`judge`] on others.
 pub fn threshold_at_far(e: Embedded, pairs: &Pairs, far: f64) -> Option<f64> {
-    Roc::of(e, pairs).tar_at_far(far).map(|point| point.threshold)
+    Roc::of(e, pairs)?.tar_at_far(far)?.accepting()
 }
 
 /// The outcome of [`judge`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// The squared distance up to which pairs were accepted.
     pub threshold: f64,
@@ -159,20 +159,15 @@ pub struct Judged {
     pub tar: f64,
 }
 
-/// Verification of the pairs of `e` at a given squared distance.
-///
-/// # Panics
-///
-/// As [`verification`].
-pub fn judge(e: Embedded, pairs: &Pairs, threshold: f64) -> Judged {
-    let roc = Roc::of(e, pairs);
+/// Verification by the distances of `roc` at a given one.
+pub fn judge(roc: &Roc, threshold: f64) -> Judged {
     // In the precision of the distances, as the thresholds of an ROC are.
     let limit = threshold as f32;
     Judged { threshold, far: roc.far(limit), tar: roc.tar(limit) }
 }
 
 /// A threshold chosen on validation images, and the verdict at it on the test images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibrated {
     /// The false accept rate that the threshold reached where it was chosen, with [`threshold_at_far`].
     pub target_far: f64,
@@ -196,14 +191,14 @@ pub struct FoldAccuracy {
 /// pair. For each fold, the threshold is the one that is right most often on all others: halfway between two
 /// neighbouring distances there, or one that accepts none or all; the lowest if several are best. Its accuracy on the
 /// fold itself is what counts. The error is the standard deviation over the folds, with `folds - 1`, over the root of
-/// `folds`. `None` with fewer positive or negative pairs than folds.
+/// `folds`. `None` with fewer positive or negative pairs than folds, and where a distance is not a number.
 ///
 /// Source: Huang et al., "Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained
 /// Environments" (2007), image-restricted protocol.
 ///
 /// # Panics
 ///
-/// If there are fewer than two folds, or if a distance is not a number.
+/// If there are fewer than two folds.
 pub fn verification_accuracy(e: Embedded, pairs: &Pairs, folds: usize) -> Option<FoldAccuracy> {
     assert!(folds > 1, "a threshold is chosen on other folds, and there are {folds}");
     if pairs.positive.len().min(pairs.negative.len()) < folds {
@@ -215,7 +210,9 @@ pub fn verification_accuracy(e: Embedded, pairs: &Pairs, folds: usize) -> Option
         distances(e, pairs).into_iter().enumerate().map(|(at, distance)| (distance, positive, fold(at))).collect()
     };
     let mut dealt = [dealt(&pairs.positive, true), dealt(&pairs.negative, false)].concat();
-    assert!(!dealt.iter().any(|pair| pair.0.is_nan()), "a distance is NaN; embeddings must be finite");
+    if dealt.iter().any(|pair| pair.0.is_nan()) {
+        return None;
+    }
     dealt.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
 
     let accuracies: Vec<f64> = (0..folds)
@@ -223,7 +220,7 @@ pub fn verification_accuracy(e: Embedded, pairs: &Pairs, folds: usize) -> Option
         .map(|fold| {
             let threshold = best_threshold(dealt.iter().filter(|pair| pair.2 != fold).map(|pair| (pair.0, pair.1)));
             let own = || dealt.iter().filter(|pair| pair.2 == fold);
-            share(own().filter(|pair| (f64::from(pair.0) <= threshold) == pair.1).count(), own().count())
+            own().filter(|pair| (f64::from(pair.0) <= threshold) == pair.1).count() as f64 / own().count() as f64
         })
         .collect();
     let mean = accuracies.iter().sum::<f64>() / folds as f64;
@@ -262,30 +259,21 @@ pub struct Roc {
 }
 
 impl Roc {
-    /// Of the squared Euclidean distances of `pairs`, rows of `e`.
-    ///
-    /// # Panics
-    ///
-    /// As [`Roc::new`]: the embeddings must be finite.
-    pub fn of(e: Embedded, pairs: &Pairs) -> Roc {
+    /// Of the squared Euclidean distances of `pairs`, rows of `e`. `None` as in [`Roc::new`].
+    pub fn of(e: Embedded, pairs: &Pairs) -> Option<Roc> {
         Roc::new(distances(e, &pairs.positive), distances(e, &pairs.negative))
     }
 
-    /// From the distances of the positive and of the negative pairs, in any order.
-    ///
-    /// # Panics
-    ///
-    /// If either is empty or holds a NaN.
-    pub fn new(mut positive: Vec<f32>, mut negative: Vec<f32>) -> Roc {
+    /// From the distances of the positive and of the negative pairs, in any order. `None` where there is none of
+    /// either, or one is not a number.
+    pub fn new(mut positive: Vec<f32>, mut negative: Vec<f32>) -> Option<Roc> {
         for distances in [&mut positive, &mut negative] {
-            assert!(!distances.is_empty(), "an ROC needs positive and negative pairs");
-            assert!(
-                !distances.iter().any(|distance| distance.is_nan()),
-                "a distance is NaN; embeddings must be finite"
-            );
+            if distances.is_empty() || distances.iter().any(|distance| distance.is_nan()) {
+                return None;
+            }
             distances.sort_unstable_by(f32::total_cmp);
         }
-        Roc { positive, negative }
+        Some(Roc { positive, negative })
     }
 
     /// The distances of the positive pairs, ascending.
@@ -315,7 +303,7 @@ impl Roc {
 
     /// False accept rate: the share of negative pairs at or below `threshold`.
     pub fn far(&self, threshold: f32) -> f64 {
-        share(self.negative.partition_point(|&distance| distance <= threshold), self.negative.len())
+        self.negative.partition_point(|&distance| distance <= threshold) as f64 / self.negative.len() as f64
     }
 
     /// False reject rate: the share of positive pairs above `threshold`.
@@ -325,7 +313,7 @@ impl Roc {
 
     /// True accept rate: the share of positive pairs at or below `threshold`.
     pub fn tar(&self, threshold: f32) -> f64 {
-        share(self.positive.partition_point(|&distance| distance <= threshold), self.positive.len())
+        self.positive.partition_point(|&distance| distance <= threshold) as f64 / self.positive.len() as f64
     }
 
     /// Area under the curve: the probability that a positive pair is nearer than a negative one, where equally near
@@ -340,7 +328,7 @@ impl Roc {
                     + self.negative.partition_point(|&negative| negative <= positive)
             })
             .sum();
-        1.0 - share(wrong, self.positive.len()) / (2 * self.negative.len()) as f64
+        1.0 - wrong as f64 / self.positive.len() as f64 / (2 * self.negative.len()) as f64
     }
 
     /// Where false accept rate and false reject rate are equal. Between the two neighbouring distances that enclose the
@@ -365,26 +353,33 @@ impl Roc {
         }
     }
 
-    /// True accept rate at the false accept rate `far`: the share of positive pairs at or below the distance of the
-    /// nearest negative pair number `far · negatives`, rounded down.
+    /// True accept rate at the false accept rate `far`: the share of positive pairs at or below the greatest distance
+    /// of a negative pair up to which the share of negative pairs is no more than `far`. Without ties that is the
+    /// nearest negative pair number [`admitted`].
     ///
-    /// `None` with fewer than `1 / far` negative pairs, where that pair does not exist. Negative pairs that tie with it
-    /// are accepted too, so an embedding that maps all images to one point reads 1 here; its AUC and EER read 0.5.
+    /// Negative pairs that are equally near are accepted together or not at all. Where already the nearest are too
+    /// many, none is accepted, and of the positive pairs those that are nearer still: none, if the network maps all
+    /// images to one point. `None` with fewer than `1 / far` negative pairs.
     pub fn tar_at_far(&self, far: f64) -> Option<OperatingPoint> {
-        let threshold = *self.negative.get(self.accepted_at(far).checked_sub(1)?)?;
+        let admitted = admitted(far, self.negative.len()).min(self.negative.len());
+        let last = admitted.checked_sub(1)?;
+        let threshold = match self.negative.get(admitted) {
+            // The first that must stay outside takes those with it that are as far.
+            Some(&outside) => match self.negative.partition_point(|&distance| distance < outside).checked_sub(1) {
+                Some(inside) => self.negative[inside],
+                None => outside.next_down(),
+            },
+            None => self.negative[last],
+        };
         Some(OperatingPoint { rate: self.tar(threshold), threshold: f64::from(threshold) })
-    }
-
-    /// How many negative pairs a false accept rate of `far` admits.
-    fn accepted_at(&self, far: f64) -> usize {
-        (far * self.negative.len() as f64) as usize
     }
 
     /// 95 % percentile intervals by the bootstrap: the middle of the rates of `replicas` replicas of this ROC, each of
     /// as many positive pairs, drawn from the positive ones with replacement, and as many negative pairs likewise.
     ///
     /// Replica `i` draws the numbers that NumPy's `default_rng(seed << 32 | i)` does, first for the positive and then
-    /// for the negative pairs, both in ascending order of their distances.
+    /// for the negative pairs, both in ascending order of their distances. The rates of a replica are defined as those
+    /// of the ROC: a pair that is drawn twice is two that tie.
     ///
     /// The pairs are drawn as if independent. They share images, so that the intervals are a little too narrow. A TAR
     /// at a FAR that admits only a few negative pairs hangs on those few, and its interval is rough.
@@ -396,7 +391,7 @@ impl Roc {
     /// If there is no replica.
     pub fn bootstrap(&self, replicas: u32, seed: u32) -> Intervals {
         let steps = self.steps();
-        let admitted = FARS.map(|far| self.accepted_at(far) as u64);
+        let admitted = FARS.map(|far| admitted(far, self.negative.len()) as u64);
         let rates: Vec<Rates> = (0..replicas)
             .into_par_iter()
             .map_init(
@@ -410,13 +405,10 @@ impl Roc {
             )
             .collect();
         let interval = |rate: &dyn Fn(&Rates) -> f64| Interval::of(rates.iter().map(rate).collect());
-        let tar = |at: usize| (admitted[at] > 0).then(|| interval(&|rates| rates.tar[at]));
         Intervals {
             auc: interval(&|rates| rates.auc),
             eer: interval(&|rates| rates.eer),
-            tar_far_1e2: tar(0),
-            tar_far_1e3: tar(1),
-            tar_far_1e4: tar(2),
+            tar_at_far: [0, 1, 2].map(|at| (admitted[at] > 0).then(|| interval(&|rates| rates.tar[at]))),
         }
     }
 
@@ -470,6 +462,8 @@ impl Rates {
         let mut eer = None;
         let mut tar = [0.0; 3];
         let mut start = (0, 0);
+        // Positive pairs at or below the last distance of a negative pair.
+        let mut at_negative = None;
         // Positive and negative pairs at or below the last step.
         let mut before = (0, 0);
         for &end in steps {
@@ -488,10 +482,12 @@ impl Rates {
             }
             if false_ones > 0 {
                 for (tar, &admitted) in tar.iter_mut().zip(admitted) {
-                    if before.1 < admitted && admitted <= after.1 {
-                        *tar = after.0 as f64 / positives as f64;
+                    // Here lie the first negative pairs that must stay outside.
+                    if before.1 <= admitted && admitted < after.1 {
+                        *tar = at_negative.unwrap_or(before.0) as f64 / positives as f64;
                     }
                 }
+                at_negative = Some(after.0);
             }
             (start, before) = (end, after);
         }

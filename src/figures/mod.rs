@@ -8,17 +8,16 @@
 mod map;
 mod sprite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::config::{Config, Distance, Margin};
 use crate::data::{Dataset, Parts};
 use crate::embed::{self, Evaluated};
 use crate::error::Result;
-use crate::eval::{Embedded, FARS, Roc, squared_distance};
+use crate::eval::{Embedded, Evaluation, FARS, Nearest, Roc, squared_distance};
 use crate::net::Net;
 use crate::run::Runner;
 use crate::sampler::{Batch, Mining, Sampler};
@@ -27,7 +26,7 @@ pub use map::{pca, tsne};
 pub use sprite::{SIDE, Sprite, Tiles};
 
 /// Version of the layout of [`Figures`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Points of the map at most.
 pub const POINTS: usize = 1500;
 /// Points of the ROC at most.
@@ -52,13 +51,14 @@ pub struct Figures {
     pub step: u64,
     /// Names of the labels that occur, by ascending label.
     pub classes: Vec<String>,
-    /// The figures of [`Evaluation`](crate::eval::Evaluation).
-    pub evaluation: Value,
-    /// Test images by class and by the answer of their nearest training images; pairs that occur, ascending.
+    /// The figures themselves.
+    pub evaluation: Evaluation,
+    /// Test images by class and by the answer of their nearest training images; pairs that occur, ascending. Images of
+    /// classes that no training image has are not among them.
     pub confusion: Vec<Confused>,
-    /// How far pairs of test images are apart.
+    /// How far pairs of test images are apart; without bins where there are no pairs.
     pub histogram: Histogram,
-    /// The ROC of these distances, thinned.
+    /// The ROC of these distances, thinned; empty where there are none.
     pub roc: Vec<RocPoint>,
     /// The operating points that an evaluation names.
     pub marks: Vec<Mark>,
@@ -86,7 +86,7 @@ pub struct Confused {
 }
 
 /// How many pairs have which distance, in bins of one width from zero on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// Width of a bin.
     pub width: f64,
@@ -141,7 +141,7 @@ pub struct Near {
 pub struct Map {
     /// The images.
     pub points: Vec<Shown>,
-    /// The class each was taken for.
+    /// The class each was taken for; empty where there was no training image to compare with.
     pub answers: Vec<u32>,
     /// Where they lie in the plane of the largest variance.
     pub pca: Vec<[f32; 2]>,
@@ -182,8 +182,8 @@ pub struct Identity {
 pub struct Misplaced {
     /// The image.
     pub image: Shown,
-    /// The class it was taken for.
-    pub answer: u32,
+    /// The class it was taken for, if there were training images to compare with.
+    pub answer: Option<u32>,
     /// The nearest of its own class.
     pub own: Near,
     /// The nearest of any other.
@@ -234,7 +234,7 @@ impl<'a> Show<'a> {
         let values: Vec<f32> = picked.iter().flat_map(|&row| e.row(row)).copied().collect();
         Map {
             points: picked.iter().map(|&row| self.shown(data, row)).collect(),
-            answers: picked.iter().map(|&row| answers[row as usize]).collect(),
+            answers: picked.iter().filter_map(|&row| answers.get(row as usize)).copied().collect(),
             pca: pca(&values, e.dims),
             tsne: tsne(&values, e.dims),
         }
@@ -265,7 +265,7 @@ impl<'a> Show<'a> {
     fn misplaced(&mut self, data: &'a Dataset, nearest: &Nearest, answers: &[u32]) -> Misplaced {
         Misplaced {
             image: self.shown(data, nearest.row),
-            answer: answers[nearest.row as usize],
+            answer: answers.get(nearest.row as usize).copied(),
             own: self.near(data, nearest.own),
             other: self.near(data, nearest.other),
         }
@@ -285,7 +285,7 @@ impl Figures {
         step: u64,
         evaluated: &Evaluated,
     ) -> Result<Figures> {
-        let Evaluated { evaluation, test, answers } = evaluated;
+        let Evaluated { evaluation, test, answers, nearest } = evaluated;
         let data = &parts.evaluation.test;
         let e = Embedded { values: test, dims: net.dims(), labels: &data.labels };
         let rows = Sampler::new(&parts.train.labels, config.seed, config.batch)?.batch(step.saturating_sub(1));
@@ -299,28 +299,32 @@ impl Figures {
         let tiles = Tiles::new([data.height, data.width, data.channels]);
         let mut show = Show { tiles, classes: Classes::of(parts) };
         let answers: Vec<u32> = answers.iter().map(|&label| show.classes.class(label)).collect();
-        let truth: Vec<u32> = data.labels.iter().map(|&label| show.classes.class(label)).collect();
+        let known: HashSet<u32> = parts.evaluation.train.labels.iter().copied().collect();
+        let judged = data.labels.iter().zip(&answers).filter(|(label, _)| known.contains(label));
+        let (truth, judged): (Vec<u32>, Vec<u32>) =
+            judged.map(|(&label, &answer)| (show.classes.class(label), answer)).unzip();
         let unit = match config.loss.distance {
             Distance::SquaredEuclidean => 1.0,
             Distance::MeanSquare => 1.0 / net.dims() as f32,
         };
         let triplets = triplets(batch_embedded, &rows, config.batch, config.loss.margin, unit);
         let gallery = recognitions(e, &evaluation.gallery);
-        let errors = misplaced(e);
         let map = show.map(data, e, &answers);
         let triplets = triplets.into_iter().map(|triplet| show.triplet(&batch, triplet)).collect();
         let gallery = gallery.iter().take(IDENTITIES).map(|taken| show.identity(data, taken)).collect();
+        let errors = misplaced(nearest);
         let errors = errors.iter().take(ERRORS).map(|nearest| show.misplaced(data, nearest, &answers)).collect();
         let classes = show.classes.labels.iter().map(|&label| data.label_name(label)).collect();
+        let roc = evaluation.roc.as_ref();
         Ok(Figures {
             version: VERSION,
             step,
             classes,
-            evaluation: serde_json::to_value(evaluation).expect("plain data"),
-            confusion: confusion(&truth, &answers),
-            histogram: histogram(&evaluation.roc, BINS),
-            roc: thin_roc(&evaluation.roc, ROC_POINTS),
-            marks: marks(&evaluation.roc),
+            evaluation: Evaluation { roc: None, ..evaluation.clone() },
+            confusion: confusion(&truth, &judged),
+            histogram: roc.map_or_else(Histogram::default, |roc| histogram(roc, BINS)),
+            roc: roc.map(|roc| thin_roc(roc, ROC_POINTS)).unwrap_or_default(),
+            marks: roc.map(marks).unwrap_or_default(),
             map,
             triplets,
             gallery,
@@ -392,7 +396,7 @@ fn marks(roc: &Roc) -> Vec<Mark> {
         let limit = threshold as f32;
         Mark { name, point: RocPoint { threshold, far: roc.far(limit), tar: roc.tar(limit) } }
     };
-    let fars = FARS.into_iter().filter_map(|far| Some(mark(format!("FAR {far:e}"), roc.tar_at_far(far)?.threshold)));
+    let fars = FARS.into_iter().filter_map(|far| Some(mark(format!("FAR {far:e}"), roc.tar_at_far(far)?.accepting()?)));
     std::iter::once(mark("EER".to_owned(), roc.equal_error().threshold)).chain(fars).collect()
 }
 
@@ -470,32 +474,10 @@ fn recognitions(e: Embedded, gallery: &[u32]) -> Vec<Taken> {
     taken
 }
 
-/// A row, the nearest other row of its label, and the nearest row of another label.
-struct Nearest {
-    row: u32,
-    own: At,
-    other: At,
-}
-
-/// The rows whose label occurs twice, by how much nearer another label's row is than their own label's.
-fn misplaced(e: Embedded) -> Vec<Nearest> {
-    let rows = 0..e.labels.len() as u32;
-    let mut all: Vec<Nearest> = rows
-        .clone()
-        .into_par_iter()
-        .filter_map(|row| {
-            let (mut own, mut other) = ((row, f32::INFINITY), (row, f32::INFINITY));
-            for at in rows.clone().filter(|&at| at != row) {
-                let nearest = if e.labels[at as usize] == e.labels[row as usize] { &mut own } else { &mut other };
-                let distance = squared_distance(e.row(row), e.row(at));
-                if distance < nearest.1 {
-                    *nearest = (at, distance);
-                }
-            }
-            (own.0 != row && other.0 != row).then_some(Nearest { row, own, other })
-        })
-        .collect();
+/// What rows lie nearest to, by how much nearer another label's row is than their own label's.
+fn misplaced(nearest: &[Nearest]) -> Vec<Nearest> {
     let ratio = |nearest: &Nearest| nearest.other.1 / nearest.own.1.max(f32::MIN_POSITIVE);
+    let mut all = nearest.to_vec();
     all.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
     all
 }

@@ -121,9 +121,9 @@ impl Device {
     }
 
     /// Chooses the fastest shader for each call of `plan` that has several: what `known` knows of the same texts is
-    /// taken over, the rest is measured, the heaviest calls first, for at most two seconds, and added to `known`. Calls
-    /// for which there is no time are left to the rule, and to the next start. `progress` hears of calls done and in
-    /// all.
+    /// taken over, the rest is measured, the heaviest calls first, for at most two seconds (one of them however long it
+    /// takes, so that every start knows more), and added to `known`. Calls for which there is no time are left to the
+    /// rule, and to the next start. `progress` hears of calls done and in all.
     ///
     /// # Errors
     /// What the device reports.
@@ -138,6 +138,7 @@ impl Device {
             let (call, digest) = (at.to_string(), digest(candidates));
             if known.0.get(&call).is_none_or(|choice| choice.digest != digest) {
                 progress(done, calls.len());
+                let begin = (tuned.measured > 0).then_some(begin);
                 let Some(mut microseconds) = self.compare(at, candidates, begin)? else {
                     tuned.left += 1;
                     continue;
@@ -162,8 +163,8 @@ impl Device {
         Ok(tuned)
     }
 
-    /// Microseconds that a launch of each shader takes; `None` where time ran out.
-    fn compare(&self, at: &At, shaders: &[ShaderAt], begin: Instant) -> Result<Option<BTreeMap<String, f64>>> {
+    /// Microseconds that a launch of each shader takes; `None` where the time since `begin` ran out.
+    fn compare(&self, at: &At, shaders: &[ShaderAt], begin: Option<Instant>) -> Result<Option<BTreeMap<String, f64>>> {
         let args = at.args();
         let buffers = self.scoped(|| {
             let buffer = |arg: &ArgAt| self.buffer(at.name(), arg.bytes(), wgpu::BufferUsages::STORAGE);
@@ -171,7 +172,7 @@ impl Device {
         })?;
         let mut times = BTreeMap::new();
         for shader in shaders.iter().rev() {
-            if begin.elapsed() > BUDGET {
+            if begin.is_some_and(|begin| begin.elapsed() > BUDGET) {
                 return Ok(None);
             }
             let (pipeline, bind_group) = self.scoped(|| {

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use siamese::Error;
-use siamese::embed::Progress;
-use siamese::eval::{Calibrated, Evaluation, FOLDS, Interval, Judged};
+use siamese::eval::{Evaluation, Progress};
 use siamese::tensorboard::TensorBoard;
 use siamese::train::StepReport;
 
@@ -271,53 +270,9 @@ pub fn counter(total: u64, what: &str) -> ProgressBar {
 
 /// The evaluation as a table on stdout.
 pub fn evaluation_table(evaluation: &Evaluation) -> io::Result<()> {
-    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-    let between = |interval: Interval| format!("95 %: {:.2} to {:.2} %", 100.0 * interval.low, 100.0 * interval.high);
-    let rate = |rate: Option<f64>, interval: Option<Interval>| match (rate, interval) {
-        (Some(rate), Some(interval)) => (percent(rate), between(interval)),
-        _ => ("too few pairs".to_owned(), String::new()),
-    };
-    let plain = |share: f64| (percent(share), String::new());
-    let galleries = &evaluation.one_shot_galleries;
-    let spread = format!("95 % of galleries: {:.2} to {:.2} %", 100.0 * galleries.low, 100.0 * galleries.high);
-    let auc = evaluation.auc_interval;
-    let mut rows = vec![
-        ("5-NN accuracy", plain(evaluation.knn5)),
-        ("centroid accuracy", plain(evaluation.centroid)),
-        ("one-shot accuracy", plain(evaluation.one_shot)),
-        ("random galleries", (percent(galleries.mean), spread)),
-        ("recall at 1", plain(evaluation.recall_at_1)),
-        ("R-precision", plain(evaluation.r_precision)),
-        ("MAP at R", plain(evaluation.map_at_r)),
-        ("ROC AUC", (format!("{:.5}", evaluation.auc), format!("95 %: {:.5} to {:.5}", auc.low, auc.high))),
-        ("EER", (percent(evaluation.eer), between(evaluation.eer_interval))),
-        ("TAR at FAR 1e-2", rate(evaluation.tar_far_1e2, evaluation.tar_far_1e2_interval)),
-        ("TAR at FAR 1e-3", rate(evaluation.tar_far_1e3, evaluation.tar_far_1e3_interval)),
-        ("TAR at FAR 1e-4", rate(evaluation.tar_far_1e4, evaluation.tar_far_1e4_interval)),
-    ];
-    let folds = evaluation.verification_accuracy.zip(evaluation.verification_accuracy_error);
-    rows.extend(folds.map(|(accuracy, error)| {
-        let words = format!("standard error {:.2} % over {FOLDS} folds", 100.0 * error);
-        ("same or different", (percent(accuracy), words))
-    }));
-    rows.extend(evaluation.thresholds.iter().map(|threshold| {
-        let (accepted, right) = (percent(threshold.accepted), percent(threshold.right));
-        (
-            "recognition",
-            (right, format!("accepted and right; {accepted} accepted, under {}", threshold.threshold as f32)),
-        )
-    }));
-    rows.extend(evaluation.calibrated.map(|Calibrated { target_far, judged: Judged { threshold, far, tar } }| {
-        let words = format!(
-            "at FAR {:.3} %, with the threshold {threshold:.4} for {} % on the validation images",
-            100.0 * far,
-            100.0 * target_far
-        );
-        ("calibrated TAR", (percent(tar), words))
-    }));
     let mut out = io::stdout().lock();
-    rows.iter().try_for_each(|(name, (value, words))| {
-        let line = format!("{name:<18} {value:>9}  {words}");
+    evaluation.figures().iter().try_for_each(|figure| {
+        let line = format!("{:<18} {:>9}  {}", figure.name, figure.text, figure.words);
         writeln!(out, "{}", line.trim_end())
     })
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use siamese::eval::{Evaluation, Figure};
 use siamese::figures::{Figures, VERSION};
 use siamese::{Error, Result};
 
@@ -28,8 +29,8 @@ pub struct Run {
     /// What [`METRICS`] tells.
     #[serde(flatten)]
     pub log: Log,
-    /// The figures that matter most, if the run came to an evaluation.
-    pub key_figures: Vec<KeyFigure>,
+    /// The figures of the evaluation, if the run came to one.
+    pub key_figures: Vec<Figure>,
     /// What the evaluation has to show.
     figures: Option<Figures>,
 }
@@ -49,7 +50,7 @@ pub struct Log {
     seconds: f64,
     /// The last event `evaluation`.
     #[serde(skip)]
-    evaluation: Option<Value>,
+    evaluation: Option<Evaluation>,
     /// The first and the last step of a part of the run that nothing interrupted, and the part's seconds.
     #[serde(skip)]
     part: Option<(Step, Step, f64)>,
@@ -98,42 +99,6 @@ impl Step {
     }
 }
 
-/// A figure of an evaluation with its name, and a range around it.
-#[derive(Clone, Copy, Serialize)]
-pub struct KeyFigure {
-    /// Its name in words.
-    pub name: &'static str,
-    /// Between 0 and 1.
-    pub value: f64,
-    /// The 95 % interval, or of the random galleries the range that holds 95 % of them.
-    pub range: Option<[f64; 2]>,
-}
-
-/// The key figures: name, and where value and range stand in an evaluation. A range is an object with `low` and `high`.
-const KEY_FIGURES: [(&str, &str, &str); 12] = [
-    ("5-NN accuracy", "/knn5", ""),
-    ("centroid accuracy", "/centroid", ""),
-    ("one-shot accuracy", "/one_shot_galleries/mean", "/one_shot_galleries"),
-    ("recall at 1", "/recall_at_1", ""),
-    ("R-precision", "/r_precision", ""),
-    ("MAP at R", "/map_at_r", ""),
-    ("ROC AUC", "/auc", "/auc_interval"),
-    ("EER", "/eer", "/eer_interval"),
-    ("TAR at FAR 1e-2", "/tar_far_1e2", "/tar_far_1e2_interval"),
-    ("TAR at FAR 1e-3", "/tar_far_1e3", "/tar_far_1e3_interval"),
-    ("TAR at FAR 1e-4", "/tar_far_1e4", "/tar_far_1e4_interval"),
-    ("same or different", "/verification_accuracy", ""),
-];
-
-fn key_figures(evaluation: &Value) -> Vec<KeyFigure> {
-    let number = |pointer: &str| evaluation.pointer(pointer).and_then(Value::as_f64);
-    let of = |(name, value, range): (&'static str, &str, &str)| {
-        let bounds = number(&format!("{range}/low")).zip(number(&format!("{range}/high")));
-        Some(KeyFigure { name, value: number(value)?, range: bounds.map(|(low, high)| [low, high]) })
-    };
-    KEY_FIGURES.into_iter().filter_map(of).collect()
-}
-
 impl Run {
     /// Reads a run folder. A run that was interrupted has no figures.
     ///
@@ -165,7 +130,7 @@ impl Run {
         Ok(Run {
             name: name.file_name().unwrap_or(name.as_os_str()).to_string_lossy().into_owned(),
             manifest: manifest.into(),
-            key_figures: evaluation.map(key_figures).unwrap_or_default(),
+            key_figures: evaluation.map(Evaluation::figures).unwrap_or_default(),
             log,
             figures,
         })
@@ -185,8 +150,9 @@ fn read(folder: &Path, name: &str) -> Result<Option<String>> {
 fn figures(path: &Path, text: &str) -> Result<Figures> {
     let fault = |reason: String| Error::run(path, reason);
     let value: Value = serde_json::from_str(text).map_err(|error| fault(error.to_string()))?;
-    if value["version"] != VERSION {
-        return Err(fault(format!("has layout {}, this program reads {VERSION}", value["version"])));
+    // Of the first layout only names were added, and what may be left out.
+    if !value["version"].as_u64().is_some_and(|version| (1..=u64::from(VERSION)).contains(&version)) {
+        return Err(fault(format!("has layout {}, this program reads 1 to {VERSION}", value["version"])));
     }
     serde_json::from_value(value).map_err(|error| fault(error.to_string()))
 }
@@ -202,7 +168,7 @@ impl Log {
             Some("step") => self.take_step(&event),
             Some("validation") => self.validation.push(event),
             Some("warning") => self.warnings.push(event),
-            Some("evaluation") => self.evaluation = Some(event),
+            Some("evaluation") => self.evaluation = serde_json::from_value(event).ok(),
             _ => {}
         }
     }

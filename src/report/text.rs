@@ -27,10 +27,25 @@ pub fn print(run: &Run) -> io::Result<()> {
     writeln!(out, "loss\n{}\n", chart(&loss, if highest > 0.0 { highest } else { 1.0 }))?;
     writeln!(out, "active triplets\n{}\n", chart(&curve(|step| step.active), 1.0))?;
     for figure in &run.key_figures {
-        let range = figure.range.map(|[low, high]| format!("  95 %: {low:.5} to {high:.5}"));
-        writeln!(out, "{:<18} {:.5}{}", figure.name, figure.value, range.unwrap_or_default())?;
+        let line = format!("{:<18} {:>9}  {}", figure.name, figure.text, figure.words);
+        writeln!(out, "{}", folded(line.trim_end()))?;
     }
     Ok(())
+}
+
+/// A line in lines of at most [`COLUMNS`] characters, broken between words; all but the first are indented.
+fn folded(line: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let last = lines.last_mut().expect("a line");
+        if last.chars().count() + word.chars().count() < usize::from(COLUMNS) {
+            last.push_str(if last.is_empty() { "" } else { " " });
+            last.push_str(word);
+        } else {
+            lines.push(format!("{:30}{word}", ""));
+        }
+    }
+    lines.join("\n")
 }
 
 /// Points as a line of dots, from zero to `highest`.

@@ -1,4 +1,4 @@
-"""Writes eval.json beside itself: a small embedding set and its figures, for tests/eval.rs.
+"""Writes eval.json beside itself: a small embedding set and its figures, for tests/unit/eval.rs.
 
 Needs NumPy only. Deterministic: `python eval.py` rewrites the same file.
 
@@ -14,8 +14,9 @@ The definitions, each written here a second time, independently of src/eval:
   then the negative partners of the anchor's own label anew until none is left.
 - auc: P(positive pair nearer) + P(equally near) / 2.
 - eer: where the line between two points of the ROC crosses FAR = FRR.
-- tar_far_1e3: the share of positive pairs no farther than the nearest negative pair number 0.001 * negatives; none if
-  that number is below 1. tar_far_1e2 and tar_far_1e4 likewise.
+- tar_far_1e3: the share of positive pairs no farther than the farthest negative pair up to which no more than 0.001 of
+  the negative pairs lie; where the nearest tie and are more, the share of positive pairs nearer than those; none with
+  fewer than 1000 negative pairs. tar_far_1e2 and tar_far_1e4 likewise.
 - intervals: the 2.5 and 97.5 percentiles of these rates over replicas; replica i draws as many positive and then as
   many negative pairs, with replacement, from default_rng(seed << 32 | i) with seed 0, out of the pairs in ascending
   order of distance.
@@ -86,10 +87,12 @@ def below(distances, thresholds, side="right"):
 
 def tar_at_far(dp, dn, far):
     """The rate and its threshold, or None twice."""
-    number = int(far * len(dn))
-    if number == 0:
+    admitted = int(far * len(dn) + 1e-9)
+    if admitted == 0:
         return None, None
-    limit = dn[number - 1]
+    found, counts = np.unique(dn, return_counts=True)
+    inside = found[np.cumsum(counts) <= admitted]
+    limit = inside[-1] if len(inside) else np.nextafter(dn[0], np.float32(-np.inf))
     return float(below(dp, limit) / len(dp)), float(limit)
 
 

@@ -1,11 +1,14 @@
 //! The figures of `siamese::eval`: against the scripts beside the golden files, by hand, and by their properties.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use siamese::error::Error;
 use siamese::eval::{
-    Calibrated, Embedded, FOLDS, Interval, OneShotSpread, Pairs, Retrieval, Roc, Verification, centroid_accuracy,
-    evaluate, first_of_each_label, judge, knn_accuracy, map_at_r, one_shot, one_shot_galleries, retrieval,
-    threshold_at_far, verification, verification_accuracy, verification_pairs,
+    Calibrated, Embedded, Evaluation, FOLDS, Interval, OneShotSpread, Pairs, Retrieval, Roc, Unit, VOTES, Verification,
+    admitted, centroid_accuracy, collapsed, evaluate, first_of_each_label, judge, knn_accuracy, left_out, map_at_r,
+    measurable, one_shot, one_shot_galleries, retrieval, threshold_at_far, verification, verification_accuracy,
+    verification_pairs,
 };
 
 /// What `tests/golden/eval.py` writes.
@@ -151,14 +154,20 @@ fn assert_verification(found: Verification, expected: &GoldenVerification) {
     assert_close(found.auc, expected.auc);
     assert_close(found.eer.rate, expected.eer);
     assert_close(found.eer.threshold, expected.eer_threshold);
-    assert_close(found.tar_far_1e2.unwrap().rate, expected.tar_far_1e2);
-    assert_close(found.tar_far_1e3.unwrap().rate, expected.tar_far_1e3);
-    assert_close(found.tar_far_1e3.unwrap().threshold, expected.tar_far_1e3_threshold);
+    let ([at_1e2, at_1e3, at_1e4], [around_1e2, around_1e3, around_1e4]) =
+        (found.tar_at_far, found.intervals.tar_at_far);
+    assert_close(at_1e2.unwrap().rate, expected.tar_far_1e2);
+    assert_close(at_1e3.unwrap().rate, expected.tar_far_1e3);
+    assert_close(at_1e3.unwrap().threshold, expected.tar_far_1e3_threshold);
     assert_interval(found.intervals.auc, &expected.intervals.auc);
     assert_interval(found.intervals.eer, &expected.intervals.eer);
-    assert_interval(found.intervals.tar_far_1e2.unwrap(), &expected.intervals.tar_far_1e2);
-    assert_interval(found.intervals.tar_far_1e3.unwrap(), &expected.intervals.tar_far_1e3);
-    assert_eq!((found.tar_far_1e4, found.intervals.tar_far_1e4), (None, None), "there are 2,000 negative pairs");
+    assert_interval(around_1e2.unwrap(), &expected.intervals.tar_far_1e2);
+    assert_interval(around_1e3.unwrap(), &expected.intervals.tar_far_1e3);
+    assert_eq!((at_1e4, around_1e4), (None, None), "there are 2,000 negative pairs");
+}
+
+fn evaluated(golden: &Golden, neighbours: &[u32], k: usize, thresholds: &[f64], pairs: &Pairs) -> Evaluation {
+    evaluate(golden.reference(), golden.query(), neighbours, k, thresholds, Some(pairs), |_| ()).0
 }
 
 /// `labels` clusters on a line, each `spread` wide, their lower ends `apart`.
@@ -190,11 +199,11 @@ impl Clusters {
 fn every_figure_is_that_of_the_golden_file() {
     let golden = Golden::read();
     let asked: Vec<f64> = golden.thresholds.iter().map(|entry| entry.threshold).collect();
-    let found = evaluate(golden.reference(), golden.query(), &golden.neighbours, 5, &asked, &golden.pairs());
+    let found = evaluated(&golden, &golden.neighbours, 5, &asked, &golden.pairs());
 
-    assert_close(found.knn5, golden.knn5);
-    assert_close(found.centroid, golden.centroid);
-    assert_close(found.one_shot, golden.one_shot);
+    assert_close(found.knn5.unwrap(), golden.knn5);
+    assert_close(found.centroid.unwrap(), golden.centroid);
+    assert_close(found.one_shot.unwrap(), golden.one_shot);
     assert_eq!(found.gallery, golden.gallery);
     assert_eq!(found.thresholds.len(), golden.thresholds.len());
     for (found, expected) in found.thresholds.iter().zip(&golden.thresholds) {
@@ -202,16 +211,16 @@ fn every_figure_is_that_of_the_golden_file() {
         assert_close(found.accepted, expected.accepted);
         assert_close(found.right, expected.right);
     }
-    assert_spread(found.one_shot_galleries, &golden.one_shot_galleries);
+    assert_spread(found.one_shot_galleries.unwrap(), &golden.one_shot_galleries);
     let expected = &golden.verification;
-    assert_close(found.auc, expected.auc);
-    assert_close(found.eer, expected.eer);
-    assert_close(found.eer_threshold, expected.eer_threshold);
+    assert_close(found.auc.unwrap(), expected.auc);
+    assert_close(found.eer.unwrap(), expected.eer);
+    assert_close(found.eer_threshold.unwrap(), expected.eer_threshold);
     assert_close(found.tar_far_1e2.unwrap(), expected.tar_far_1e2);
     assert_close(found.tar_far_1e3.unwrap(), expected.tar_far_1e3);
     assert_close(found.tar_far_1e3_threshold.unwrap(), expected.tar_far_1e3_threshold);
-    assert_interval(found.auc_interval, &expected.intervals.auc);
-    assert_interval(found.eer_interval, &expected.intervals.eer);
+    assert_interval(found.auc_interval.unwrap(), &expected.intervals.auc);
+    assert_interval(found.eer_interval.unwrap(), &expected.intervals.eer);
     assert_interval(found.tar_far_1e2_interval.unwrap(), &expected.intervals.tar_far_1e2);
     assert_interval(found.tar_far_1e3_interval.unwrap(), &expected.intervals.tar_far_1e3);
     assert_eq!((found.tar_far_1e4, found.tar_far_1e4_interval), (None, None));
@@ -228,7 +237,7 @@ fn tied_distances_count_as_in_the_golden_file() {
     let values: Vec<f32> = golden.query.iter().map(|value| value.floor()).collect();
     let e = Embedded { values: &values, ..golden.query() };
     let expected = &golden.verification_of_floor;
-    assert_verification(verification(e, &golden.pairs()), expected);
+    assert_verification(verification(e, &golden.pairs()).unwrap(), expected);
     let accuracy = verification_accuracy(e, &golden.pairs(), FOLDS).unwrap();
     assert_close(accuracy.mean, expected.accuracy.mean);
     assert_close(accuracy.error, expected.accuracy.error);
@@ -238,7 +247,7 @@ fn tied_distances_count_as_in_the_golden_file() {
 fn retrieval_is_that_of_the_golden_file() {
     let golden: GoldenRetrieval = serde_json::from_str(include_str!("../golden/retrieval.json"))
         .expect("the golden file is what its script writes");
-    let found = retrieval(Embedded { values: &golden.values, dims: golden.dims, labels: &golden.labels });
+    let found = retrieval(Embedded { values: &golden.values, dims: golden.dims, labels: &golden.labels }).unwrap();
     assert_close(found.recall_at_1, golden.recall_at_1);
     assert_close(found.recall_at_2, golden.recall_at_2);
     assert_close(found.recall_at_4, golden.recall_at_4);
@@ -258,13 +267,14 @@ fn a_threshold_chosen_on_some_pairs_is_judged_on_others() {
     };
     let (chosen_on, judged_on) = (part(0..half), part(half..golden.pair_count));
     let threshold = threshold_at_far(golden.query(), &chosen_on, 1e-2).unwrap();
-    let judged = judge(golden.query(), &judged_on, threshold);
+    let roc = |pairs| Roc::of(golden.query(), pairs).unwrap();
+    let judged = judge(&roc(&judged_on), threshold);
     assert_close(judged.threshold, golden.judged.threshold);
     assert_close(judged.far, golden.judged.far);
     assert_close(judged.tar, golden.judged.tar);
 
-    let same = judge(golden.query(), &chosen_on, threshold);
-    let point = verification(golden.query(), &chosen_on).tar_far_1e2.unwrap();
+    let same = judge(&roc(&chosen_on), threshold);
+    let point = verification(golden.query(), &chosen_on).unwrap().tar_at_far[0].unwrap();
     assert_eq!((same.far, same.tar, same.threshold), (1e-2, point.rate, point.threshold));
     assert_eq!(threshold_at_far(golden.query(), &chosen_on, 1e-4), None, "there are 1,000 negative pairs");
 
@@ -293,7 +303,7 @@ fn the_pair_list_is_numpys() {
 fn an_evaluation_is_one_flat_json_object() {
     let golden = Golden::read();
     let few = verification_pairs(&golden.query_labels, 999, 0).unwrap();
-    let found = evaluate(golden.reference(), golden.query(), &golden.neighbours, 5, &[3.5], &few);
+    let found = evaluated(&golden, &golden.neighbours, 5, &[3.5], &few);
     let json = serde_json::to_value(&found).unwrap();
     let figures = ["knn5", "centroid", "one_shot", "auc", "eer", "tar_far_1e2", "verification_accuracy"];
     let retrieved = ["recall_at_1", "recall_at_2", "recall_at_4", "recall_at_8", "r_precision", "map_at_r"];
@@ -315,33 +325,32 @@ fn only_the_five_nearest_of_longer_lists_vote() {
     let golden = Golden::read();
     let pairs = golden.pairs();
     let longer: Vec<u32> = golden.neighbours.chunks(5).flat_map(|row| [row, &[0, 0]].concat()).collect();
-    assert_eq!(
-        evaluate(golden.reference(), golden.query(), &longer, 7, &[], &pairs),
-        evaluate(golden.reference(), golden.query(), &golden.neighbours, 5, &[], &pairs),
-    );
+    assert_eq!(evaluated(&golden, &longer, 7, &[], &pairs), evaluated(&golden, &golden.neighbours, 5, &[], &pairs),);
 }
 
 #[test]
 fn a_tied_vote_goes_to_the_smallest_sum_of_ranks() {
     // Reference i has label i / 2, so each pair of references is one label.
     let labels = [0, 0, 1, 1, 2, 2];
-    let winner = |row: [u32; 5]| (0..3).find(|&label| knn_accuracy(&row, 5, &labels, &[label]) == 1.0);
+    let winner = |row: [u32; 5]| (0..3).find(|&label| knn_accuracy(&row, 5, &labels, &[label]) == Some(1.0));
     assert_eq!(winner([2, 3, 0, 1, 4]), Some(1), "ranks 0 + 1 beat 2 + 3");
     assert_eq!(winner([0, 2, 3, 1, 4]), Some(0), "ranks 0 + 3 tie with 1 + 2: the smaller label");
     assert_eq!(winner([2, 0, 1, 3, 4]), Some(0), "the same with the labels exchanged");
     assert_eq!(winner([4, 2, 0, 1, 3]), Some(0), "ranks 2 + 3 beat 1 + 4 only by the label: sums are equal");
     assert_eq!(winner([4, 2, 3, 0, 1]), Some(1), "one vote at rank 0 does not beat two");
-    assert_eq!(knn_accuracy(&[0, 2], 1, &labels, &[0, 2]), 0.5, "one of two queries");
+    assert_eq!(knn_accuracy(&[0, 2], 1, &labels, &[0, 2]), Some(0.5), "one of two queries");
+    assert_eq!(knn_accuracy(&[0, 2], 1, &labels, &[0, 7]), Some(1.0), "no reference has label 7");
+    assert_eq!(knn_accuracy(&[0], 1, &labels, &[7]), None, "no query is left");
 }
 
 #[test]
 fn centroids_are_plain_means() {
     // Means 1 and 4: at 2.4 label 7 is nearer, at 2.6 label 9; at 2.5 they tie. No reference has label 8.
     let reference = Embedded { values: &[0.0, 2.0, 4.0], dims: 1, labels: &[7, 7, 9] };
-    let right = |value: f32, label: u32| {
-        centroid_accuracy(reference, Embedded { values: &[value], dims: 1, labels: &[label] }) == 1.0
-    };
-    assert!(right(2.4, 7) && right(2.6, 9) && right(2.5, 7) && !right(2.4, 8));
+    let right =
+        |value: f32, label: u32| centroid_accuracy(reference, Embedded { values: &[value], dims: 1, labels: &[label] });
+    assert_eq!([right(2.4, 7), right(2.6, 9), right(2.5, 7), right(2.4, 9)], [1.0, 1.0, 1.0, 0.0].map(Some));
+    assert_eq!(right(2.4, 8), None);
 }
 
 #[test]
@@ -355,16 +364,16 @@ fn one_shot_excludes_its_gallery_and_may_answer_unknown() {
         dims: 2,
         labels: &[0, 1, 0, 1, 1, 1],
     };
-    let found = one_shot(query, &[0, 1], &[0.5, 0.6, 2.1]);
+    let found = one_shot(query, &[0, 1], &[0.5, 0.6, 2.1]).unwrap();
     assert_eq!(found.accuracy, 0.5, "the tie goes to the first in the gallery");
-    assert_eq!(one_shot(query, &[1, 0], &[]).accuracy, 0.75, "with the gallery turned round, to label 1");
+    assert_eq!(one_shot(query, &[1, 0], &[]).unwrap().accuracy, 0.75, "with the gallery turned round, to label 1");
     let shares: Vec<_> = found.thresholds.iter().map(|entry| (entry.accepted, entry.right)).collect();
     assert_eq!(shares, [(0.0, 0.0), (0.5, 0.5), (1.0, 0.5)], "0.5 is not below 0.5");
 }
 
 #[test]
 fn perfect_separation() {
-    let roc = Roc::new(vec![1.0, 2.0], (0..1000).map(|i| 3.0 + i as f32).collect());
+    let roc = Roc::new(vec![1.0, 2.0], (0..1000).map(|i| 3.0 + i as f32).collect()).unwrap();
     assert_eq!(roc.auc(), 1.0);
     assert_eq!((roc.equal_error().rate, roc.equal_error().threshold), (0.0, 2.0));
     let at_far = roc.tar_at_far(1e-3).unwrap();
@@ -374,7 +383,7 @@ fn perfect_separation() {
 
 #[test]
 fn reversed_separation() {
-    let roc = Roc::new(vec![3.0, 4.0], vec![1.0, 2.0]);
+    let roc = Roc::new(vec![3.0, 4.0], vec![1.0, 2.0]).unwrap();
     assert_eq!(roc.auc(), 0.0);
     assert_eq!(roc.equal_error().rate, 1.0);
 }
@@ -382,7 +391,7 @@ fn reversed_separation() {
 #[test]
 fn identical_distributions_are_chance() {
     let distances: Vec<f32> = (0..1000).map(|i| i as f32).collect();
-    let roc = Roc::new(distances.clone(), distances);
+    let roc = Roc::new(distances.clone(), distances).unwrap();
     assert_eq!(roc.auc(), 0.5);
     assert_eq!((roc.equal_error().rate, roc.equal_error().threshold), (0.5, 499.0));
     assert_eq!(roc.tar_at_far(1e-3).unwrap().rate, 1e-3);
@@ -391,31 +400,60 @@ fn identical_distributions_are_chance() {
 #[test]
 fn a_collapsed_embedding_is_chance() {
     let e = Embedded { values: &[0.25; 8], dims: 2, labels: &[0, 0, 1, 1] };
-    let found = verification(e, &verification_pairs(e.labels, 1000, 0).unwrap());
+    let pairs = verification_pairs(e.labels, 1000, 0).unwrap();
+    let found = verification(e, &pairs).unwrap();
     assert_eq!((found.auc, found.eer.rate), (0.5, 0.5));
+    assert_eq!(found.tar_at_far[1].map(|point| (point.rate, point.accepting())), Some((0.0, None)));
+    assert_eq!(threshold_at_far(e, &pairs, 1e-3), None);
+    assert!(collapsed(e));
+    let nearly = Embedded { values: &[1.0, 0.0, 1.0, 1e-3], dims: 2, labels: &[0, 1] };
+    assert!(!collapsed(nearly), "a thousandth apart is apart");
+    assert!(collapsed(Embedded { values: &[1.0, 0.0, 1.0, 1e-7], ..nearly }), "as far as 32 bits tell");
+    assert!(!collapsed(Embedded { values: &[1.0, 0.0], dims: 2, labels: &[0] }), "one image shows nothing");
 }
 
 #[test]
 fn the_equal_error_is_interpolated() {
     // (FAR, FRR) is (1/4, 1) at 1, (1/4, 1/2) at 2, (3/4, 1/2) at 3: they cross halfway between 2 and 3.
-    let roc = Roc::new(vec![2.0, 4.0], vec![1.0, 3.0, 3.0, 5.0]);
+    let roc = Roc::new(vec![2.0, 4.0], vec![1.0, 3.0, 3.0, 5.0]).unwrap();
     assert_eq!((roc.equal_error().rate, roc.equal_error().threshold), (0.5, 2.5));
     // Nearer than the positive pair: 1, 3, 3 of 4 for the one at 4, and 1 of 4 for the one at 2.
     assert_eq!(roc.auc(), 0.5);
     assert_eq!(roc.tar_at_far(0.25).unwrap().threshold, 1.0);
     assert!(roc.tar_at_far(0.2).is_none(), "a FAR of 0.2 takes five negative pairs");
+    assert_eq!(roc.tar_at_far(0.5).unwrap().threshold, 1.0, "the two at 3 are one too many");
+    assert_eq!(roc.tar_at_far(0.75).unwrap().threshold, 3.0);
+}
+
+/// However pairs tie, no rate is reached by accepting more negative pairs than it admits, and no threshold that admits
+/// them accepts more negative pairs.
+#[test]
+fn a_false_accept_rate_is_never_exceeded() {
+    for levels in [1, 2, 5, 40, 1000] {
+        let tied = |factor: usize, count| (0..count).map(|at| (at * factor % levels) as f32).collect::<Vec<_>>();
+        let roc = Roc::new(tied(7, 300), tied(11, 2900)).unwrap();
+        for far in [1e-3, 0.01, 0.1, 0.5, 0.99, 1.0] {
+            let point = roc.tar_at_far(far).unwrap();
+            let reached = roc.far(point.threshold as f32);
+            assert!(reached <= far, "{levels} levels: {reached} for {far}");
+            assert_eq!(point.rate, roc.tar(point.threshold as f32));
+            let next = roc.negative().iter().find(|&&distance| f64::from(distance) > point.threshold);
+            assert!(next.is_none_or(|&next| roc.far(next) > far), "{levels} levels: {next:?} would do for {far}");
+        }
+    }
+    assert_eq!((admitted(0.01, 2900), admitted(0.001, 999), admitted(0.1, 30)), (29, 0, 3));
 }
 
 #[test]
 fn verification_does_not_depend_on_the_scale() {
     let golden = Golden::read();
-    let plain = verification(golden.query(), &golden.pairs());
+    let plain = verification(golden.query(), &golden.pairs()).unwrap();
     // A power of two, so that rounding scales too and the rates must be the same bits.
     let values: Vec<f32> = golden.query.iter().map(|value| value * 8.0).collect();
-    let scaled = verification(Embedded { values: &values, ..golden.query() }, &golden.pairs());
+    let scaled = verification(Embedded { values: &values, ..golden.query() }, &golden.pairs()).unwrap();
     assert_eq!((scaled.auc, scaled.eer.rate), (plain.auc, plain.eer.rate));
     assert_eq!(scaled.eer.threshold, plain.eer.threshold * 64.0);
-    assert_eq!(scaled.tar_far_1e3.map(|point| point.rate), plain.tar_far_1e3.map(|point| point.rate));
+    assert_eq!(scaled.tar_at_far[1].map(|point| point.rate), plain.tar_at_far[1].map(|point| point.rate));
 }
 
 #[test]
@@ -423,7 +461,7 @@ fn exchanging_positive_and_negative_mirrors_the_auc() {
     let golden = Golden::read();
     let Pairs { positive, negative } = golden.pairs();
     let exchanged = Pairs { positive: negative.clone(), negative: positive.clone() };
-    let auc = |pairs| verification(golden.query(), pairs).auc;
+    let auc = |pairs| verification(golden.query(), pairs).unwrap().auc;
     assert_close(auc(&Pairs { positive, negative }) + auc(&exchanged), 1.0);
 }
 
@@ -452,9 +490,9 @@ fn labels_without_pairs_are_refused() {
 fn a_gallery_is_no_probe_of_its_own() {
     // Each image lies beside one of the other label and far from that of its own.
     let e = Embedded { values: &[0.0, 10.0, 1.0, 11.0], dims: 1, labels: &[0, 0, 1, 1] };
-    let found = one_shot_galleries(e, 200, 0);
+    let found = one_shot_galleries(e, 200, 0).unwrap();
     // Right are only the probes 11 of the gallery at 0 and 1, and 0 of that at 10 and 11.
-    let accuracies = [[0, 2], [0, 3], [1, 2], [1, 3]].map(|gallery| one_shot(e, &gallery, &[]).accuracy);
+    let accuracies = [[0, 2], [0, 3], [1, 2], [1, 3]].map(|gallery| one_shot(e, &gallery, &[]).unwrap().accuracy);
     assert_eq!(accuracies, [0.5, 0.0, 0.0, 0.5]);
     assert!((found.mean - 0.25).abs() < 0.05, "{found:?}");
     assert_eq!((found.low, found.high, found.galleries), (0.0, 0.5, 200));
@@ -463,25 +501,26 @@ fn a_gallery_is_no_probe_of_its_own() {
 #[test]
 fn the_spread_of_galleries_is_seeded_and_holds_the_mean() {
     let golden = Golden::read();
-    let found = one_shot_galleries(golden.query(), 100, 1);
-    assert_eq!(found, one_shot_galleries(golden.query(), 100, 1));
-    assert_ne!(found, one_shot_galleries(golden.query(), 100, 2));
+    let spread = |galleries, seed| one_shot_galleries(golden.query(), galleries, seed).unwrap();
+    let found = spread(100, 1);
+    assert_eq!(found, spread(100, 1));
+    assert_ne!(found, spread(100, 2));
     assert!(found.low < found.mean && found.mean < found.high, "{found:?}");
-    let single = one_shot_galleries(golden.query(), 1, 1);
+    let single = spread(1, 1);
     assert_eq!((single.low, single.high), (single.mean, single.mean));
 }
 
 #[test]
 fn galleries_of_perfect_collapsed_and_random_embeddings() {
     let perfect = Clusters::new(60, 3, 10.0, 1.0);
-    let found = one_shot_galleries(perfect.embedded(), 50, 0);
+    let found = one_shot_galleries(perfect.embedded(), 50, 0).unwrap();
     assert_eq!((found.mean, found.low, found.high), (1.0, 1.0, 1.0));
     // All tie, and the first label wins: 19 of its 20 rows are among the 57 probes.
     let collapsed = Clusters::new(60, 3, 0.0, 0.0);
-    let found = one_shot_galleries(collapsed.embedded(), 50, 0);
+    let found = one_shot_galleries(collapsed.embedded(), 50, 0).unwrap();
     assert_eq!((found.low, found.high), (19.0 / 57.0, 19.0 / 57.0));
     let random = Clusters::new(600, 3, 0.0, 1.0);
-    let found = one_shot_galleries(random.embedded(), 200, 0);
+    let found = one_shot_galleries(random.embedded(), 200, 0).unwrap();
     assert!((found.mean - 1.0 / 3.0).abs() < 0.03, "{found:?}");
 }
 
@@ -490,7 +529,7 @@ fn retrieval_by_hand() {
     // From 0 the others come in the order of the labels 0, 1, 0, 2; from 1: 1, 0, 0, 2; from 5: 2, 1, 0, 0. Of label 0
     // there are two others, so that R is 2. Labels 1 and 2 have none and do not ask.
     let e = Embedded { values: &[0.0, 1.0, 1.75, 5.0, 6.0], dims: 1, labels: &[0, 0, 1, 0, 2] };
-    let Retrieval { recall_at_1, recall_at_2, recall_at_4, recall_at_8, r_precision, map_at_r } = retrieval(e);
+    let Retrieval { recall_at_1, recall_at_2, recall_at_4, recall_at_8, r_precision, map_at_r } = retrieval(e).unwrap();
     assert_eq!((recall_at_1, recall_at_2, recall_at_4, recall_at_8), (1.0 / 3.0, 2.0 / 3.0, 1.0, 1.0));
     assert_close(r_precision, (0.5 + 0.5 + 0.0) / 3.0);
     // Precision 1 at place 1, 1/2 at place 2, and nothing, each over R.
@@ -499,7 +538,7 @@ fn retrieval_by_hand() {
 
 #[test]
 fn of_equally_near_rows_the_lower_is_nearer() {
-    let recall = |labels| retrieval(Embedded { values: &[1.0, 0.0, 2.0, 9.0], dims: 1, labels }).recall_at_1;
+    let recall = |labels| retrieval(Embedded { values: &[1.0, 0.0, 2.0, 9.0], dims: 1, labels }).unwrap().recall_at_1;
     // The row at 1 lies between those at 0 and 2.
     assert_eq!(recall(&[0, 0, 1, 2]), 1.0);
     assert_eq!(recall(&[0, 1, 0, 2]), 0.5, "the row at 0 is the lower one");
@@ -507,43 +546,129 @@ fn of_equally_near_rows_the_lower_is_nearer() {
 
 #[test]
 fn retrieval_of_perfect_collapsed_and_random_embeddings() {
-    let perfect = retrieval(Clusters::new(60, 3, 10.0, 1.0).embedded());
+    let perfect = retrieval(Clusters::new(60, 3, 10.0, 1.0).embedded()).unwrap();
     assert_eq!((perfect.recall_at_1, perfect.r_precision, perfect.map_at_r), (1.0, 1.0, 1.0));
     // All tie, and the lower rows come first, with labels 0, 1, 2, 0, 1, 2, ...: label 0 is at the first place for 3 of
     // its 4 rows, and only row 2 finds its label no earlier than at the fifth place.
-    let collapsed = retrieval(Clusters::new(12, 3, 0.0, 0.0).embedded());
+    let collapsed = retrieval(Clusters::new(12, 3, 0.0, 0.0).embedded()).unwrap();
     assert_eq!((collapsed.recall_at_1, collapsed.recall_at_4, collapsed.recall_at_8), (3.0 / 12.0, 11.0 / 12.0, 1.0));
-    let random = retrieval(Clusters::new(600, 3, 0.0, 1.0).embedded());
+    let random = retrieval(Clusters::new(600, 3, 0.0, 1.0).embedded()).unwrap();
     assert!((random.recall_at_1 - 1.0 / 3.0).abs() < 0.06, "{random:?}");
     assert!((random.r_precision - 1.0 / 3.0).abs() < 0.03, "{random:?}");
     assert!((random.map_at_r - 1.0 / 9.0).abs() < 0.03, "{random:?}");
 }
 
+/// What the labels cannot give is left out with a reason, and nothing else; whatever they are, nothing panics.
 #[test]
-#[should_panic(expected = "a share of nothing")]
-fn labels_of_single_rows_retrieve_nothing() {
-    retrieval(Embedded { values: &[0.0, 1.0], dims: 1, labels: &[0, 1] });
+fn figures_without_meaning_are_left_out() {
+    let verified = ["auc", "eer", "tar_far_1e2", "tar_far_1e3", "tar_far_1e4", "verification_accuracy"];
+    let within = ["one_shot", "one_shot_galleries", "recall_at_1", "map_at_r"];
+    let two = [0, 1].repeat(20);
+    // References, queries, what must be missing, what must be there.
+    type Case<'a> = (&'a [u32], &'a [u32], Vec<&'a str>, Vec<&'a str>);
+    let cases: [Case; 8] = [
+        (&two, &two, vec!["tar_far_1e3", "tar_far_1e4"], vec!["knn5", "centroid", "auc", "tar_far_1e2", "map_at_r"]),
+        (&two, &[0, 1], [verified.as_slice(), &within].concat(), vec!["knn5", "centroid"]),
+        (&two, &[1, 1, 1], [verified.as_slice(), &within].concat(), vec!["knn5", "centroid"]),
+        (&[0, 1, 1], &two, vec!["knn5"], vec!["centroid", "one_shot", "auc"]),
+        (&[3; 9], &two, vec!["knn5", "centroid"], vec!["one_shot", "auc"]),
+        (&[7, 8].repeat(5), &two, vec!["knn5", "centroid"], vec!["one_shot", "auc"]),
+        (&[], &two, vec!["knn5", "centroid"], vec!["one_shot", "map_at_r"]),
+        (&two, &[], [verified.as_slice(), &within, &["knn5", "centroid"]].concat(), vec![]),
+    ];
+    for (reference, query, missing, there) in cases {
+        let values = |labels: &[u32]| (0..).zip(labels).map(|(at, &label)| (label * 9 + at % 7) as f32).collect();
+        let [reference_values, query_values]: [Vec<f32>; 2] = [reference, query].map(values);
+        let k = VOTES.min(reference.len());
+        let neighbours: Vec<u32> = query.iter().flat_map(|_| 0..k as u32).collect();
+        let pairs = verification_pairs(query, 1000, 0).ok();
+        let (found, nearest) = evaluate(
+            Embedded { values: &reference_values, dims: 1, labels: reference },
+            Embedded { values: &query_values, dims: 1, labels: query },
+            &neighbours,
+            k,
+            &[1.0],
+            pairs.as_ref(),
+            |_| (),
+        );
+        assert!(nearest.len() <= query.len());
+        let foreseen = left_out(reference, query);
+        assert!(foreseen.iter().all(|(name, reason)| found.left_out.get(name) == Some(reason)), "{found:?}");
+        for figure in found.figures() {
+            let name = figure.key.split('/').nth(1).unwrap();
+            assert_eq!(figure.value.is_none(), found.left_out.contains_key(name), "{name}: {figure:?}");
+            assert!(figure.value.is_some() || figure.words.len() > "left out: ".len(), "{figure:?}");
+            assert!(!missing.contains(&name) || figure.value.is_none(), "{name} of {reference:?} and {query:?}");
+            assert!(!there.contains(&name) || figure.value.is_some(), "{name} of {reference:?} and {query:?}");
+        }
+    }
 }
 
 #[test]
-#[should_panic(expected = "embeddings must be finite")]
-fn an_infinite_embedding_is_refused() {
-    map_at_r(Embedded { values: &[0.0, f32::INFINITY, 1.0], dims: 1, labels: &[0, 0, 0] });
+fn images_of_unseen_labels_are_counted_and_left_out() {
+    let reference = Embedded { values: &[0.0, 0.1, 0.2, 5.0, 5.1, 5.2], dims: 1, labels: &[0, 0, 0, 1, 1, 1] };
+    let query = Embedded { values: &[0.0, 5.0, 9.0, 9.1], dims: 1, labels: &[0, 1, 2, 2] };
+    let neighbours = [[0, 1, 2, 3, 4], [3, 4, 5, 2, 1], [5, 4, 3, 2, 1], [5, 4, 3, 2, 1]].concat();
+    let (found, _) = evaluate(reference, query, &neighbours, 5, &[], None, |_| ());
+    assert_eq!((found.knn5, found.centroid, found.unseen), (Some(1.0), Some(1.0), 2));
+    let words = &found.figures()[0].words;
+    assert!(words.contains("without 2 test images"), "{words}");
+}
+
+/// A table's line and the JSON have one number, whatever the figure.
+#[test]
+fn the_table_has_the_numbers_of_the_json() {
+    let golden = Golden::read();
+    let found = evaluated(&golden, &golden.neighbours, 5, &[2.5, 3.5], &golden.pairs());
+    let json = serde_json::to_value(&found).unwrap();
+    let figures = found.figures();
+    for figure in &figures {
+        assert_eq!(json.pointer(&figure.key).and_then(serde_json::Value::as_f64), figure.value, "{}", figure.key);
+        let text = match (figure.unit, figure.value) {
+            (_, None) => "-".to_owned(),
+            (Unit::Percent, Some(value)) => format!("{:.2} %", 100.0 * value),
+            (Unit::Plain, Some(value)) => format!("{value:.5}"),
+        };
+        assert_eq!(figure.text, text);
+    }
+    let names: HashSet<&str> = figures.iter().map(|figure| figure.name).collect();
+    assert_eq!(names.len() + 1, figures.len(), "recognition twice, every other name once");
+    let one_shot = figures.iter().find(|figure| figure.name == "one-shot accuracy").unwrap();
+    assert_eq!(one_shot.value, found.one_shot, "not the mean of random galleries");
+    assert_eq!(serde_json::from_value::<Evaluation>(json).unwrap(), Evaluation { roc: None, ..found });
+}
+
+#[test]
+fn embeddings_that_cannot_be_measured_are_refused() {
+    for (value, word) in [(f32::NAN, "finite"), (f32::INFINITY, "finite"), (1e20, "32 bits"), (-2e19, "32 bits")] {
+        let values = [0.0, 1.0, value, 1.0];
+        let error = measurable(&values, 2, "MNIST test").unwrap_err();
+        let words = error.to_string();
+        assert!(words.contains("MNIST test") && words.contains("image 1") && words.contains(word), "{words}");
+        assert!(error.hint().is_some());
+        let e = Embedded { values: &values, dims: 2, labels: &[0, 0] };
+        assert_eq!((retrieval(e), map_at_r(e)), (None, None));
+    }
+    assert!(measurable(&[0.0, 9e18, 1.0, 1.0], 2, "").is_ok());
+    let e = Embedded { values: &[0.0, f32::NAN, 1.0], dims: 1, labels: &[0, 0, 1] };
+    let pairs = Pairs { positive: vec![(0, 1)], negative: vec![(1, 2)] };
+    assert!(verification(e, &pairs).is_none() && Roc::of(e, &pairs).is_none());
+    assert!(Roc::new(vec![], vec![1.0]).is_none());
 }
 
 #[test]
 fn intervals_hold_their_rate_and_shrink_with_more_pairs() {
     let clusters = Clusters::new(2000, 4, 0.4, 1.0);
     let e = clusters.embedded();
-    let found = |count| verification(e, &verification_pairs(e.labels, count, 0).unwrap());
+    let found = |count| verification(e, &verification_pairs(e.labels, count, 0).unwrap()).unwrap();
     let (few, many) = (found(1000), found(16_000));
     let ranges = |found: &Verification| {
-        let Verification { auc, eer, tar_far_1e2, tar_far_1e3, intervals, .. } = *found;
+        let Verification { auc, eer, tar_at_far, intervals } = *found;
         [
             (auc, intervals.auc),
             (eer.rate, intervals.eer),
-            (tar_far_1e2.unwrap().rate, intervals.tar_far_1e2.unwrap()),
-            (tar_far_1e3.unwrap().rate, intervals.tar_far_1e3.unwrap()),
+            (tar_at_far[0].unwrap().rate, intervals.tar_at_far[0].unwrap()),
+            (tar_at_far[1].unwrap().rate, intervals.tar_at_far[1].unwrap()),
         ]
     };
     for ((rate, interval), (_, narrow)) in ranges(&few).into_iter().zip(ranges(&many)) {
@@ -552,24 +677,24 @@ fn intervals_hold_their_rate_and_shrink_with_more_pairs() {
         let ratio = (interval.high - interval.low) / (narrow.high - narrow.low);
         assert!(ratio > 1.5, "{interval:?} and {narrow:?}");
     }
-    assert!(few.tar_far_1e4.is_none() && few.intervals.tar_far_1e4.is_none());
-    let (rate, interval) = (many.tar_far_1e4.unwrap().rate, many.intervals.tar_far_1e4.unwrap());
+    assert!(few.tar_at_far[2].is_none() && few.intervals.tar_at_far[2].is_none());
+    let (rate, interval) = (many.tar_at_far[2].unwrap().rate, many.intervals.tar_at_far[2].unwrap());
     assert!(interval.low <= rate && rate <= interval.high, "{rate} in {interval:?}");
 }
 
 #[test]
 fn perfect_and_collapsed_rates_have_no_spread() {
     let point = |rate| Interval { low: rate, high: rate };
-    let perfect = Roc::new(vec![1.0; 50], vec![2.0; 200]).bootstrap(100, 0);
-    assert_eq!((perfect.auc, perfect.eer, perfect.tar_far_1e2), (point(1.0), point(0.0), Some(point(1.0))));
-    assert_eq!(perfect.tar_far_1e3, None);
-    let collapsed = Roc::new(vec![1.0; 50], vec![1.0; 200]).bootstrap(100, 0);
-    assert_eq!((collapsed.auc, collapsed.eer, collapsed.tar_far_1e2), (point(0.5), point(0.5), Some(point(1.0))));
+    let perfect = Roc::new(vec![1.0; 50], vec![2.0; 200]).unwrap().bootstrap(100, 0);
+    assert_eq!((perfect.auc, perfect.eer, perfect.tar_at_far[0]), (point(1.0), point(0.0), Some(point(1.0))));
+    assert_eq!(perfect.tar_at_far[1], None);
+    let collapsed = Roc::new(vec![1.0; 50], vec![1.0; 200]).unwrap().bootstrap(100, 0);
+    assert_eq!((collapsed.auc, collapsed.eer, collapsed.tar_at_far[0]), (point(0.5), point(0.5), Some(point(0.0))));
 }
 
 #[test]
 fn replicas_are_seeded() {
-    let roc = Roc::new((0..50).map(|i| i as f32).collect(), (0..100).map(|i| 0.7 * i as f32).collect());
+    let roc = Roc::new((0..50).map(|i| i as f32).collect(), (0..100).map(|i| 0.7 * i as f32).collect()).unwrap();
     assert_eq!(roc.bootstrap(100, 1), roc.bootstrap(100, 1));
     assert_ne!(roc.bootstrap(100, 1), roc.bootstrap(100, 2));
 }

@@ -24,7 +24,7 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
 /// A positive pair tends to be nearer.
 fn roc(pairs: usize) -> Roc {
     let distances = |seed, middle: f32| numbers(seed, pairs).iter().map(|value| middle + value).collect();
-    Roc::new(distances(1, 1.0), distances(2, 1.7))
+    Roc::new(distances(1, 1.0), distances(2, 1.7)).unwrap()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_histogram_counts_every_pair_once() {
             assert_eq!(count as usize, distances.iter().filter(|&&distance| inside(bin, distance)).count(), "{bin}");
         }
     }
-    let collapsed = histogram(&Roc::new(vec![0.0; 3], vec![0.0; 4]), 8);
+    let collapsed = histogram(&Roc::new(vec![0.0; 3], vec![0.0; 4]).unwrap(), 8);
     assert_eq!((collapsed.positive[0], collapsed.negative[0]), (3, 4), "all images at one point");
 }
 
@@ -82,7 +82,7 @@ fn a_thinned_roc_is_the_curve() {
         let across = (pair[1].far.max(5e-5).log10() - pair[0].far.max(5e-5).log10()) / decades;
         assert!(pair[1].tar - pair[0].tar <= 0.01 && across <= 0.08, "{pair:?}");
     }
-    let few = Roc::new(vec![1.0, 2.0], vec![1.5, 3.0]);
+    let few = Roc::new(vec![1.0, 2.0], vec![1.5, 3.0]).unwrap();
     assert_eq!(thin_roc(&few, 400).len(), 4, "a short curve stays as it is");
 }
 
@@ -199,12 +199,15 @@ fn figures_of_a_training() {
 
         assert_eq!(figures.classes, ["3", "5", "8"]);
         let right: u32 = figures.confusion.iter().filter(|cell| cell.class == cell.answer).map(|cell| cell.count).sum();
-        assert!((f64::from(right) / 60.0 - evaluated.evaluation.knn5).abs() < 1e-12, "the diagonal is the accuracy");
+        assert!(
+            (f64::from(right) / 60.0 - evaluated.evaluation.knn5.unwrap()).abs() < 1e-12,
+            "the diagonal is the accuracy"
+        );
         let probes: u32 = figures.gallery.iter().map(|identity| identity.probes).sum();
         let recognised: u32 = figures.gallery.iter().map(|identity| identity.recognised).sum();
         let mistaken: u32 = figures.gallery.iter().map(|identity| identity.mistaken).sum();
         assert_eq!((probes, recognised + mistaken), (57, 57), "every probe is taken for someone");
-        assert!((f64::from(recognised) / 57.0 - evaluated.evaluation.one_shot).abs() < 1e-12);
+        assert!((f64::from(recognised) / 57.0 - evaluated.evaluation.one_shot.unwrap()).abs() < 1e-12);
         let eer = &figures.marks[0];
         assert!((1.0 - eer.point.tar - eer.point.far).abs() < 0.05, "{eer:?}");
 
@@ -213,7 +216,7 @@ fn figures_of_a_training() {
         let ratio = |error: &siamese::figures::Misplaced| error.other.distance / error.own.distance;
         assert!(figures.errors.windows(2).all(|pair| ratio(&pair[0]) <= ratio(&pair[1])), "the worst first");
         let wrong = figures.errors.iter().filter(|error| ratio(error) < 1.0).count();
-        let missed = 60.0 * (1.0 - evaluated.evaluation.recall_at_1);
+        let missed = 60.0 * (1.0 - evaluated.evaluation.recall_at_1.unwrap());
         assert_eq!((figures.errors.len(), wrong), (24, (missed.round() as usize).min(24)), "as many as recall misses");
 
         assert_eq!(figures.triplets.len(), if mining.is_none() { 8 } else { 3 });

@@ -1,0 +1,257 @@
+//! A set within itself: what each row finds among all the others, and how random galleries recognise it. One pass over
+//! the distances serves all of it.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::numpy::NumpyRng;
+use super::{Embedded, Interval, first_least, measurable, share, squared_distance};
+
+/// The outcome of [`retrieval`]: means over the rows whose label has another row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retrieval {
+    /// The share of rows whose nearest other row has their label.
+    pub recall_at_1: f64,
+    /// The share of rows that have a row of their label among the 2 nearest.
+    pub recall_at_2: f64,
+    /// The same among the 4 nearest.
+    pub recall_at_4: f64,
+    /// The same among the 8 nearest.
+    pub recall_at_8: f64,
+    /// Of the R nearest rows the share that have the label, where R is how many there are.
+    pub r_precision: f64,
+    /// Mean average precision at R: the sum of the precision at each of the R nearest places that holds the label, over
+    /// R.
+    pub map_at_r: f64,
+}
+
+/// The outcome of [`one_shot_galleries`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OneShotSpread {
+    /// The mean accuracy over the galleries.
+    pub mean: f64,
+    /// Of the accuracies of the galleries, the 2.5 percentile.
+    pub low: f64,
+    /// The 97.5 percentile.
+    pub high: f64,
+    /// How many galleries there were.
+    pub galleries: usize,
+}
+
+/// A row, the nearest other row of its label, and the nearest row of another label, with their squared distances.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// The row.
+    pub row: u32,
+    /// Of equally near ones the lower.
+    pub own: (u32, f32),
+    /// Of equally near ones the lower.
+    pub other: (u32, f32),
+}
+
+/// What [`within`] finds.
+pub struct Within {
+    /// See [`retrieval`].
+    pub retrieval: Option<Retrieval>,
+    /// See [`one_shot_galleries`].
+    pub galleries: Option<OneShotSpread>,
+    /// Of each row that has both neighbours, ascending.
+    pub nearest: Vec<Nearest>,
+}
+
+/// How well each row of `e` finds the other rows of its label by distance. `None` where no label has two rows, or where
+/// an embedding is not [`measurable`].
+///
+/// Rows whose label has no other row ask nothing, but are found by others. Of equally near rows the lower is nearer.
+/// Time grows with the square of the rows; memory, a row of distances a thread, with the rows.
+///
+/// Recall at K as in Oh Song et al., "Deep Metric Learning via Lifted Structured Feature Embedding" (2016); R-precision
+/// and MAP@R as in Musgrave et al., "A Metric Learning Reality Check" (2020). `precision_at_1`, `r_precision` and
+/// `mean_average_precision_at_r` of pytorch-metric-learning are `recall_at_1`, `r_precision` and `map_at_r`.
+pub fn retrieval(e: Embedded) -> Option<Retrieval> {
+    measurable(e.values, e.dims, "").ok()?;
+    within(e, 0, 0, |_| ()).retrieval
+}
+
+/// [`Retrieval::map_at_r`] alone.
+pub fn map_at_r(e: Embedded) -> Option<f64> {
+    retrieval(e).map(|found| found.map_at_r)
+}
+
+/// How one-shot accuracy varies with the gallery: [`one_shot`](super::one_shot) with each of `galleries` random ones.
+/// `None` where there is no gallery, or no label has two rows.
+///
+/// A gallery is one row of each label, uniform and independent; they are the ones that NumPy's `default_rng(seed)`
+/// draws, gallery by gallery, in ascending order of the labels. The range from `low` to `high` holds the accuracy of a
+/// single random gallery 95 % of the time; it is not the error of the mean, which is far smaller.
+pub fn one_shot_galleries(query: Embedded, galleries: usize, seed: u64) -> Option<OneShotSpread> {
+    within(query, galleries, seed, |_| ()).galleries
+}
+
+/// The most neighbours that a recall looks at.
+const DEPTH: usize = 8;
+/// Rows between two words of progress.
+const CHUNK: usize = 1024;
+
+/// All that is to be known of the rows of `e` among each other, `galleries` random galleries of `seed` included.
+/// `progress` hears how many rows are done.
+pub fn within(e: Embedded, galleries: usize, seed: u64, mut progress: impl FnMut(usize)) -> Within {
+    let rows = e.labels.len();
+    let among = Among::new(e, galleries, seed);
+    let (mut answers, mut nearest, mut right) = (Vec::new(), Vec::new(), vec![0; galleries]);
+    for start in (0..rows).step_by(CHUNK) {
+        let end = (start + CHUNK).min(rows);
+        let found: Vec<Found> = (start as u32..end as u32)
+            .into_par_iter()
+            .map_init(Scratch::default, |own, row| among.ask(row, own))
+            .collect();
+        for found in found {
+            answers.extend(found.answer);
+            nearest.extend(found.nearest);
+            found.right.into_iter().for_each(|gallery| right[gallery as usize] += 1);
+        }
+        progress(end);
+    }
+    Within { retrieval: Retrieval::of(&answers), galleries: among.spread(right), nearest }
+}
+
+/// The rows, and what is asked about each.
+struct Among<'a> {
+    e: Embedded<'a>,
+    /// The rows of each label.
+    members: BTreeMap<u32, Vec<u32>>,
+    /// The place of each label among the labels.
+    places: BTreeMap<u32, usize>,
+    /// A row of each label, gallery by gallery.
+    shown: Vec<u32>,
+}
+
+/// Space that the rows of a thread share.
+#[derive(Default)]
+struct Scratch {
+    distances: Vec<f32>,
+    keys: Vec<u64>,
+}
+
+/// How one row fared.
+struct Found {
+    answer: Option<Answer>,
+    nearest: Option<Nearest>,
+    /// The galleries that recognise it.
+    right: Vec<u32>,
+}
+
+/// How one row fared in retrieval.
+struct Answer {
+    /// The place of the nearest row of the label, from 0, if it is among those looked at.
+    first: Option<usize>,
+    r_precision: f64,
+    average_precision: f64,
+}
+
+impl<'a> Among<'a> {
+    fn new(e: Embedded<'a>, galleries: usize, seed: u64) -> Among<'a> {
+        let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        (0..).zip(e.labels).for_each(|(row, label)| members.entry(*label).or_default().push(row));
+        let mut rng = NumpyRng::new(seed);
+        let mut gallery =
+            || members.values().map(|rows| rows[rng.below(rows.len() as u32) as usize]).collect::<Vec<_>>();
+        let shown = (0..galleries).flat_map(|_| gallery()).collect();
+        let places = members.keys().copied().zip(0..).collect();
+        Among { e, members, places, shown }
+    }
+
+    fn ask(&self, row: u32, Scratch { distances, keys }: &mut Scratch) -> Found {
+        let own = self.e.row(row);
+        distances.clear();
+        distances.extend(self.e.rows().map(|other| squared_distance(own, other)));
+        let label = self.e.labels[row as usize];
+        let place = self.places[&label];
+        let recognised = |gallery: &[u32]| {
+            let nearest = first_least(gallery.iter().map(|&row| distances[row as usize])).0;
+            nearest == place && gallery[place] != row
+        };
+        let galleries = (0..).zip(self.shown.chunks_exact(self.members.len()));
+        let right = galleries.filter(|(_, gallery)| recognised(gallery)).map(|(number, _)| number).collect();
+        let relevant = self.members[&label].len() - 1;
+        Found {
+            nearest: self.nearest(row, distances),
+            right,
+            answer: (relevant > 0).then(|| self.retrieve(row, relevant, distances, keys)),
+        }
+    }
+
+    fn nearest(&self, row: u32, distances: &[f32]) -> Option<Nearest> {
+        let (mut own, mut other) = ((row, f32::INFINITY), (row, f32::INFINITY));
+        let label = self.e.labels[row as usize];
+        for ((at, &distance), &at_label) in (0..).zip(distances).zip(self.e.labels) {
+            let nearest = if at_label == label { &mut own } else { &mut other };
+            if distance < nearest.1 && at != row {
+                *nearest = (at, distance);
+            }
+        }
+        (own.0 != row && other.0 != row).then_some(Nearest { row, own, other })
+    }
+
+    /// The neighbours of `row`, whose label `relevant` other rows have.
+    fn retrieve(&self, row: u32, relevant: usize, distances: &[f32], keys: &mut Vec<u64>) -> Answer {
+        // Bits of distances, which are not negative, order as the distances do; below them, the row breaks ties.
+        keys.clear();
+        keys.extend(distances.iter().zip(0_u64..).map(|(distance, at)| u64::from(distance.to_bits()) << 32 | at));
+        keys.swap_remove(row as usize);
+        let depth = relevant.max(DEPTH);
+        if depth < keys.len() {
+            keys.select_nth_unstable(depth);
+            keys.truncate(depth);
+        }
+        keys.sort_unstable();
+
+        let label = self.e.labels[row as usize];
+        let mut first = None;
+        let mut hits = 0;
+        let mut precisions = 0.0;
+        for (at, &key) in keys.iter().enumerate() {
+            if self.e.labels[key as u32 as usize] != label {
+                continue;
+            }
+            first.get_or_insert(at);
+            if at >= relevant {
+                break;
+            }
+            hits += 1;
+            precisions += f64::from(hits) / (at + 1) as f64;
+        }
+        let relevant = relevant as f64;
+        Answer { first, r_precision: f64::from(hits) / relevant, average_precision: precisions / relevant }
+    }
+
+    /// The spread of the galleries, each of which recognised so many rows.
+    fn spread(&self, right: Vec<usize>) -> Option<OneShotSpread> {
+        let galleries = right.len();
+        let probes = self.e.labels.len() - self.members.len();
+        let accuracies = right.into_iter().map(|right| share(right, probes)).collect::<Option<Vec<f64>>>()?;
+        let mean = accuracies.iter().sum::<f64>() / galleries as f64;
+        (galleries > 0).then(|| {
+            let Interval { low, high } = Interval::of(accuracies);
+            OneShotSpread { mean, low, high, galleries }
+        })
+    }
+}
+
+impl Retrieval {
+    fn of(answers: &[Answer]) -> Option<Retrieval> {
+        let recall_at =
+            |k| share(answers.iter().filter(|answer| answer.first.is_some_and(|at| at < k)).count(), answers.len());
+        let mean = |figure: fn(&Answer) -> f64| answers.iter().map(figure).sum::<f64>() / answers.len() as f64;
+        Some(Retrieval {
+            recall_at_1: recall_at(1)?,
+            recall_at_2: recall_at(2)?,
+            recall_at_4: recall_at(4)?,
+            recall_at_8: recall_at(DEPTH)?,
+            r_precision: mean(|answer| answer.r_precision),
+            map_at_r: mean(|answer| answer.average_precision),
+        })
+    }
+}
