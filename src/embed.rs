@@ -35,10 +35,7 @@ pub fn embed<R: Runner>(
     let arena = if averaged { slots::AVERAGE } else { slots::PARAMETERS };
     let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch, arena)))?;
     let images = fork.plan().id(&source.slot);
-    // A part of a set has the name of the whole, and is not shared.
-    let length = |plan: &Plan, id| plan.slot(id).len();
-    let own = runner.plan().find(&source.slot).map(|id| length(runner.plan(), id));
-    if own != Some(length(fork.plan(), images)) {
+    if runner.plan().find(&source.slot).is_none() {
         fork.write(images, host::pack(&data.images).as_slice())?;
     }
     let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net)));

@@ -40,7 +40,7 @@ impl Branch {
 /// The data set that a plan gathers from.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Name of its images' slot. Equal names mean equal images: runners share the slot.
+    /// Name of its images' slot. Equal names mean equal images, since their digest is in it: runners share the slot.
     pub slot: String,
     /// Number of images.
     pub images: usize,
@@ -51,7 +51,7 @@ pub struct Source {
 impl Source {
     /// The images of `data`, scaled.
     pub fn new(data: &Dataset, scale: f32) -> Source {
-        Source { slot: format!("{}.images", data.name), images: data.len(), scale }
+        Source { slot: format!("{}.images.{}", data.name, &data.digest()[..16]), images: data.len(), scale }
     }
 }
 

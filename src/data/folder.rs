@@ -7,8 +7,8 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use super::Split;
 use super::pictures::{self, Found, Pictures, find, shape};
+use super::{Origin, Split, sha256};
 use crate::error::{Error, Result};
 
 /// One picture of so many is a test picture where the folder does not say which are.
@@ -48,7 +48,19 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
     let load =
         |part: &str, found: &[Found]| pictures::load(format!("{name} {part}"), found, classes.clone(), input, pictures);
-    Ok(Split { train: load("train", &train)?, test: load("test", &test)? })
+    let digest = sides_digest(dir, [("train", &train), ("test", &test)]);
+    let (train, test) = (load("train", &train)?, load("test", &test)?);
+    let origin = Origin::new(&name, Some(dir), &train, &test, digest);
+    Ok(Split { train, test, origin })
+}
+
+/// A digest of which picture is of which class and on which side.
+fn sides_digest(dir: &Path, sides: [(&str, &[Found]); 2]) -> String {
+    let parts = sides.into_iter().flat_map(|(side, found)| found.iter().map(move |found| (side, &found.path)));
+    sha256(parts.flat_map(|(side, path)| {
+        let inside = path.strip_prefix(dir).unwrap_or(path);
+        [side.as_bytes(), b"\0", inside.as_os_str().as_encoded_bytes(), b"\0"]
+    }))
 }
 
 /// The pictures of the class folders in `dir`.

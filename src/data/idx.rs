@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Dataset, Split};
+use super::{Dataset, Origin, Split};
 use crate::error::{Error, Result};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -102,7 +102,9 @@ pub fn load(dir: &Path) -> Result<Split> {
         let expected = format!("{} as in {}", size(&train), train_images.display());
         return Err(Error::data(test_images, size(&test), expected));
     }
-    Ok(Split { train, test })
+    let split = Split::new(&name, train, test);
+    let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    Ok(Split { origin: Origin { path: Some(path), ..split.origin }, ..split })
 }
 
 fn read_set(name: String, images_path: &Path, labels_path: &Path) -> Result<Dataset> {

@@ -89,10 +89,9 @@ pub fn load(files: &Files) -> Result<Split> {
         .validation_set_length(0)
         .test_set_length(TEST_ROWS)
         .finalize();
-    Ok(Split {
-        train: dataset("MNIST train", set.trn_img, &set.trn_lbl),
-        test: dataset("MNIST test", set.tst_img, &set.tst_lbl),
-    })
+    let train = dataset("MNIST train", set.trn_img, &set.trn_lbl);
+    let test = dataset("MNIST test", set.tst_img, &set.tst_lbl);
+    Ok(Split::new("MNIST", train, test))
 }
 
 fn dataset(name: &str, images: Vec<u8>, labels: &[u8]) -> Dataset {

@@ -6,13 +6,18 @@ use std::fmt;
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
 pub mod folder;
 pub mod idx;
 pub mod mnist;
+mod origin;
 pub mod pictures;
+
+pub use origin::Origin;
+use origin::sha256;
 
 /// A labelled set of images of one size.
 #[derive(Clone, PartialEq)]
@@ -75,6 +80,15 @@ impl Dataset {
         }
     }
 
+    /// SHA-256 of sizes, labels and pixels, as hexadecimal digits; whatever the set is called.
+    pub fn digest(&self) -> String {
+        let sizes = [self.len(), self.height, self.width, self.channels].map(|size| (size as u64).to_le_bytes());
+        let labels: Vec<u8> = self.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        // In pieces, so that all processors hash.
+        let pixels: Vec<String> = self.images.par_chunks(1 << 20).map(|piece| sha256([piece])).collect();
+        sha256([sizes.as_flattened(), &labels].into_iter().chain(pixels.iter().map(String::as_bytes)))
+    }
+
     /// The images whose label is one of `labels`, and the others.
     fn by_label(&self, labels: &[u32]) -> (Dataset, Dataset) {
         let (chosen, others): (Vec<_>, Vec<_>) = (0..self.len()).partition(|&row| labels.contains(&self.labels[row]));
@@ -127,6 +141,8 @@ pub struct Split {
     pub train: Dataset,
     /// What it is judged by.
     pub test: Dataset,
+    /// Which set they are, or are parts of.
+    pub origin: Origin,
 }
 
 /// A data set as a run uses it.
@@ -140,7 +156,21 @@ pub struct Parts {
     pub evaluation: Split,
 }
 
+impl Parts {
+    /// Which set they are parts of.
+    pub fn origin(&self) -> &Origin {
+        &self.evaluation.origin
+    }
+}
+
 impl Split {
+    /// Two sets that are in memory, under the name of both.
+    pub fn new(name: &str, train: Dataset, test: Dataset) -> Split {
+        let digest = sha256([train.digest().as_bytes(), test.digest().as_bytes()]);
+        let origin = Origin::new(name, None, &train, &test, digest);
+        Split { train, test, origin }
+    }
+
     /// Divides the set for a run: `train_labels` are trained on and the others evaluated (`None`: all both), and
     /// `validation` images, drawn at random as `seed` has it, are held back from what is trained on.
     ///
@@ -162,7 +192,7 @@ impl Split {
                 if test.rows_by_label().iter().filter(|rows| !rows.is_empty()).count() < 2 {
                     return fault("fewer than 2 labels are left to evaluate".to_owned());
                 }
-                (train, Split { train: reference, test })
+                (train, Split { train: reference, test, origin: self.origin })
             }
         };
         let Some(images) = validation else { return Ok(Parts { train, validation: None, evaluation }) };

@@ -509,7 +509,7 @@ fn images_go_up_once_on_the_gpu() {
 /// CPU runner, which here is the faster one wherever the GPU is software.
 #[test]
 fn it_learns() {
-    let split = Split { train: images(6000), test: mnist().test.clone().take(500) };
+    let split = Split::new("part", images(6000), mnist().test.clone().take(500));
     let parts = split.divide(None, None, 0).unwrap();
     let config = Config { batch: random(48), learning_rate: 2e-3, ..small() };
     let mut trainer = on_cpu(&fresh(&config), &parts.train);

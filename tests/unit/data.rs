@@ -568,7 +568,7 @@ fn amounts_are_read_and_checked() {
 #[test]
 fn a_set_is_divided() {
     let split = idx::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist")).unwrap();
-    let split = Split { train: split.train.take(2000), test: split.test.take(500) };
+    let split = Split::new("part", split.train.take(2000), split.test.take(500));
     let whole = split.clone().divide(None, None, 1).unwrap();
     assert_eq!((&whole.train, &whole.evaluation), (&split.train, &split));
     let parts = split.clone().divide(Some(&[0, 1, 7]), Some(100), 1).unwrap();
@@ -588,6 +588,30 @@ fn a_set_is_divided() {
     for (labels, validation) in [(&[0, 12][..], None), (&[0, 1, 2, 3, 4, 5, 6, 7, 8], None), (&[0, 1], Some(9000))] {
         assert!(split.clone().divide(Some(labels), validation, 1).is_err(), "{labels:?}, {validation:?}");
     }
+}
+
+/// A set is what it holds, not what it is called: each pixel, label and size counts, and a part is not the whole.
+#[test]
+fn a_set_is_known_by_what_it_holds() {
+    let own = Dataset { name: "own".to_owned(), ..idx::load(folder(&small_set()).path()).unwrap().train };
+    let changed = |change: fn(&mut Dataset)| {
+        let mut other = own.clone();
+        change(&mut other);
+        other.digest()
+    };
+    assert_eq!(changed(|set| set.name = "other".to_owned()), own.digest());
+    let others = [
+        changed(|set| set.images[29] ^= 1),
+        changed(|set| set.labels[2] = 26),
+        changed(|set| (set.height, set.width) = (5, 2)),
+        own.clone().take(2).digest(),
+        own.digest(),
+    ];
+    assert_eq!(others.iter().collect::<HashSet<_>>().len(), others.len());
+    let origin = |train: &Dataset| Split::new("set", train.clone(), own.clone()).origin;
+    assert_eq!(origin(&own).difference(&origin(&own)), None);
+    let swapped = Dataset { labels: vec![26, 1, 1], ..own.clone() };
+    assert!(origin(&own).difference(&origin(&swapped)).unwrap().contains("but others"));
 }
 
 #[test]

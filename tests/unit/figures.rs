@@ -178,7 +178,7 @@ fn bars(name: &str, seed: u64, count: usize) -> Dataset {
 /// The figures of a short training agree with its evaluation, with the embeddings, and with themselves as JSON.
 #[test]
 fn figures_of_a_training() {
-    let split = Split { train: bars("train", 1, 90), test: bars("test", 2, 60) };
+    let split = Split::new("part", bars("train", 1, 90), bars("test", 2, 60));
     let parts = split.divide(None, None, 0).unwrap();
     for mining in [None, Some(Mining::SemiHard), Some(Mining::BatchHard)] {
         let batch = match mining {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage};
-use siamese::data::folder;
 use siamese::data::pictures::{self, Found, Pictures, find, read, shape};
+use siamese::data::{Origin, folder};
 
 const AS_IS: Pictures = Pictures { invert: false };
 const INVERTED: Pictures = Pictures { invert: true };
@@ -186,6 +186,24 @@ fn a_folder_may_say_what_is_for_testing() {
     assert!(folder::load(flat.path(), None, AS_IS).unwrap_err().to_string().contains("one folder a class"));
     let single = tree(&["a/1.png", "b/2.png"]);
     assert!(folder::load(single.path(), None, AS_IS).unwrap_err().to_string().contains("one picture a class"));
+}
+
+/// A set is the same wherever it lies and whatever it is called, and another once a picture comes, goes or is renamed.
+#[test]
+fn a_folder_is_known_again() {
+    let names = ["a/1.png", "a/2.png", "b/1.png", "b/2.png"];
+    let origin = |names: &[&str]| folder::load(tree(names).path(), None, AS_IS).unwrap().origin;
+    let own = origin(&names);
+    assert_eq!((own.train, own.test, own.labels), (2, 2, 2));
+    assert!(own.path.as_ref().is_some_and(|path| path.is_absolute()));
+    assert_eq!(own.difference(&origin(&names)), None);
+    let grown = own.difference(&origin(&["a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png"])).unwrap();
+    assert!(grown.contains("3 training images for 2") && !grown.contains("test images"), "{grown}");
+    for other in [["a/1.png", "a/2.png", "c/1.png", "c/2.png"], ["a/1.png", "a/2.png", "b/1.png", "b/3.png"]] {
+        assert!(own.difference(&origin(&other)).is_some(), "{other:?}");
+    }
+    let text = serde_json::to_string(&own).unwrap();
+    assert_eq!(serde_json::from_str::<Origin>(&text).unwrap(), own);
 }
 
 /// Pictures of different sizes, one in colour, without a size being told.
