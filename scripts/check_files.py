@@ -37,7 +37,7 @@ with open(table, newline="") as file:
 wanted = np.array([row[2:] for row in rows], np.float32)
 names, classes = [row[0] for row in rows], [row[1] for row in rows]
 same(npy, np.load(npy), wanted)
-sidecar = json.loads(npy.with_suffix(".json").read_text())
+sidecar = json.loads(npy.with_name(npy.name + ".json").read_text())
 same("names and classes of the .npy", [sidecar["names"], sidecar["classes"]], [names, classes])
 
 read = pyarrow.parquet.read_table(parquet)

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -15,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::net::{Net, Parameter};
+use crate::output::{self, Kind};
 use crate::plan::ALIGNMENT;
 use crate::run::Runner;
 use crate::siamese::slots;
@@ -100,6 +99,20 @@ struct Header {
 
 /// Metadata entry that holds the [`Header`].
 const ENTRY: &str = "siamese";
+
+/// Metadata come first in a safetensors file, behind its length.
+fn is_checkpoint(head: &[u8]) -> bool {
+    head.get(8..).is_some_and(|text| text.starts_with(format!("{{\"__metadata__\":{{\"{ENTRY}\":").as_bytes()))
+}
+
+/// A training that can be resumed.
+const TRAINING: Kind = Kind { name: "a checkpoint or a model", is: is_checkpoint };
+/// Weights alone: they never replace a training, whose moments would be lost.
+const MODEL: Kind = Kind {
+    name: "a model without a training's moments",
+    // Tensors are in order of their names, and those of the moments come first.
+    is: |head| is_checkpoint(head) && !String::from_utf8_lossy(head).contains(&format!("\"{}", MOMENTS[0])),
+};
 
 /// Prefix of the tensors that hold the moving average.
 const AVERAGE: &str = "ema.";
@@ -200,7 +213,7 @@ impl Checkpoint {
     /// Writes the file: to a temporary name beside it first, so that a failure leaves an older file whole.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the path.
+    /// As [`output::write`]: weights alone do not replace a training.
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
         let net = self.net()?;
         let (tensors, _) = tensors(&net);
@@ -232,7 +245,8 @@ impl Checkpoint {
         // One entry: the format keeps entries in no order, and equal checkpoints are to be equal files.
         let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
         let bytes = safetensors::serialize(views, Some(metadata)).expect("tensors whose sizes agree");
-        write_atomically(path, &bytes)
+        let kind = if self.moments.is_some() { TRAINING } else { MODEL };
+        output::write(path, kind, &bytes)
     }
 
     /// Reads a file that [`Checkpoint::save`] wrote.
@@ -324,50 +338,5 @@ fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::F64 => each(bytes, |word| f64::from_le_bytes(word) as f32),
         _ => None,
-    }
-}
-
-/// Writes a file under a temporary name in the same folder, then renames it.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("write", path))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    persist(file, path)
-}
-
-/// Gives a finished temporary file its name.
-pub(crate) fn persist(file: tempfile::NamedTempFile, path: &Path) -> Result<()> {
-    file.as_file().sync_all().map_err(Error::io("write", path))?;
-    #[cfg(unix)]
-    {
-        // Temporary files are private; a result is as readable as any other file.
-        use std::os::unix::fs::PermissionsExt;
-        let readable = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable).map_err(Error::io("write", path))?;
-    }
-    file.persist(path).map(drop).map_err(|error| Error::io("write", path)(error.error))
-}
-
-/// The right to change a file or folder: held while it is read, changed and written, so that two programs do not lose
-/// each other's changes. The lock is on a file `<name>.lock` beside it, which stays.
-pub struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Takes it.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] where another program has it, [`Error::Io`] where the lock cannot be made.
-    pub fn take(path: &Path) -> Result<Lock> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let lock = Path::new(&name);
-        let file = File::options().create(true).append(true).open(lock).map_err(Error::io("lock", lock))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::Busy { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(Error::io("lock", lock)(source)),
-        }
     }
 }

@@ -112,6 +112,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A file cannot be written where it should be.
+    #[error("{}: {reason}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+
     /// A gallery cannot be used.
     #[error("{}: {reason}", path.display())]
     Gallery {
@@ -176,6 +185,11 @@ impl Error {
         Error::Config { setting: setting.into(), reason: reason.into() }
     }
 
+    /// An [`Error::Output`].
+    pub fn output(path: &Path, reason: impl Into<String>) -> Error {
+        Error::Output { path: path.to_owned(), reason: reason.into() }
+    }
+
     /// An [`Error::Run`].
     pub fn run(path: &Path, reason: impl Into<String>) -> Error {
         Error::Run { path: path.to_owned(), reason: reason.into() }
@@ -218,6 +232,7 @@ impl Error {
                     .into()
             }
             Error::Busy { .. } => "wait until that is done, or choose another name".into(),
+            Error::Output { .. } => "choose another name, or move away what is there".into(),
             Error::Gallery { .. } => {
                 "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
             }

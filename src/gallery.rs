@@ -12,10 +12,11 @@ use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Checkpoint, write_atomically};
+use crate::checkpoint::Checkpoint;
 use crate::config::Distance;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted};
+use crate::output::{self, Kind};
 
 /// One enrolled embedding.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,12 @@ struct Header {
 
 /// Metadata entry that holds the [`Header`].
 const ENTRY: &str = "siamese-gallery";
+
+/// Metadata come first in a safetensors file, behind its length.
+const KIND: Kind = Kind {
+    name: "a gallery",
+    is: |head| head.get(8..).is_some_and(|text| text.starts_with(br#"{"__metadata__":{"siamese-gallery":"#)),
+};
 
 /// Enrolled identities.
 #[derive(Clone, Debug, PartialEq)]
@@ -349,10 +356,10 @@ impl Gallery {
         Err(Error::Gallery { path: path.to_owned(), reason })
     }
 
-    /// Writes the file under a temporary name and renames it.
+    /// Writes the file.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the path.
+    /// As [`output::write`].
     pub fn save(&self, path: &Path) -> Result<()> {
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -378,7 +385,7 @@ impl Gallery {
         ];
         let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
         let bytes = safetensors::serialize(tensors, Some(metadata)).expect("tensors whose sizes agree");
-        write_atomically(path, &bytes)
+        output::write(path, KIND, &bytes)
     }
 
     /// Reads a file that [`Gallery::save`] wrote.

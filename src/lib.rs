@@ -87,7 +87,7 @@
 //! 3  net  siamese  run
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
-//! 0  kernel  host  error  config  data  sampler  init
+//! 0  kernel  host  error  text  output  config  data  sampler  init
 //! ```
 //!
 //! # Where to change what
@@ -102,6 +102,7 @@
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval/`, `tests/unit/eval.rs` |
 //! | what the page of a run shows | `src/figures/`, `src/report/page.html`; a new layout: [`figures::VERSION`] |
+//! | how files are written, over what | `src/output.rs`; what a file of a kind begins with: the file that writes it |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set, another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
@@ -129,11 +130,13 @@ pub mod kernel;
 pub mod kernels;
 pub mod net;
 pub mod onnx;
+pub mod output;
 pub mod plan;
 pub mod run;
 pub mod sampler;
 pub mod siamese;
 pub mod tensorboard;
+pub mod text;
 pub mod train;
 pub mod vectors;
 

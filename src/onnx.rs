@@ -17,6 +17,7 @@ use crate::checkpoint::{Checkpoint, Precision};
 use crate::error::{Error, Result};
 use crate::kernels::{Activation, L2Norm};
 use crate::net::Layer;
+use crate::output::Kind;
 
 /// Version of the file format; the first that belongs to operator set 17.
 const IR_VERSION: i64 = 8;
@@ -202,6 +203,9 @@ impl Builder {
 const FLOAT: i32 = 1;
 /// Element type float16.
 const FLOAT16: i32 = 10;
+
+/// Begins with version of the format and producer, as ours do.
+pub const KIND: Kind = Kind { name: "an ONNX model", is: |head| matches!(head, [0x08, _, 0x12, ..]) };
 
 /// `ModelProto`
 #[derive(Clone, PartialEq, Message)]

@@ -1,7 +1,7 @@
 //! Embeddings as files: NumPy, CSV, Parquet, and the folder that TensorBoard's projector opens.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,10 +18,11 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use serde::Serialize;
 
-use crate::checkpoint::write_atomically;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::eval::{Embedded, map_at_r};
+use crate::output::{Draft, Kind, Output};
+use crate::text::plain;
 
 /// How many bits a value takes in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -106,8 +107,12 @@ impl Vectors {
 
     /// The whole numbers of 8 bits.
     fn bytes(&self) -> impl Iterator<Item = i8> {
+        self.bytes_of(0..self.values.len())
+    }
+
+    fn bytes_of(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = i8> {
         let scale = self.scale(Precision::I8);
-        self.values.iter().map(move |value| (value / scale).round() as i8)
+        self.values[range].iter().map(move |value| (value / scale).round() as i8)
     }
 
     /// The values as a file of this precision gives them back.
@@ -143,27 +148,38 @@ impl Vectors {
         Loss { max_error, map_at_r }
     }
 
-    /// Writes `<stem>.npy`, `[rows, dims]`, and beside it `<stem>.json` with names, classes, scale and the model.
+    /// Writes them where and as `destination` says; `images` are shown by TensorBoard's projector.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the path.
-    pub fn write_npy(&self, path: &Path, precision: Precision) -> Result<()> {
+    /// [`Error::Io`] naming the path; files that were there are then whole.
+    pub fn write(&self, destination: Destination, precision: Precision, images: &Dataset) -> Result<()> {
+        match destination {
+            Destination::Npy { values, sidecar } => self.write_npy(values, sidecar, precision),
+            Destination::Csv(file) => file.fill(|file| self.csv(file, precision)),
+            Destination::Parquet(file) => file.fill(|file| self.parquet(file, precision)),
+            Destination::Projector(files) => self.write_projector(files, precision, images),
+        }
+    }
+
+    fn write_npy(&self, values: Output, sidecar: Output, precision: Precision) -> Result<()> {
         let shape = [self.rows() as u64, self.dims as u64];
-        streamed(path, |file| match precision {
+        let values = values.draft(|file| match precision {
             Precision::F32 => npy(file, &shape, self.values.iter().copied()),
             Precision::F16 => npy(file, &shape, self.values.iter().map(|&value| f16::from_f32(value))),
             Precision::I8 => npy(file, &shape, self.bytes()),
         })?;
-        let sidecar = Sidecar {
+        let text = serde_json::to_vec_pretty(&Sidecar {
             model: &self.model,
             dims: self.dims,
             precision,
             scale: self.scale(precision),
             names: &self.names,
             classes: &self.classes,
-        };
-        let text = serde_json::to_string_pretty(&sidecar).expect("plain data");
-        write_atomically(&path.with_extension("json"), text.as_bytes())
+        });
+        let sidecar = sidecar.draft(|file| file.write_all(&text.expect("plain data")))?;
+        // Both are on the disk before one of them replaces what belongs to the other.
+        sidecar.publish()?;
+        values.publish()
     }
 
     /// The class of a row, empty where there is none.
@@ -171,30 +187,19 @@ impl Vectors {
         self.classes.get(row).map_or("", String::as_str)
     }
 
-    /// Writes a table: name, class, e0, e1, …; the values as they are after rounding.
-    ///
-    /// # Errors
-    /// [`Error::Io`] naming the path.
-    pub fn write_csv(&self, path: &Path, precision: Precision) -> Result<()> {
-        let values = self.rounded(precision);
-        streamed(path, |file| {
-            let mut table = csv::Writer::from_writer(file);
-            let heads = (0..self.dims).map(|dim| format!("e{dim}"));
-            table.write_record(["name".to_owned(), "class".to_owned()].into_iter().chain(heads))?;
-            for (row, values) in values.chunks_exact(self.dims).enumerate() {
-                let words = [self.names[row].clone(), self.class(row).to_owned()];
-                table.write_record(words.into_iter().chain(values.iter().map(f32::to_string)))?;
-            }
-            table.flush()
-        })
+    fn csv(&self, file: &mut File, precision: Precision) -> std::io::Result<()> {
+        let mut table = csv::Writer::from_writer(file);
+        let heads = (0..self.dims).map(|dim| format!("e{dim}"));
+        table.write_record(["name".to_owned(), "class".to_owned()].into_iter().chain(heads))?;
+        for (row, values) in self.rounded(precision).chunks_exact(self.dims).enumerate() {
+            let words = [self.names[row].clone(), self.class(row).to_owned()];
+            table.write_record(words.into_iter().chain(values.iter().map(f32::to_string)))?;
+        }
+        table.flush()
     }
 
-    /// Writes a Parquet file with the columns name, class (empty where there is none) and embedding, a list of floats
-    /// of 32 or 16 bits, or of 8-bit integers; those with a column `scale`. Its metadata name the model.
-    ///
-    /// # Errors
-    /// [`Error::Io`] naming the path.
-    pub fn write_parquet(&self, path: &Path, precision: Precision) -> Result<()> {
+    /// 8-bit integers have a column `scale`, and the metadata name the model.
+    fn parquet(&self, file: &mut File, precision: Precision) -> std::io::Result<()> {
         let (element, scale) = match precision {
             Precision::F32 => ("float element", ""),
             Precision::F16 => ("fixed_len_byte_array (2) element (FLOAT16)", ""),
@@ -211,16 +216,14 @@ impl Vectors {
             .set_compression(Compression::UNCOMPRESSED)
             .set_key_value_metadata(Some(metadata))
             .build();
-        streamed(path, |file| {
-            let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(parquet_fault)?;
-            for start in (0..self.rows()).step_by(GROUP) {
-                let rows = start..(start + GROUP).min(self.rows());
-                let mut group = writer.next_row_group().map_err(parquet_fault)?;
-                self.write_group(&mut group, rows, precision).map_err(parquet_fault)?;
-                group.close().map_err(parquet_fault)?;
-            }
-            writer.close().map(drop).map_err(parquet_fault)
-        })
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(parquet_fault)?;
+        for start in (0..self.rows()).step_by(GROUP) {
+            let rows = start..(start + GROUP).min(self.rows());
+            let mut group = writer.next_row_group().map_err(parquet_fault)?;
+            self.write_group(&mut group, rows, precision).map_err(parquet_fault)?;
+            group.close().map_err(parquet_fault)?;
+        }
+        writer.close().map(drop).map_err(parquet_fault)
     }
 
     fn write_group(
@@ -256,7 +259,7 @@ impl Vectors {
                     column.typed::<FixedLenByteArrayType>().write_batch(&halves, definition, repetition)?;
                 }
                 (2, Precision::I8) => {
-                    let bytes: Vec<i32> = self.bytes().skip(values.start).take(values.len()).map(i32::from).collect();
+                    let bytes: Vec<i32> = self.bytes_of(values.clone()).map(i32::from).collect();
                     column.typed::<Int32Type>().write_batch(&bytes, definition, repetition)?;
                 }
                 _ => {
@@ -270,45 +273,43 @@ impl Vectors {
         Ok(())
     }
 
-    /// Writes the folder that `tensorboard --logdir FOLDER` shows in its projector: vectors, names and classes, and the
-    /// images in a square sprite.
-    ///
-    /// # Errors
-    /// [`Error::Io`] naming the path.
-    pub fn write_projector(&self, folder: &Path, precision: Precision, images: &Dataset) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(Error::io("make folder", folder))?;
-        let table = |name: &str, write: &dyn Fn(&mut csv::Writer<&mut File>) -> csv::Result<()>| {
-            streamed(&folder.join(name), |file| {
-                let mut table = csv::WriterBuilder::new().delimiter(b'\t').from_writer(file);
-                write(&mut table)?;
-                table.flush()
-            })
-        };
-        table("vectors.tsv", &|table| {
-            self.rounded(precision)
-                .chunks_exact(self.dims)
-                .try_for_each(|row| table.write_record(row.iter().map(f32::to_string)))
+    fn write_projector(&self, files: [Output; 4], precision: Precision, images: &Dataset) -> Result<()> {
+        let [vectors, metadata, picture, config] = files;
+        let vectors = vectors.draft(|file| {
+            let mut file = BufWriter::new(file);
+            for row in self.rounded(precision).chunks_exact(self.dims) {
+                let cells: Vec<String> = row.iter().map(f32::to_string).collect();
+                writeln!(file, "{}", cells.join("\t"))?;
+            }
+            file.flush()
         })?;
-        table("metadata.tsv", &|table| {
-            table.write_record(["name", "class"])?;
-            (0..self.rows()).try_for_each(|row| table.write_record([&self.names[row], self.class(row)]))
+        // The projector splits at tabs and line breaks, and knows no quotes.
+        let metadata = metadata.draft(|file| {
+            let mut file = BufWriter::new(file);
+            write!(file, "{METADATA_HEAD}")?;
+            for (row, name) in self.names.iter().enumerate() {
+                writeln!(file, "{}\t{}", plain(name), plain(self.class(row)))?;
+            }
+            file.flush()
         })?;
         let (sprite, side) = sprite(images);
         let mut png = std::io::Cursor::new(Vec::new());
         sprite.write_to(&mut png, ImageFormat::Png).expect("memory takes a picture");
-        write_atomically(&folder.join("sprite.png"), &png.into_inner())?;
-        let config = format!(
-            "embeddings {{\n  tensor_name: \"embeddings\"\n  tensor_path: \"vectors.tsv\"\n  metadata_path: \
-             \"metadata.tsv\"\n  sprite {{\n    image_path: \"sprite.png\"\n    single_image_dim: {0}\n    \
-             single_image_dim: {0}\n  }}\n}}\n",
-            side
-        );
-        write_atomically(&folder.join("projector_config.pbtxt"), config.as_bytes())
+        let picture = picture.draft(|file| file.write_all(&png.into_inner()))?;
+        let config = config.draft(|file| {
+            write!(
+                file,
+                "{CONFIG_HEAD}  tensor_name: \"embeddings\"\n  tensor_path: \"vectors.tsv\"\n  metadata_path: \
+                 \"metadata.tsv\"\n  sprite {{\n    image_path: \"sprite.png\"\n    single_image_dim: {side}\n    \
+                 single_image_dim: {side}\n  }}\n}}\n"
+            )
+        })?;
+        [vectors, metadata, picture, config].into_iter().try_for_each(Draft::publish)
     }
 }
 
 fn npy<T: npyz::AutoSerialize>(file: &mut File, shape: &[u64], values: impl Iterator<Item = T>) -> std::io::Result<()> {
-    let file = std::io::BufWriter::new(file);
+    let file = BufWriter::new(file);
     let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
     writer.extend(values)?;
     writer.finish()
@@ -322,14 +323,6 @@ fn parquet_fault(error: ParquetError) -> std::io::Error {
         },
         other => std::io::Error::other(other),
     }
-}
-
-/// Lets `write` fill a temporary file beside `path`, and renames it.
-fn streamed(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("write", path))?;
-    write(file.as_file_mut()).and_then(|()| file.as_file_mut().flush()).map_err(Error::io("write", path))?;
-    crate::checkpoint::persist(file, path)
 }
 
 /// Images in a square, row after row, and the side of each in pixels: smaller where they are too many.
@@ -378,38 +371,82 @@ impl FromStr for Shard {
     }
 }
 
-/// What the end of a path asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `.npy`
-    Npy,
-    /// `.csv`
-    Csv,
-    /// `.parquet`
-    Parquet,
-    /// A folder for TensorBoard's projector: no ending.
-    Projector,
+/// How the names and classes of a projector begin.
+const METADATA_HEAD: &str = "name\tclass\n";
+/// How its configuration begins.
+const CONFIG_HEAD: &str = "embeddings {\n";
+
+const NPY: Kind = Kind { name: "a NumPy file", is: |head| head.starts_with(b"\x93NUMPY") };
+const SIDECAR: Kind = Kind { name: "what belongs to a NumPy file", is: |head| head.starts_with(b"{\n  \"model\": ") };
+const CSV: Kind = Kind { name: "a table of embeddings", is: |head| head.starts_with(b"name,class,e0") };
+const PARQUET: Kind = Kind { name: "a Parquet file", is: |head| head.starts_with(b"PAR1") };
+/// The files of a folder for TensorBoard's projector.
+const PROJECTOR: [(&str, Kind); 4] = [
+    ("vectors.tsv", Kind { name: "vectors of a projector", is: |head| head.iter().all(|byte| is_of_numbers(*byte)) }),
+    (
+        "metadata.tsv",
+        Kind { name: "names and classes of a projector", is: |head| head.starts_with(METADATA_HEAD.as_bytes()) },
+    ),
+    ("sprite.png", Kind { name: "a PNG picture", is: |head| head.starts_with(b"\x89PNG") }),
+    (
+        "projector_config.pbtxt",
+        Kind { name: "a projector's configuration", is: |head| head.starts_with(CONFIG_HEAD.as_bytes()) },
+    ),
+];
+
+fn is_of_numbers(byte: u8) -> bool {
+    byte.is_ascii_digit() || b"+-.eE\t\n".contains(&byte)
 }
 
-impl Format {
-    /// The format of a path.
+/// Where embeddings go, which is checked before they are made; the end of the path says in which format.
+#[derive(Debug)]
+pub enum Destination {
+    /// `<name>.npy`, `[rows, dims]`, and beside it `<name>.npy.json` with names, classes, scale and the model.
+    Npy {
+        /// The numbers.
+        values: Output,
+        /// The rest.
+        sidecar: Output,
+    },
+    /// `.csv`, a table: name, class, e0, e1, …; the values as they are after rounding.
+    Csv(Output),
+    /// `.parquet`, with the columns name, class (empty where there is none) and embedding, a list of floats of 32 or 16
+    /// bits, or of 8-bit integers; those with a column `scale`. Its metadata name the model.
+    Parquet(Output),
+    /// No ending: the folder that `tensorboard --logdir FOLDER` shows in its projector. Vectors, names and classes, the
+    /// images in a square sprite, and the configuration that names them.
+    Projector([Output; 4]),
+}
+
+impl Destination {
+    /// Checks a path.
     ///
     /// # Errors
-    /// [`Error::Config`] with the endings there are.
-    pub fn of(path: &Path) -> Result<Format> {
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some("npy") => Ok(Format::Npy),
-            Some("csv") => Ok(Format::Csv),
-            Some("parquet") => Ok(Format::Parquet),
-            None => Ok(Format::Projector),
+    /// [`Error::Config`] with the endings there are; as [`Output::prepare`] where a file cannot be written.
+    pub fn prepare(path: &Path) -> Result<Destination> {
+        Ok(match path.extension().and_then(|ending| ending.to_str()) {
+            Some("npy") => {
+                let mut sidecar = path.as_os_str().to_owned();
+                sidecar.push(".json");
+                let sidecar = Output::prepare(Path::new(&sidecar), SIDECAR)?;
+                Destination::Npy { values: Output::prepare(path, NPY)?, sidecar }
+            }
+            Some("csv") => Destination::Csv(Output::prepare(path, CSV)?),
+            Some("parquet") => Destination::Parquet(Output::prepare(path, PARQUET)?),
+            None => {
+                std::fs::create_dir_all(path).map_err(Error::io("make folder", path))?;
+                let [vectors, metadata, sprite, config] =
+                    PROJECTOR.map(|(name, kind)| Output::prepare(&path.join(name), kind));
+                Destination::Projector([vectors?, metadata?, sprite?, config?])
+            }
             Some(_) => {
                 let reason = format!(
                     "{} ends in none of .npy, .csv, .parquet; without an ending it is a folder for TensorBoard's \
                      projector",
                     path.display()
                 );
-                Err(Error::config("--out", reason))
+                return Err(Error::config("--out", reason));
             }
-        }
+        })
     }
 }

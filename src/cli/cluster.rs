@@ -10,6 +10,7 @@ use siamese::checkpoint::Checkpoint;
 use siamese::cluster::{self, Cut};
 use siamese::config::Distance;
 use siamese::eval::agreement;
+use siamese::text::plain;
 use siamese::{Error, Result};
 
 use super::engine::Engine;
@@ -77,7 +78,7 @@ impl Cluster {
                 writeln!(out, "{}", json!({ "event": "cluster", "name": name, "cluster": cluster }))?;
             } else {
                 let cluster = cluster.map_or("none".to_owned(), |cluster| cluster.to_string());
-                writeln!(out, "{name}\t{cluster}")?;
+                writeln!(out, "{}\t{cluster}", plain(name))?;
             }
         }
         let count = found.iter().flatten().max().map_or(0, |last| last + 1);

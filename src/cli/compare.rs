@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 use siamese::checkpoint::Checkpoint;
+use siamese::text::plain;
 
 use super::engine::Engine;
 use super::images::{self, ImagesArgs};
@@ -48,8 +49,9 @@ impl Compare {
                 }
             }
         } else {
-            writeln!(out, "\t{}", images.names.join("\t"))?;
-            for (a, name) in images.names.iter().enumerate() {
+            let names: Vec<_> = images.names.iter().map(|name| plain(name)).collect();
+            writeln!(out, "\t{}", names.join("\t"))?;
+            for (a, name) in names.iter().enumerate() {
                 let row: Vec<String> = (0..rows.len()).map(|b| format!("{:.4}", distance(a, b))).collect();
                 writeln!(out, "{name}\t{}", row.join("\t"))?;
             }

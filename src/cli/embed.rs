@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use siamese::checkpoint::Checkpoint;
-use siamese::vectors::{Format, Precision, Shard, Vectors};
+use siamese::vectors::{Destination, Precision, Shard, Vectors};
 
 use super::engine::Engine;
 use super::images::{self, ImagesArgs};
@@ -13,7 +13,7 @@ use super::{AdapterArg, Outcome, model_file};
 
 /// Writes the embeddings of images, with their names and classes.
 ///
-/// FILE.npy: [rows, dims], and beside it FILE.json with the rest. FILE.csv, FILE.parquet: a row an image. A name
+/// FILE.npy: [rows, dims], and beside it FILE.npy.json with the rest. FILE.csv, FILE.parquet: a row an image. A name
 /// without ending: a folder for TensorBoard's projector, with a sprite of the images.
 #[derive(Args)]
 #[command(after_help = "\
@@ -42,7 +42,7 @@ pub struct Embed {
 
 impl Embed {
     pub fn run(self) -> Outcome {
-        let format = Format::of(&self.out)?;
+        let destination = Destination::prepare(&self.out)?;
         let model = Checkpoint::load(&model_file(&self.model))?.export();
         let images = self.images.load_part(&model, self.shard)?;
         let engine = Engine::open(&self.adapter.adapter)?;
@@ -54,12 +54,7 @@ impl Embed {
             model: model.fingerprint(),
             names: images.names,
         };
-        match format {
-            Format::Npy => vectors.write_npy(&self.out, self.precision)?,
-            Format::Csv => vectors.write_csv(&self.out, self.precision)?,
-            Format::Parquet => vectors.write_parquet(&self.out, self.precision)?,
-            Format::Projector => vectors.write_projector(&self.out, self.precision, &images.data)?,
-        }
+        vectors.write(destination, self.precision, &images.data)?;
         let bytes = vectors.dims
             * match self.precision {
                 Precision::F32 => 4,

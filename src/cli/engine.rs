@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use siamese::checkpoint::write_atomically;
 use siamese::config::Storage;
 use siamese::gpu::Tuned;
+use siamese::output::{self, Kind};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::{Error, Result, cpu, gpu};
@@ -125,7 +125,7 @@ impl Engine {
             let text = serde_json::to_vec(&all).expect("plain data");
             let folder = file.parent().expect("it lies in a folder");
             let kept = fs::create_dir_all(folder).map_err(Error::io("make folder", folder));
-            if let Err(error) = kept.and_then(|()| write_atomically(&file, &text)) {
+            if let Err(error) = kept.and_then(|()| output::write(&file, Kind::OWN, &text)) {
                 eprintln!("warning: the choice of shaders is not kept: {error}");
             }
         }

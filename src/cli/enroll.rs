@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use siamese::checkpoint::{Checkpoint, Lock};
+use siamese::checkpoint::Checkpoint;
 use siamese::gallery::{Gallery, Threshold};
+use siamese::output::Lock;
 use siamese::{Error, Result};
 
 use super::engine::Engine;

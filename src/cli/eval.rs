@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use siamese::checkpoint::{Checkpoint, write_atomically};
+use siamese::checkpoint::Checkpoint;
 use siamese::config::Config;
 use siamese::data::Parts;
 use siamese::eval::Evaluation;
+use siamese::output::{Kind, Output};
 use siamese::run::Runner;
 use siamese::siamese::{Source, inference_plan, slots};
 use siamese::{Error, Result, embed, host};
@@ -44,6 +45,9 @@ pub struct Eval {
     json: bool,
 }
 
+const ROC_HEAD: &str = "threshold,far,tar\n";
+const ROC: Kind = Kind { name: "a table of a ROC", is: |head| head.starts_with(ROC_HEAD.as_bytes()) };
+
 impl Eval {
     pub fn run(self) -> Outcome {
         let mut checkpoint = Checkpoint::load(&model_file(&self.model))?;
@@ -51,19 +55,20 @@ impl Eval {
             checkpoint.config.thresholds.clone_from(&self.threshold);
             checkpoint.config.validate()?;
         }
+        let roc = self.roc.as_ref().map(|file| Output::prepare(file, ROC)).transpose()?;
         let parts = self.data.load_parts(&checkpoint)?;
         let config = checkpoint.config.clone();
         let engine = Engine::open(&self.adapter.adapter)?;
         let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
         let evaluation = engine.run(Evaluate { checkpoint: &weights.export(), config: &config, parts: &parts })?;
-        if let Some(file) = &self.roc {
+        if let Some(file) = roc {
             let missing = || {
                 let reason = evaluation.left_out.get("auc").map_or("there are no pairs", String::as_str);
                 Error::config("--roc", format!("there is no ROC: {reason}"))
             };
             let roc = evaluation.roc.as_ref().ok_or_else(missing)?;
             let rows = roc.points().into_iter().map(|(at, far, tar)| format!("{at},{far},{tar}\n"));
-            write_atomically(file, format!("threshold,far,tar\n{}", rows.collect::<String>()).as_bytes())?;
+            file.commit(format!("{ROC_HEAD}{}", rows.collect::<String>()).as_bytes())?;
         }
         Events::new(self.json, None).evaluation(&evaluation)?;
         if !self.json {

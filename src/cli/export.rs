@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use siamese::checkpoint::{Checkpoint, Precision, write_atomically};
-use siamese::{Error, onnx};
+use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::{Error, onnx, output};
 
 use super::{Outcome, model_file};
 
@@ -44,7 +44,7 @@ impl Export {
             if self.raw { Checkpoint { average: None, ..checkpoint }.export() } else { checkpoint.export() };
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         match ending {
-            "onnx" => write_atomically(&self.out, &onnx::model(&checkpoint, precision)?)?,
+            "onnx" => output::write(&self.out, onnx::KIND, &onnx::model(&checkpoint, precision)?)?,
             _ => checkpoint.save(&self.out, precision)?,
         }
         eprintln!("wrote {}", self.out.display());

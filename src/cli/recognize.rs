@@ -13,6 +13,7 @@ use siamese::embed::Embedder;
 use siamese::gallery::{Answer, Gallery, Recognition, Share, Threshold};
 use siamese::plan::Plan;
 use siamese::run::Runner;
+use siamese::text::plain;
 use siamese::{Error, Result};
 
 use super::engine::{Engine, Job};
@@ -103,7 +104,7 @@ impl Recognize {
         } else {
             let identity = answer.identity.as_deref().unwrap_or("unknown");
             let margin = answer.margin.map_or("-".to_owned(), |margin| format!("{margin:.4}"));
-            writeln!(out, "{name}\t{identity}\t{:.4}\t{margin}", answer.distance)?;
+            writeln!(out, "{}\t{}\t{:.4}\t{margin}", plain(name), plain(identity), answer.distance)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use siamese::checkpoint::write_atomically;
+use siamese::output::{self, Kind};
 
 use super::Outcome;
 use crate::report::run::{PAGE, Run};
@@ -44,7 +44,7 @@ impl Report {
             _ => PathBuf::from("compare.html"),
         };
         let file = self.out.unwrap_or(own);
-        write_atomically(&file, page::render(&runs).as_bytes())?;
+        output::write(&file, Kind::HTML, page::render(&runs).as_bytes())?;
         eprintln!("report {}", file.display());
         Ok(ExitCode::SUCCESS)
     }

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use siamese::checkpoint::{Checkpoint, Lock, Precision, write_atomically};
+use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, Length, Margin, Schedule, Update, Validation};
 use siamese::data::Parts;
 use siamese::figures::Figures;
 use siamese::net::Net;
+use siamese::output::{self, Kind, Lock};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
@@ -242,7 +243,7 @@ impl Train {
         let metrics = options.open(&metrics_file).map_err(Error::io("write", &metrics_file))?;
         let events = Events::new(self.json, Some(Record::new(metrics, metrics_file)?));
         if !self.resume {
-            write_atomically(&folder.join("run.toml"), self.settings.as_bytes())?;
+            output::write(&folder.join("run.toml"), Kind::OWN, self.settings.as_bytes())?;
         }
         let tune = &self.tune;
         engine.run(Run { parts: &parts, start, folder, engine: &engine, tune, events, page: self.tui })
@@ -396,9 +397,9 @@ impl Job for Run<'_> {
         }
         let figures = Figures::of(trainer.runner(), &net, &config, self.parts, step, &evaluated)?;
         let text = serde_json::to_vec(&figures).expect("plain data");
-        write_atomically(&self.folder.join(FIGURES), &text)?;
+        output::write(&self.folder.join(FIGURES), Kind::OWN, &text)?;
         let page = self.folder.join(PAGE);
-        write_atomically(&page, page::render(&[run::Run::load(&self.folder)?]).as_bytes())?;
+        output::write(&page, Kind::OWN, page::render(&[run::Run::load(&self.folder)?]).as_bytes())?;
         eprintln!("report {}", page.display());
         Ok(ExitCode::SUCCESS)
     }
@@ -489,7 +490,7 @@ impl Run<'_> {
             "shaders": self.engine.variants(&plan),
         });
         let text = serde_json::to_string_pretty(&manifest).expect("plain data");
-        write_atomically(&self.folder.join(MANIFEST), text.as_bytes())?;
+        output::write(&self.folder.join(MANIFEST), Kind::OWN, text.as_bytes())?;
         self.events.emit(&json!({
             "event": "start",
             "adapter": self.engine.title(),

@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// The modules from the bottom up. One may use its own rung and those below.
 const LADDER: &[&[&str]] = &[
-    &["kernel", "host", "error", "config", "data", "sampler", "init"],
+    &["kernel", "host", "error", "text", "output", "config", "data", "sampler", "init"],
     &["kernels"],
     &["plan"],
     &["net", "siamese", "run"],

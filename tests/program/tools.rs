@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use crate::program::{SPEC, events, fail, place, run, siamese, small_set, succeed, text};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
-use siamese::checkpoint::Lock;
 use siamese::data::idx;
+use siamese::output::Lock;
 
 /// The pictures of an IDX set as PNG files in one folder a class, dark on light: classes 0 to 3.
 fn as_pictures(idx: &Path, pictures: &Path) {
@@ -223,6 +223,42 @@ fn galleries_are_guarded() {
     assert!(fail(&["enroll", &model, &gallery, "--threshold", "nan"]).contains("--threshold"));
     assert!(fail(&["train", "--data", &format!("{pictures}/1"), "--out", &other]).contains("expected"));
     assert!(fs::read(&gallery).unwrap() == whole, "none of these changed the gallery");
+}
+
+#[test]
+fn nothing_of_another_kind_is_overwritten() {
+    let (folder, pictures, model) = trained();
+    let at = |name: &str| format!("{model}/{name}");
+    let all = || -> BTreeMap<_, _> {
+        let files = fs::read_dir(&model).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    };
+    let before = all();
+    let weights = format!("{}/weights.safetensors", folder.path().display());
+    succeed(&["export", &model, "--out", &weights]);
+    for (arguments, target) in [
+        (["export", &model, "--out"].as_slice(), "checkpoint.safetensors"),
+        (&["report", &model, "--out"], "run.json"),
+        (&["report", &model, "--out"], "."),
+        (&["eval", &model, "--data", &pictures, "--roc"], "metrics.jsonl"),
+        (&["eval", &model, "--data", &pictures, "--roc"], "no folder/roc.csv"),
+        (&["import", &weights, "--spec", SPEC, "--input", "8x8x1", "--out"], "report.html"),
+    ] {
+        let words = fail(&[arguments, &[&at(target)]].concat());
+        assert!(words.contains(target), "{arguments:?}: {words}");
+    }
+    assert!(all() == before, "none of these changed a file of the run");
+
+    // What was kept beside an .npy once had the manifest's name.
+    succeed(&["embed", &model, &pictures, "--out", &at("run.npy")]);
+    assert!(fs::read(at("run.json")).unwrap() == before[Path::new(&at("run.json"))]);
+    let words = fail(&["embed", &model, "no pictures", "--out", &format!("{model}/no folder/e.npy")]);
+    assert!(words.contains("no folder"), "the place is checked before the images: {words}");
+
+    // A lock goes with the command, also with one that fails.
+    let gallery = format!("{}/new.gallery", folder.path().display());
+    fail(&["enroll", &model, &gallery, "nothing there"]);
+    assert!(!Path::new(&gallery).exists() && !Path::new(&format!("{gallery}.lock")).exists());
 }
 
 /// A disk that is full after the first kilobytes, as the shell can pretend.

@@ -5,6 +5,7 @@ mod data;
 mod eval;
 mod figures;
 mod gallery;
+mod output;
 mod pictures;
 mod tensorboard;
 mod vectors;

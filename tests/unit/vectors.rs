@@ -8,7 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use siamese::Error;
 use siamese::data::Dataset;
-use siamese::vectors::{Format, Precision, Shard, Vectors};
+use siamese::vectors::{Destination, Precision, Shard, Vectors};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::I8];
 
@@ -24,6 +24,13 @@ fn vectors(rows: usize) -> Vectors {
     }
 }
 
+/// Writes them where no images are shown.
+fn write(vectors: &Vectors, path: &Path, precision: Precision) {
+    let (name, images, labels, label_names) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+    let none = Dataset { name, images, labels, label_names, height: 1, width: 1, channels: 1 };
+    vectors.write(Destination::prepare(path).unwrap(), precision, &none).unwrap();
+}
+
 /// `value` as the bytes of an .npy behind its head.
 fn npy_body(path: &Path) -> (String, Vec<u8>) {
     let bytes = fs::read(path).unwrap();
@@ -36,11 +43,11 @@ fn npy_holds_the_values() {
     let folder = tempfile::tempdir().unwrap();
     let (path, vectors) = (folder.path().join("e.npy"), vectors(7));
     for (precision, kind) in PRECISIONS.into_iter().zip(["'<f4'", "'<f2'", "'|i1'"]) {
-        vectors.write_npy(&path, precision).unwrap();
+        write(&vectors, &path, precision);
         let (head, body) = npy_body(&path);
         assert!(head.contains(kind) && head.contains("(7, 3"), "{head}");
         let sidecar: serde_json::Value =
-            serde_json::from_slice(&fs::read(path.with_extension("json")).unwrap()).unwrap();
+            serde_json::from_slice(&fs::read(folder.path().join("e.npy.json")).unwrap()).unwrap();
         let scale = sidecar["scale"].as_f64().unwrap() as f32;
         let values: Vec<f32> = match precision {
             Precision::F32 => body.as_chunks().0.iter().map(|&word| f32::from_le_bytes(word)).collect(),
@@ -70,7 +77,7 @@ fn csv_quotes_and_parquet_nests() {
     let folder = tempfile::tempdir().unwrap();
     let vectors = vectors(10_003);
     let path = folder.path().join("e.csv");
-    vectors.write_csv(&path, Precision::F32).unwrap();
+    write(&vectors, &path, Precision::F32);
     let mut table = csv::Reader::from_path(&path).unwrap();
     assert_eq!(table.headers().unwrap(), &["name", "class", "e0", "e1", "e2"][..]);
     for (row, record) in table.records().map(Result::unwrap).enumerate() {
@@ -80,7 +87,7 @@ fn csv_quotes_and_parquet_nests() {
 
     for precision in PRECISIONS {
         let path = folder.path().join("e.parquet");
-        vectors.write_parquet(&path, precision).unwrap();
+        write(&vectors, &path, precision);
         let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
         let metadata = reader.metadata();
         assert_eq!((metadata.num_row_groups(), metadata.file_metadata().num_rows()), (2, 10_003), "bounded groups");
@@ -109,7 +116,8 @@ fn csv_quotes_and_parquet_nests() {
 fn the_projector_has_its_sprite() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("projector");
-    let vectors = vectors(5);
+    let mut vectors = vectors(5);
+    vectors.names[1] = "a \"tab\"\tand\nlines".to_owned();
     let images = Dataset {
         name: "five".to_owned(),
         images: (0..5).flat_map(|row| [row * 50; 6]).collect(),
@@ -119,21 +127,21 @@ fn the_projector_has_its_sprite() {
         width: 3,
         channels: 1,
     };
-    vectors.write_projector(&out, Precision::F32, &images).unwrap();
+    vectors.write(Destination::prepare(&out).unwrap(), Precision::F32, &images).unwrap();
     let sprite = image::open(out.join("sprite.png")).unwrap().to_rgb8();
     assert_eq!(sprite.dimensions(), (9, 9), "five images in a square of nine, each 3 x 3");
     assert_eq!((sprite.get_pixel(1, 4).0, sprite.get_pixel(8, 8).0), ([150; 3], [0; 3]));
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     assert_eq!(read("metadata.tsv").lines().nth(1), Some("picture, 0\tone"));
+    assert_eq!(read("metadata.tsv").lines().nth(2), Some(r#"a "tab"\tand\nlines	two"#), "one line, no quotes added");
+    assert_eq!(read("metadata.tsv").lines().count(), 6);
     assert_eq!(read("vectors.tsv").lines().count(), 5);
     assert!(read("projector_config.pbtxt").contains("single_image_dim: 3"));
 }
 
 #[test]
 fn formats_shards_and_faults() {
-    assert_eq!(Format::of(Path::new("a/b.parquet")).unwrap(), Format::Parquet);
-    assert_eq!(Format::of(Path::new("a/b")).unwrap(), Format::Projector);
-    assert!(Format::of(Path::new("a.txt")).unwrap_err().to_string().contains(".parquet"));
+    assert!(Destination::prepare(Path::new("a.txt")).unwrap_err().to_string().contains(".parquet"));
     let all: Vec<usize> = (1..=3).flat_map(|number| Shard { number, of: 3 }.rows(10)).collect();
     assert_eq!(all, (0..10).collect::<Vec<_>>(), "every row is in one part");
     assert_eq!("2/3".parse(), Ok(Shard { number: 2, of: 3 }));
@@ -141,6 +149,6 @@ fn formats_shards_and_faults() {
         assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
     }
     let nowhere = Path::new("/no such folder/e.npy");
-    let error = vectors(2).write_npy(nowhere, Precision::F32).unwrap_err();
+    let error = Destination::prepare(nowhere).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("no such folder"), "{error}");
 }
