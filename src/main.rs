@@ -2,6 +2,14 @@
 //!
 //! Exit codes: 0 done, 1 a check failed, 2 wrong use or environment, 130 interrupted (and saved).
 
+/// Words on stderr. Where nobody can read them any more nothing is lost.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        drop(writeln!(std::io::stderr(), $($words)*))
+    }};
+}
+
 mod cli;
 mod report;
 
@@ -13,13 +21,13 @@ fn main() -> ExitCode {
         // Who reads the output has seen enough.
         Err(cli::Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(cli::Failure::Output(error)) => {
-            eprintln!("error: cannot write the output: {error}");
+            say!("error: cannot write the output: {error}");
             ExitCode::from(2)
         }
         Err(cli::Failure::Library(error)) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
+                say!("hint: {hint}");
             }
             ExitCode::from(2)
         }

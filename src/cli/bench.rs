@@ -128,7 +128,7 @@ impl Bench {
         let train = self.data.load(None, siamese::data::pictures::Pictures::default())?.train;
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(self.precision.storage())?;
-        eprintln!("{}", engine.title());
+        say!("{}", engine.title());
         tasks.iter().try_for_each(|task| self.measure(&engine, task, &train))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -53,7 +53,7 @@ impl Check {
     pub fn run(self) -> Outcome {
         let engine = Engine::open(&self.adapter.adapter)?;
         let calls: Vec<_> = calls().into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
-        eprintln!("{}", engine.title());
+        say!("{}", engine.title());
         let bar = counter(calls.len() as u64, "calls");
         let mut worst: BTreeMap<(String, String), (usize, f64)> = BTreeMap::new();
         let mut wrong = 0;
@@ -62,7 +62,7 @@ impl Check {
             *entry = (entry.0 + 1, entry.1.max(report.share));
             if !report.passed() {
                 wrong += 1;
-                bar.suspend(|| eprintln!("wrong: {report}"));
+                bar.suspend(|| say!("wrong: {report}"));
             }
         };
         for at in &calls {

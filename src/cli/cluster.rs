@@ -83,11 +83,11 @@ impl Cluster {
         }
         let count = found.iter().flatten().max().map_or(0, |last| last + 1);
         let alone = found.iter().filter(|cluster| cluster.is_none()).count();
-        eprintln!("{count} clusters; {alone} of {} images belong to none", found.len());
+        say!("{count} clusters; {alone} of {} images belong to none", found.len());
         if images.labelled {
             let clusters: Vec<u32> = found.iter().map(|cluster| cluster.unwrap_or(u32::MAX)).collect();
             let agreement = agreement(&images.data.labels, &clusters);
-            eprintln!("NMI {:.4}, AMI {:.4} with the classes", agreement.nmi, agreement.ami);
+            say!("NMI {:.4}, AMI {:.4} with the classes", agreement.nmi, agreement.ami);
             if self.json {
                 writeln!(out, "{}", json!({ "event": "agreement", "nmi": agreement.nmi, "ami": agreement.ami }))?;
             }

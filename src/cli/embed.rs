@@ -61,16 +61,11 @@ impl Embed {
                 Precision::F16 => 2,
                 Precision::I8 => 1,
             };
-        eprintln!(
-            "wrote {}: {} x {} values, {bytes} bytes each",
-            self.out.display(),
-            vectors.names.len(),
-            vectors.dims
-        );
+        say!("wrote {}: {} x {} values, {bytes} bytes each", self.out.display(), vectors.names.len(), vectors.dims);
         if self.precision != Precision::F32 {
             let loss = vectors.loss(self.precision);
             let quality = loss.map_at_r.map(|[before, after]| format!("; MAP@R {before:.5} before, {after:.5} after"));
-            eprintln!("rounding changes a value by {:.2e} at most{}", loss.max_error, quality.unwrap_or_default());
+            say!("rounding changes a value by {:.2e} at most{}", loss.max_error, quality.unwrap_or_default());
         }
         Ok(ExitCode::SUCCESS)
     }

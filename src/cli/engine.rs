@@ -108,7 +108,7 @@ impl Engine {
         let tuned = device.tune(plan, known, |done, total| {
             if done < total {
                 let begin = || {
-                    eprintln!("comparing shaders …");
+                    say!("comparing shaders …");
                     counter(total as u64, "calls")
                 };
                 bar.get_or_insert_with(begin).set_position(done as u64);
@@ -119,14 +119,14 @@ impl Engine {
             bar.finish_and_clear();
         }
         if left > 0 {
-            eprintln!("compared the shaders of {measured} of {calls} calls; the rest is left to the next start");
+            say!("compared the shaders of {measured} of {calls} calls; the rest is left to the next start");
         }
         if let Some(file) = file.filter(|_| measured > 0) {
             let text = serde_json::to_vec(&all).expect("plain data");
             let folder = file.parent().expect("it lies in a folder");
             let kept = fs::create_dir_all(folder).map_err(Error::io("make folder", folder));
             if let Err(error) = kept.and_then(|()| output::write(&file, Kind::OWN, &text)) {
-                eprintln!("warning: the choice of shaders is not kept: {error}");
+                say!("warning: the choice of shaders is not kept: {error}");
             }
         }
         Ok(())

@@ -88,11 +88,11 @@ impl Enroll {
         gallery.save(&self.gallery)?;
         let identities = gallery.identities();
         let images: u32 = identities.iter().map(|identity| gallery.counts(identity).1).sum();
-        eprintln!("{}: {} identities, {images} images", self.gallery.display(), identities.len());
+        say!("{}: {} identities, {images} images", self.gallery.display(), identities.len());
         match gallery.threshold {
-            Some(Threshold { distance, far: Some(far) }) => eprintln!("threshold {distance} for a FAR of {far}"),
-            Some(Threshold { distance, far: None }) => eprintln!("threshold {distance}, as given"),
-            None => eprintln!("no threshold: nobody is unknown; see --far and --threshold"),
+            Some(Threshold { distance, far: Some(far) }) => say!("threshold {distance} for a FAR of {far}"),
+            Some(Threshold { distance, far: None }) => say!("threshold {distance}, as given"),
+            None => say!("no threshold: nobody is unknown; see --far and --threshold"),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -113,7 +113,7 @@ impl Enroll {
             again += usize::from(!gallery.add(self.identity.as_ref().unwrap_or(class), name, embedding));
         }
         if again > 0 {
-            eprintln!("{again} images were enrolled already");
+            say!("{again} images were enrolled already");
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Enroll {
         let images = images.subset(&rows);
         let embeddings = images::embed(engine, model, &images.data.images)?;
         let impostors = gallery.calibrate(&embeddings, &images.classes(), far)?;
-        eprintln!("calibrated on {impostors} impostors of {}", images.data.name);
+        say!("calibrated on {impostors} impostors of {}", images.data.name);
         Ok(())
     }
 }

@@ -75,7 +75,7 @@ impl Eval {
             evaluation_table(&evaluation)?;
         }
         if evaluation.collapsed {
-            eprintln!("warning: the embeddings have collapsed: the network maps all test images to one point");
+            say!("warning: the embeddings have collapsed: the network maps all test images to one point");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -47,7 +47,7 @@ impl Export {
             "onnx" => output::write(&self.out, onnx::KIND, &onnx::model(&checkpoint, precision)?)?,
             _ => checkpoint.save(&self.out, precision)?,
         }
-        eprintln!("wrote {}", self.out.display());
+        say!("wrote {}", self.out.display());
         Ok(ExitCode::SUCCESS)
     }
 }

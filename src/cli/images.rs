@@ -239,13 +239,13 @@ impl Job for Embed<'_> {
         let count = self.images.len() / pixels;
         let begin = Instant::now();
         let mut embedder = Embedder::new(self.model, count.min(BATCH), make)?;
-        eprintln!("network ready after {:.2} s", begin.elapsed().as_secs_f64());
+        say!("network ready after {:.2} s", begin.elapsed().as_secs_f64());
         let bar = counter(count as u64, "images");
         let begin = Instant::now();
         let embeddings = embedder.embed(self.images, |done| bar.set_position(done as u64))?;
         bar.finish_and_clear();
         let seconds = begin.elapsed().as_secs_f64();
-        eprintln!("{count} images embedded in {seconds:.3} s, {:.0} a second", count as f64 / seconds);
+        say!("{count} images embedded in {seconds:.3} s, {:.0} a second", count as f64 / seconds);
         Ok(embeddings)
     }
 }

@@ -33,7 +33,7 @@ impl Import {
     pub fn run(self) -> Outcome {
         let checkpoint = Checkpoint::import(&self.weights, &self.network.config()?, self.input)?;
         checkpoint.save(&self.out, Precision::F32)?;
-        eprintln!("wrote {}", self.out.display());
+        say!("wrote {}", self.out.display());
         Ok(ExitCode::SUCCESS)
     }
 }

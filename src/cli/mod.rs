@@ -394,7 +394,16 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 /// Name of the checkpoint that did best on the validation images.
 const BEST: &str = "best.safetensors";
 
-/// The checkpoint that a model argument means: the file itself, or the one in a run folder.
+/// The checkpoint before that.
+const PREVIOUS: &str = "checkpoint.previous.safetensors";
+
+/// The file that a model argument means: itself, or of a run folder the weights that the run reports, which are those
+/// that did best on the validation images where it has looked at any.
 fn model_file(model: &Path) -> PathBuf {
-    if model.is_dir() { model.join(CHECKPOINT) } else { model.to_owned() }
+    let [best, last] = [BEST, CHECKPOINT].map(|name| model.join(name));
+    match model.is_dir() {
+        true if best.exists() => best,
+        true => last,
+        false => model.to_owned(),
+    }
 }

@@ -64,7 +64,7 @@ impl Recognize {
             gallery.threshold = Some(Threshold { distance, far: None });
         }
         if gallery.threshold.is_none() {
-            eprintln!("warning: the gallery has no threshold, so that nobody is unknown; see `siamese enroll --far`");
+            say!("warning: the gallery has no threshold, so that nobody is unknown; see `siamese enroll --far`");
         }
         let engine = Engine::open(&self.adapter.adapter)?;
         if self.images.paths == [Path::new("-")] {
@@ -73,7 +73,7 @@ impl Recognize {
         let images = self.images.load(&model)?;
         let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
         if rows.len() < images.names.len() {
-            eprintln!("{} images are enrolled themselves and left out", images.names.len() - rows.len());
+            say!("{} images are enrolled themselves and left out", images.names.len() - rows.len());
         }
         let images = images.subset(&rows);
         let embeddings = images::embed(&engine, &model, &images.data.images)?;
@@ -119,11 +119,11 @@ fn summary(recognition: &Recognition) {
         ("strangers accepted", recognition.far, "of those not enrolled (FAR)"),
         ("right altogether", Some(recognition.open), "of all, strangers being unknown"),
     ];
-    eprintln!("{} images of enrolled identities, {} of strangers", recognition.known, recognition.unknown);
+    say!("{} images of enrolled identities, {} of strangers", recognition.known, recognition.unknown);
     for (name, share, of) in rows {
         if let Some(Share { share, interval }) = share {
             let (low, high) = (100.0 * interval.low, 100.0 * interval.high);
-            eprintln!("{name:<20} {:>6.2} %  95 %: {low:.2} to {high:.2} %  {of}", 100.0 * share);
+            say!("{name:<20} {:>6.2} %  95 %: {low:.2} to {high:.2} %  {of}", 100.0 * share);
         }
     }
 }

@@ -45,7 +45,7 @@ impl Report {
         };
         let file = self.out.unwrap_or(own);
         output::write(&file, Kind::HTML, page::render(&runs).as_bytes())?;
-        eprintln!("report {}", file.display());
+        say!("report {}", file.display());
         Ok(ExitCode::SUCCESS)
     }
 }

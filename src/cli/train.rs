@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,8 +26,8 @@ use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{
-    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, PrecisionArg, Tune,
-    TuneArgs, parse_input, parse_labels,
+    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, PREVIOUS, PrecisionArg,
+    Tune, TuneArgs, parse_input, parse_labels,
 };
 use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
 use crate::report::{Dashboard, Events, Record, Steps, evaluation_bar, evaluation_table, page, run};
@@ -62,6 +63,9 @@ pub struct Train {
     tune: TuneArgs,
     #[command(flatten)]
     length: LengthArgs,
+    /// How often to save: each so many seconds, as 30s, or each so many steps, as 500
+    #[arg(long, value_name = "TIME|STEPS", default_value = "30s")]
+    save_every: SaveEvery,
     /// Folder of the run [default: runs/<preset>, numbered where that is taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -231,12 +235,15 @@ impl Train {
     pub fn run(self) -> Outcome {
         let (folder, start, parts) = self.start()?;
         for (figure, reason) in embed::foresee(&parts)? {
-            eprintln!("the evaluation will leave out {figure}: {reason}");
+            say!("the evaluation will leave out {figure}: {reason}");
         }
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(start.config.storage)?;
         fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;
         let _lock = Lock::take(&folder.join(CHECKPOINT))?;
+        if self.resume {
+            run::cut(&folder, start.step)?;
+        }
         let metrics_file = folder.join(METRICS);
         let mut options = File::options();
         let options = options.create(true).write(true).append(self.resume).truncate(!self.resume);
@@ -246,14 +253,15 @@ impl Train {
             output::write(&folder.join("run.toml"), Kind::OWN, self.settings.as_bytes())?;
         }
         let tune = &self.tune;
-        engine.run(Run { parts: &parts, start, folder, engine: &engine, tune, events, page: self.tui })
+        let save_every = self.save_every;
+        engine.run(Run { parts: &parts, start, folder, engine: &engine, tune, events, page: self.tui, save_every })
     }
 
     /// The run folder, the weights and settings to start from, and the images.
     fn start(&self) -> Result<(PathBuf, Checkpoint, Parts)> {
         if self.resume {
             let folder = self.out.clone().expect("clap requires --out");
-            let mut checkpoint = Checkpoint::load(&folder.join(CHECKPOINT))?;
+            let mut checkpoint = load(&folder)?;
             let parts = self.data.load_parts(&checkpoint)?;
             if let Some(length) = self.length.length() {
                 checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len());
@@ -307,10 +315,52 @@ struct Run<'a> {
     events: Events,
     /// Whether a page is wanted.
     page: bool,
+    save_every: SaveEvery,
 }
 
-/// A checkpoint is saved at least this often.
-const SAVE_EVERY: Duration = Duration::from_secs(30);
+/// When a checkpoint is due.
+#[derive(Clone, Copy, Debug)]
+enum SaveEvery {
+    Time(Duration),
+    Steps(u64),
+}
+
+impl FromStr for SaveEvery {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SaveEvery, String> {
+        let number = |digits: &str| digits.parse().ok().filter(|&number: &u64| number > 0);
+        let due = match text.strip_suffix('s') {
+            Some(seconds) => number(seconds).map(|seconds| SaveEvery::Time(Duration::from_secs(seconds))),
+            None => number(text).map(SaveEvery::Steps),
+        };
+        due.ok_or_else(|| format!("`{text}` is neither seconds, as 30s, nor a number of steps, as 500"))
+    }
+}
+
+/// Saves over the checkpoint of a run folder. The one that was there is kept beside it.
+fn save(checkpoint: &Checkpoint, folder: &Path) -> Result<()> {
+    let [file, previous] = [CHECKPOINT, PREVIOUS].map(|name| folder.join(name));
+    if file.exists() {
+        let fault = || Error::io("keep the last checkpoint as", &previous);
+        if previous.exists() {
+            fs::remove_file(&previous).map_err(fault())?;
+        }
+        // Not every file system has links.
+        fs::hard_link(&file, &previous).or_else(|_| fs::copy(&file, &previous).map(drop)).map_err(fault())?;
+    }
+    checkpoint.save(&file, Precision::F32)
+}
+
+/// The checkpoint to go on from: the last one, or the one before where that cannot be read.
+fn load(folder: &Path) -> Result<Checkpoint> {
+    let previous = folder.join(PREVIOUS);
+    Checkpoint::load(&folder.join(CHECKPOINT)).or_else(|error| {
+        let before = Checkpoint::load(&previous).map_err(|_| error)?;
+        say!("warning: {CHECKPOINT} cannot be read; going on from step {} of {PREVIOUS}", before.step);
+        Ok(before)
+    })
+}
 
 impl Job for Run<'_> {
     type Output = ExitCode;
@@ -320,23 +370,26 @@ impl Job for Run<'_> {
         let config = self.start.config.clone();
         let net = self.start.net()?;
         let facts = self.announce(&net)?;
-        eprintln!("compiling shaders …");
+        say!("compiling shaders …");
         let mut trainer = Trainer::new(&self.start, &self.parts.train, make)?;
 
         let stop = interruptible();
-        let file = self.folder.join(CHECKPOINT);
         let page = (self.page && std::io::stderr().is_terminal())
             .then(|| Dashboard::new(facts, self.start.step, config.steps, stop))
             .transpose()?;
         let mut steps = Steps::new(self.start.step, config.steps, config.batch.rows() as u64, page);
         let mut health = Health::new(config.loss.margin);
-        let mut best = Best::new(&self.folder, self.start.step > 0)?;
-        let mut saved = Instant::now();
-        let mut ended = false;
+        let mut best = Best::new(&self.folder, self.start.step)?;
+        // From here on whatever ends the program leaves a run that can be gone on with.
+        self.save(&mut trainer)?;
+        let mut saved = (Instant::now(), trainer.steps());
+        let mut ended = config.validation.is_some_and(|validation| best.patience_is_over(trainer.steps(), validation));
         while trainer.steps() < config.steps && !ended && !stop.load(Ordering::Relaxed) {
             let first = trainer.steps() == self.start.step;
             let every = config.validation.map_or(100, |validation| validation.every.min(100));
-            let until = (trainer.steps() / every * every + every).min(config.steps);
+            let next = |every: u64| (trainer.steps() / every).saturating_add(1).saturating_mul(every);
+            let due = if let SaveEvery::Steps(steps) = self.save_every { next(steps) } else { u64::MAX };
+            let until = next(every).min(due).min(config.steps);
             let mut written = Ok(());
             trainer.run(if first { trainer.steps() + 1 } else { until }, stop, |report| {
                 let speed = steps.show(&report);
@@ -362,46 +415,72 @@ impl Job for Run<'_> {
                 ended = self.validate(&mut trainer, &mut best, validation, &mut steps)?;
                 steps.paused(pause.elapsed());
             }
-            if saved.elapsed() > SAVE_EVERY {
-                trainer.checkpoint()?.save(&file, Precision::F32)?;
-                saved = Instant::now();
+            let due = match self.save_every {
+                SaveEvery::Time(time) => saved.0.elapsed() > time,
+                SaveEvery::Steps(steps) => trainer.steps().is_multiple_of(steps),
+            };
+            if due {
+                self.save(&mut trainer)?;
+                saved = (Instant::now(), trainer.steps());
             }
         }
         steps.finish();
-        trainer.checkpoint()?.save(&file, Precision::F32)?;
+        if saved.1 < trainer.steps() {
+            self.save(&mut trainer)?;
+        }
+        let file = self.folder.join(CHECKPOINT);
         self.events.emit(&json!({
             "event": "saved",
-            "path": file,
+            "path": file.to_string_lossy(),
             "step": trainer.steps(),
             "host_ms": 1e3 * trainer.host_time().as_secs_f64() / (trainer.steps() - self.start.step).max(1) as f64,
         }))?;
-        eprintln!("saved {}", file.display());
+        say!("saved {}", file.display());
         if trainer.steps() < config.steps && !ended {
             let command = format!("siamese train --out {} --resume", self.folder.display());
-            eprintln!("interrupted after step {} of {}; `{command}` goes on", trainer.steps(), config.steps);
+            say!("interrupted after step {} of {}; `{command}` goes on", trainer.steps(), config.steps);
             return Ok(ExitCode::from(130));
         }
         let mut step = trainer.steps();
         if let Some(checkpoint) = best.load()? {
             step = checkpoint.step;
-            eprintln!("evaluating the weights of step {}, the best on the validation images", checkpoint.step);
+            say!("evaluating the weights of step {}, the best on the validation images", checkpoint.step);
             trainer.restore(&checkpoint)?;
         }
 
+        let judged = self.judge(&trainer, step);
+        // Whatever came of the evaluation, the page shows the training.
+        let page = self.folder.join(PAGE);
+        output::write(&page, Kind::OWN, page::render(&[run::Run::load(&self.folder)?]).as_bytes())?;
+        say!("report {}", page.display());
+        judged.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+impl Run<'_> {
+    /// Saves, with all events up to there, so that a run that is killed knows every step that it does not repeat.
+    fn save<R: Runner>(&mut self, trainer: &mut Trainer<R>) -> Result<()> {
+        self.events.flush();
+        save(&trainer.checkpoint()?, &self.folder)
+    }
+
+    /// Evaluates the weights, which are those of `step`, and keeps what is to be shown of them.
+    fn judge<R: Runner>(&mut self, trainer: &Trainer<R>, step: u64) -> Result<(), Failure> {
+        let (net, config) = (trainer.net(), trainer.config());
         let bar = evaluation_bar();
-        let evaluated = embed::evaluate(trainer.runner(), &net, &config, self.parts, |progress| bar.show(progress))?;
+        let evaluated = embed::evaluate(trainer.runner(), net, config, self.parts, |progress| bar.show(progress))?;
         bar.finish();
         self.events.evaluation(&evaluated.evaluation)?;
         if !self.events.json() {
-            evaluation_table(&evaluated.evaluation)?;
+            // Who read the output may have gone; figures and page are still to be made.
+            if let Err(error) = evaluation_table(&evaluated.evaluation) {
+                say!("warning: cannot write the evaluation: {error}");
+            }
         }
-        let figures = Figures::of(trainer.runner(), &net, &config, self.parts, step, &evaluated)?;
+        let figures = Figures::of(trainer.runner(), net, config, self.parts, step, &evaluated)?;
         let text = serde_json::to_vec(&figures).expect("plain data");
         output::write(&self.folder.join(FIGURES), Kind::OWN, &text)?;
-        let page = self.folder.join(PAGE);
-        output::write(&page, Kind::OWN, page::render(&[run::Run::load(&self.folder)?]).as_bytes())?;
-        eprintln!("report {}", page.display());
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 
@@ -413,15 +492,26 @@ struct Best {
 }
 
 impl Best {
-    /// Of a run folder; that of the run so far if it is `resumed`.
-    fn new(folder: &Path, resumed: bool) -> Result<Best> {
+    /// Of a run that goes on from step `done`. What lies in the folder and is not of its past goes: the best of
+    /// another run, or of steps that a killed run lost and that are done again.
+    fn new(folder: &Path, done: u64) -> Result<Best> {
         let file = folder.join(BEST);
         let mut best = Best { file, found: None };
-        if resumed && best.file.exists() {
-            let checkpoint = Checkpoint::load(&best.file)?;
-            best.found = checkpoint.validation.map(|score| (score, checkpoint.step));
+        if !best.file.exists() {
+            return Ok(best);
+        }
+        let known = if done > 0 { Some(Checkpoint::load(&best.file)?) } else { None };
+        match known.filter(|known| known.step <= done) {
+            Some(known) => best.found = known.validation.map(|score| (score, known.step)),
+            None => fs::remove_file(&best.file).map_err(Error::io("remove", &best.file))?,
         }
         Ok(best)
+    }
+
+    /// Whether the last best is as far back as patience goes. A run that ended so stays ended when it is resumed.
+    fn patience_is_over(&self, step: u64, validation: Validation) -> bool {
+        let since = self.found.map_or(0, |(_, found)| step.saturating_sub(found));
+        validation.patience.is_some_and(|patience| since >= patience.saturating_mul(validation.every))
     }
 
     fn load(&self) -> Result<Option<Checkpoint>> {
@@ -448,10 +538,9 @@ impl Run<'_> {
         }
         steps.validation(step, score, is_best);
         self.events.emit(&json!({ "event": "validation", "step": step, "map_at_r": score, "best": is_best }))?;
-        let since = step - best.found.map_or(step, |(_, step)| step);
-        let ended = validation.patience.is_some_and(|patience| since >= patience * validation.every);
-        if ended {
-            steps.say(&format!("step {step}: no new best for {since} steps, the run ends"));
+        let ended = best.patience_is_over(step, validation);
+        if let Some((_, found)) = best.found.filter(|_| ended) {
+            steps.say(&format!("step {step}: no new best for {} steps, the run ends", step - found));
         }
         Ok(ended)
     }
@@ -479,7 +568,7 @@ impl Run<'_> {
             ("memory", format!("{:.1} MB in buffers", plan.bytes() as f64 / 1e6)),
             ("folder", self.folder.display().to_string()),
         ];
-        facts.iter().for_each(|(name, value)| eprintln!("{name:<8} {value}"));
+        facts.iter().for_each(|(name, value)| say!("{name:<8} {value}"));
         self.choose_shaders(&plan)?;
         let manifest = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -498,7 +587,7 @@ impl Run<'_> {
             "parameters": net.parameter_count(),
             "steps": config.steps,
             "bytes": plan.bytes(),
-            "folder": self.folder,
+            "folder": self.folder.to_string_lossy(),
         }))?;
         Ok(facts)
     }
@@ -532,7 +621,7 @@ fn interruptible() -> &'static AtomicBool {
         drop(writeln!(std::io::stderr(), "\nstopping after this step; Ctrl-C again quits at once"));
     };
     if let Err(error) = ctrlc::set_handler(handler) {
-        eprintln!("warning: Ctrl-C will not save: {error}");
+        say!("warning: Ctrl-C will not save: {error}");
     }
     &STOP
 }

@@ -58,41 +58,61 @@ impl Record {
                 numbers.filter_map(|(name, value)| Some((format!("{group}/{name}"), value.as_f64()?))).collect();
             self.board.scalars(self.step, values.iter().map(|(tag, value)| (tag.as_str(), *value)))?;
         }
-        if group != "train" {
-            file.flush().map_err(Error::io("write", path))?;
-            self.board.flush()?;
-        }
-        Ok(())
+        if group == "train" { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> siamese::Result<()> {
+        let (file, path) = &mut self.metrics;
+        file.flush().map_err(Error::io("write", path))?;
+        self.board.flush()
     }
 }
 
 /// Events as JSON lines on stdout, if the user wants them there, and in the run's record.
 pub struct Events {
-    stdout: bool,
+    json: bool,
+    /// Whether stdout still takes them.
+    open: bool,
     record: Option<Record>,
+    /// Whether there is a run that goes on where they cannot be written.
+    of_run: bool,
 }
 
 impl Events {
     /// On stdout if `stdout`, and in the record if there is one.
     pub fn new(stdout: bool, record: Option<Record>) -> Self {
-        Events { stdout, record }
+        Events { json: stdout, open: stdout, of_run: record.is_some(), record }
     }
 
     /// Whether stdout carries events.
     pub fn json(&self) -> bool {
-        self.stdout
+        self.json
     }
 
-    /// Writes one event.
+    /// Writes one event. Of a run, what cannot be written any more is written no more: the run goes on.
     pub fn emit(&mut self, event: &Value) -> Result<(), Failure> {
-        if self.stdout {
-            let mut out = io::stdout().lock();
-            writeln!(out, "{event}")?;
-            out.flush()?;
+        if self.open
+            && let Err(error) = print(event)
+        {
+            if !self.of_run {
+                return Err(error.into());
+            }
+            self.open = false;
+            say!("warning: no more events on stdout: {error}");
         }
-        match &mut self.record {
-            Some(record) => Ok(record.keep(event)?),
-            None => Ok(()),
+        self.record(|record| record.keep(event));
+        Ok(())
+    }
+
+    /// Lets the files of the record have all events so far.
+    pub fn flush(&mut self) {
+        self.record(Record::flush);
+    }
+
+    fn record(&mut self, act: impl FnOnce(&mut Record) -> siamese::Result<()>) {
+        if let Some(Err(error)) = self.record.as_mut().map(act) {
+            self.record = None;
+            say!("warning: no more events are kept: {error}");
         }
     }
 
@@ -121,6 +141,12 @@ impl Events {
         }
         self.emit(&event)
     }
+}
+
+fn print(event: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{event}")?;
+    out.flush()
 }
 
 /// Where the progress of a training is shown.
@@ -175,9 +201,9 @@ impl Steps {
     /// Words above the bar.
     pub fn say(&mut self, line: &str) {
         match &mut self.view {
-            View::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
+            View::Bar(bar) => bar.suspend(|| say!("{line}")),
             View::Page(page) => page.say(line),
-            View::Lines => eprintln!("{line}"),
+            View::Lines => say!("{line}"),
         }
     }
 
@@ -197,7 +223,7 @@ impl Steps {
             View::Page(page) => page.show(report, speed, left),
             View::Lines if self.line.elapsed() > LINE_EVERY || report.step == self.total => {
                 self.line = Instant::now();
-                eprintln!("step {}/{}  {words}  {:.0} s left", report.step, self.total, left.as_secs_f64());
+                say!("step {}/{}  {words}  {:.0} s left", report.step, self.total, left.as_secs_f64());
             }
             View::Lines => {}
         }
@@ -220,7 +246,7 @@ impl Steps {
             View::Page(page) => {
                 let words: Vec<String> = page.words().map(str::to_owned).collect();
                 drop(page);
-                words.iter().for_each(|line| eprintln!("{line}"));
+                words.iter().for_each(|line| say!("{line}"));
             }
             View::Lines => {}
         }
@@ -250,7 +276,7 @@ impl EvaluationBar {
             bar.set_position(progress.done as u64);
             bar.set_message(progress.stage);
         } else if self.stage.replace(progress.stage) != progress.stage {
-            eprintln!("{} …", progress.stage);
+            say!("{} …", progress.stage);
         }
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use siamese::eval::{Evaluation, Figure};
 use siamese::figures::{Figures, VERSION};
+use siamese::output::{self, Kind};
 use siamese::{Error, Result};
 
 /// What a run is: settings, data, adapter, shaders.
@@ -113,14 +114,11 @@ impl Run {
         // One line for every kernel and shape: the manifest has them for who repeats a run bit for bit.
         manifest.remove("shaders");
         let mut log = Log::default();
-        for (number, line) in metrics.split_inclusive('\n').enumerate() {
+        for (number, line) in metrics.lines().enumerate() {
             match serde_json::from_str::<Value>(line) {
                 Ok(event) => log.take(event),
                 // What was being written when the run was killed.
-                Err(_) if !line.ends_with('\n') => break,
-                Err(error) => {
-                    return Err(Error::run(&folder.join(METRICS), format!("line {}: {error}", number + 1)));
-                }
+                Err(_) => say!("warning: {}: line {} is torn", folder.join(METRICS).display(), number + 1),
             }
         }
         log.end_part();
@@ -137,13 +135,27 @@ impl Run {
     }
 }
 
-/// A file of a run folder, if it is there.
+/// Takes from the events of a run what is torn and what lies beyond `step`, from which the run goes on.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn cut(folder: &Path, step: u64) -> Result<()> {
+    let Some(metrics) = read(folder, METRICS)? else { return Ok(()) };
+    let kept = |line: &&str| {
+        let event: Option<Value> = serde_json::from_str(line).ok();
+        event.is_some_and(|event| event["step"].as_u64().is_none_or(|at| at <= step))
+    };
+    let kept: String = metrics.lines().filter(kept).flat_map(|line| [line, "\n"]).collect();
+    output::write(&folder.join(METRICS), Kind::OWN, kept.as_bytes())
+}
+
+/// A file of a run folder, if it is there. What is no UTF-8 in it was torn.
 fn read(folder: &Path, name: &str) -> Result<Option<String>> {
     let path = folder.join(name);
-    match fs::read_to_string(&path) {
+    match fs::read(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotADirectory => Err(Error::run(folder, "is not a folder")),
-        read => read.map(Some).map_err(Error::io("read", &path)),
+        read => Ok(Some(String::from_utf8_lossy(&read.map_err(Error::io("read", &path))?).into_owned())),
     }
 }
 

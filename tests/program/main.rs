@@ -5,4 +5,5 @@ mod import;
 #[path = "../common/program.rs"]
 mod program;
 mod report;
+mod run;
 mod tools;

@@ -123,7 +123,6 @@ fn what_is_no_run_is_refused() {
         ("figures.json", r#"{"version":99}"#),
         ("figures.json", r#"{"version":1}"#),
         ("figures.json", "no JSON"),
-        ("metrics.jsonl", "no JSON\n{}\n"),
         ("run.json", "no JSON"),
     ] {
         let file = format!("{out}/{name}");
@@ -133,7 +132,12 @@ fn what_is_no_run_is_refused() {
         assert!(words.contains(name) && words.contains("hint:"), "{words}");
         fs::write(&file, bytes).unwrap();
     }
-    fs::remove_file(format!("{out}/metrics.jsonl")).unwrap();
+    let file = format!("{out}/metrics.jsonl");
+    fs::write(&file, [&fs::read(&file).unwrap()[..], b"{\"event\":\"st\xff\n"].concat()).unwrap();
+    let output = siamese(&["report", &out]).output().unwrap();
+    let words = text(&output.stderr);
+    assert!(output.status.success() && words.contains("metrics.jsonl: line") && words.contains("torn"), "{words}");
+    fs::remove_file(&file).unwrap();
     assert!(fail(&["report", &out]).contains("metrics.jsonl"));
     assert!(Path::new(&out).join("report.html").exists(), "the page that was there stays");
 }

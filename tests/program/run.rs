@@ -1,0 +1,127 @@
+//! What a run keeps: through kills, closed pipes and full devices, and what its folder then means.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use siamese::checkpoint::Checkpoint;
+
+use crate::program::*;
+
+/// A training on the processor that takes a second or so.
+fn training<'a>(data: &'a str, out: &'a str) -> Vec<&'a str> {
+    let fixed = ["--spec", SPEC, "--batch", "4x9", "--adapter", "cpu", "--steps", "1500", "--validation", "40"];
+    [&["train", "--data", data, "--out", out][..], &fixed, &["--validate-every", "150", "--save-every", "40"]].concat()
+}
+
+fn last(out: &str) -> Vec<u8> {
+    fs::read(Path::new(out).join("checkpoint.safetensors")).unwrap()
+}
+
+/// The numbers of the events of this kind.
+fn steps(out: &str, kind: &str) -> Vec<u64> {
+    let text = fs::read_to_string(Path::new(out).join("metrics.jsonl")).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("no line is torn"));
+    events.filter(|event| event["event"] == kind).map(|event| event["step"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_byte_with_its_report() {
+    let (_folder, root, data) = place();
+    let [whole, killed] = ["whole", "killed"].map(|name| format!("{root}/{name}"));
+    succeed(&training(&data, &whole));
+    let mut arguments = training(&data, &killed);
+    for saved in [1, 300, 700] {
+        let mut child = siamese(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begin = Instant::now();
+        let file = Path::new(&killed).join("checkpoint.safetensors");
+        while Checkpoint::load(&file).map_or(0, |checkpoint| checkpoint.step) < saved {
+            assert!(begin.elapsed() < Duration::from_secs(60), "nothing was saved");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What a kill in the midst of a write leaves.
+        let mut metrics = File::options().append(true).open(Path::new(&killed).join("metrics.jsonl")).unwrap();
+        std::io::Write::write_all(&mut metrics, b"{\"event\":\"step\",\"st").unwrap();
+        arguments =
+            vec!["train", "--data", &data, "--out", &killed, "--adapter", "cpu", "--resume", "--save-every", "40"];
+    }
+    succeed(&arguments);
+    assert!(last(&whole) == last(&killed), "the last checkpoints are the same file");
+    assert!(Path::new(&killed).join("report.html").exists());
+    let done: Vec<u64> = (1..=1500).collect();
+    assert!(steps(&killed, "step") == done && steps(&whole, "step") == done, "every step is told once");
+    assert_eq!(steps(&killed, "validation"), steps(&whole, "validation"));
+    let previous = Path::new(&killed).join("checkpoint.previous.safetensors");
+    assert!(Checkpoint::load(&previous).unwrap().step < 1500);
+
+    // A checkpoint that a dying disk tore: the one before is gone on with.
+    fs::write(Path::new(&killed).join("checkpoint.safetensors"), &last(&whole)[..1000]).unwrap();
+    let output = siamese(&arguments).output().unwrap();
+    assert!(output.status.success() && text(&output.stderr).contains("cannot be read"), "{}", text(&output.stderr));
+    assert!(last(&whole) == last(&killed));
+}
+
+#[test]
+fn who_stops_reading_does_not_stop_a_run() {
+    let (_folder, root, data) = place();
+    let [whole, json, full] = ["whole", "json", "full"].map(|name| format!("{root}/{name}"));
+    succeed(&training(&data, &whole));
+
+    let mut child = siamese(&[&training(&data, &json)[..], &["--json"]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    BufReader::new(stdout).lines().take(3).for_each(|line| assert!(line.is_ok()));
+    BufReader::new(stderr).lines().take(1).for_each(|line| assert!(line.is_ok()));
+    assert!(child.wait().unwrap().success());
+    assert!(last(&json) == last(&whole) && Path::new(&json).join("report.html").exists());
+
+    if Path::new("/dev/full").exists() {
+        let device = || File::options().write(true).open("/dev/full").unwrap();
+        let status = siamese(&training(&data, &full)).stdout(device()).stderr(device()).status().unwrap();
+        assert!(status.success(), "{status}");
+        assert!(last(&full) == last(&whole) && Path::new(&full).join("report.html").exists());
+    }
+}
+
+/// One truth: what the run reports is what its folder means, and no best of other steps or another run is taken for it.
+#[test]
+fn a_run_folder_means_the_weights_that_it_reports() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    let [best, last] = ["best.safetensors", "checkpoint.safetensors"].map(|name| Path::new(&out).join(name));
+    fs::create_dir(&out).unwrap();
+    fs::write(&best, "of another run").unwrap();
+    let mut arguments = training(&data, &out);
+    arguments.extend(["--patience", "2"]);
+    let reported = |output: std::process::Output| {
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let table = reported(siamese(&arguments).output().unwrap());
+    let known = Checkpoint::load(&best).unwrap();
+    assert!(known.validation.is_some() && known.step < Checkpoint::load(&last).unwrap().step);
+    assert_eq!(succeed(&["eval", &out, "--data", &data, "--adapter", "cpu"]), table);
+    let exported = format!("{root}/model.safetensors");
+    succeed(&["export", &out, "--out", &exported]);
+    assert_eq!(Checkpoint::load(exported.as_ref()).unwrap().fingerprint(), known.fingerprint());
+
+    // It ended early: resumed it stays ended.
+    let ended = Checkpoint::load(&last).unwrap();
+    assert!(ended.step < 1500, "patience was not over: {}", ended.step);
+    let resume = ["train", "--data", &data, "--out", &out, "--adapter", "cpu", "--resume"];
+    assert_eq!(reported(siamese(&resume).output().unwrap()), table);
+    assert_eq!(Checkpoint::load(&last).unwrap(), ended);
+
+    // A best from steps that a crash lost is not of this run.
+    Checkpoint { step: 9999, ..known }.save(&best, siamese::checkpoint::Precision::F32).unwrap();
+    reported(siamese(&[&resume[..], &["--steps", "1500"]].concat()).output().unwrap());
+    assert!(!best.exists() || Checkpoint::load(&best).unwrap().step <= 1500);
+}
