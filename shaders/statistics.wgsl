@@ -9,9 +9,9 @@
 // One workgroup makes it all: each thread sums every 64th row, then a tree adds the 64 sums.
 
 override rows: u32;
-override triplets: u32;
-override positives: u32;
-override negatives: u32;
+override triplets: f32;
+override positives: f32;
+override negatives: f32;
 override chunks: u32;
 
 @group(0) @binding(0) var<storage, read> terms: array<f32>;
@@ -47,9 +47,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     if lane == 0u && group_index(group, groups) == 0u {
         stats[0] = cost_sums[0].x / max(cost_sums[0].y, 1.0);
-        stats[1] = term_sums[0].x / f32(triplets);
-        stats[2] = term_sums[0].y / f32(positives);
-        stats[3] = term_sums[0].z / f32(negatives);
+        stats[1] = term_sums[0].x / triplets;
+        stats[2] = term_sums[0].y / positives;
+        stats[3] = term_sums[0].z / negatives;
         stats[4] = sqrt(norm_sums[0].x);
         stats[5] = norm_sums[0].y;
     }

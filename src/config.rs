@@ -193,13 +193,40 @@ pub enum Length {
 
 impl Length {
     /// Steps of `batch` over a set of `images` images.
-    pub fn steps(self, batch: &Batch, images: usize) -> u64 {
-        match self {
-            Length::Steps(steps) => steps,
-            Length::Epochs(epochs) => epochs * (images / batch.anchors()).max(1) as u64,
-            Length::Images(images) => images.div_ceil(batch.rows() as u64),
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the option where there is nothing to do, or more than [`MOST_IMAGES`].
+    pub fn steps(self, batch: &Batch, images: usize) -> Result<u64> {
+        let (option, count, steps) = match self {
+            Length::Steps(steps) => ("--steps", steps, Some(steps)),
+            Length::Epochs(epochs) => {
+                ("--epochs", epochs, epochs.checked_mul((images / batch.anchors()).max(1) as u64))
+            }
+            Length::Images(images) => ("--images", images, Some(images.div_ceil(batch.rows() as u64))),
+        };
+        let words = &option[2..];
+        if count == 0 {
+            return Err(Error::config(option, format!("0 {words} train nothing")));
         }
+        let within = |steps: &u64| images_seen(*steps, batch).is_some();
+        steps.filter(within).ok_or_else(|| {
+            let reason = format!("{count} {words} make more than the {MOST_IMAGES} images that a run may see");
+            Error::config(option, reason)
+        })
     }
+}
+
+/// Most images that a run may see, every row of a batch counted: what the numbers of JSON count exactly.
+pub const MOST_IMAGES: u64 = 1 << 53;
+
+/// Images that `steps` of `batch` see; `None` where that is more than [`MOST_IMAGES`].
+fn images_seen(steps: u64, batch: &Batch) -> Option<u64> {
+    steps.checked_mul(batch.rows() as u64).filter(|&images| images <= MOST_IMAGES)
+}
+
+/// The length of a preset.
+fn preset_steps(length: Length, batch: &Batch) -> u64 {
+    length.steps(batch, 60_000).expect("a preset trains some images")
 }
 
 /// A named [`Config`].
@@ -257,7 +284,7 @@ fn cnn() -> Config {
         storage: Storage::F32,
         initialisation: Initialisation::ByActivation,
         gain: 0.4,
-        steps: Length::Images(200_000).steps(&batch, 60_000),
+        steps: preset_steps(Length::Images(200_000), &batch),
         seed: 0,
         thresholds: vec![0.5, 1.0],
         validation: None,
@@ -276,7 +303,7 @@ fn notebook() -> Config {
         schedule: Schedule::Constant,
         initialisation: Initialisation::Glorot,
         gain: 1.0,
-        steps: Length::Epochs(10).steps(&batch, 60_000),
+        steps: preset_steps(Length::Epochs(10), &batch),
         thresholds: vec![0.03, 0.07],
         ..cnn()
     }
@@ -288,7 +315,7 @@ fn best() -> Config {
         spec: "conv32 relu pool conv64 relu pool conv128 relu pool dense128 relu dense64 l2".to_owned(),
         augment: Augment::ELASTIC,
         average: Some(0.999),
-        steps: Length::Images(1_200_000).steps(&cnn.batch, 60_000),
+        steps: preset_steps(Length::Images(1_200_000), &cnn.batch),
         ..cnn
     }
 }
@@ -321,26 +348,46 @@ impl Config {
             Margin::Soft(sharpness) => positive("--soft-margin", sharpness)?,
         }
         positive("divisor", self.divisor)?;
+        positive("1/divisor", self.scale())?;
         positive("gain", self.gain)?;
         self.clip.map_or(Ok(()), |clip| positive("--clip", clip))?;
         let average = self.average.unwrap_or(0.5);
         check("--ema", average, 0.0 < average && average < 1.0, "between 0 and 1")?;
-        let Update::Adam { weight_decay, .. } = self.update;
-        check("--weight-decay", weight_decay, (0.0..1.0).contains(&weight_decay), "from 0 to below 1")?;
+        let Update::Adam { beta1, beta2, epsilon, weight_decay } = self.update;
+        for (setting, share) in [("beta1", beta1), ("beta2", beta2), ("--weight-decay", weight_decay)] {
+            check(setting, share, (0.0..1.0).contains(&share), "from 0 to below 1")?;
+        }
+        positive("epsilon", epsilon)?;
         self.thresholds.iter().try_for_each(|&threshold| positive("--threshold", threshold))?;
         self.augment.validate()?;
         self.batch.validate()?;
         if self.steps == 0 {
             return Err(Error::config("--steps", "0 steps train nothing"));
         }
+        if images_seen(self.steps, &self.batch).is_none() {
+            let reason = format!(
+                "{} steps of {} images are more than the {MOST_IMAGES} images that a run may see",
+                self.steps,
+                self.batch.rows()
+            );
+            return Err(Error::config("--steps", reason));
+        }
         if let Some(Validation { images, every, patience }) = self.validation {
+            let looks = patience.unwrap_or(1);
             for (setting, value) in
-                [("--validation", images as u64), ("--validate-every", every), ("--patience", patience.unwrap_or(1))]
+                [("--validation", images as u64), ("--validate-every", every), ("--patience", looks)]
             {
                 if value == 0 {
                     return Err(Error::config(setting, "0 is not a positive number"));
                 }
             }
+            if every.checked_mul(looks).is_none() {
+                let reason = format!("{looks} looks, one in {every} steps, are more steps than 64 bits count");
+                return Err(Error::config("--patience", reason));
+            }
+        }
+        if self.train_labels.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Error::config("--train-classes", "no label is left to train on"));
         }
         Ok(())
     }

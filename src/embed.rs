@@ -17,6 +17,11 @@ use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, sl
 /// Images embedded at a time.
 pub const BATCH: usize = 500;
 
+/// The images that are embedded at once, of a set of so many.
+pub fn batch(net: &Net, images: usize) -> usize {
+    BATCH.min(images).min(net.most_rows())
+}
+
 /// Embeds a data set with the parameters of `runner`, or their moving average where it keeps one: `[rows, dims]`.
 /// Images that `runner` has on the device are not sent again. `progress` hears how many images are done.
 pub fn embed<R: Runner>(
@@ -30,7 +35,7 @@ pub fn embed<R: Runner>(
         return Ok(Vec::new());
     }
     let source = Source::new(data, scale);
-    let batch = BATCH.min(data.len()).min(net.most_rows());
+    let batch = batch(net, data.len());
     let averaged = runner.plan().find(slots::AVERAGE).is_some();
     let arena = if averaged { slots::AVERAGE } else { slots::PARAMETERS };
     let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch, arena)))?;

@@ -12,6 +12,8 @@
 //! Images are `[rows, height, width, channels]` on the device. Activations are fused into the layer they follow. They
 //! commute with max pooling (none of them falls), so `conv pool relu` and `conv relu pool` are one network.
 
+use std::collections::HashMap;
+
 use crate::config::Initialisation;
 use crate::error::{Error, Result};
 use crate::init::Init;
@@ -187,6 +189,15 @@ pub struct Net {
     pub nodes: Vec<Node>,
 }
 
+/// Most words of a spec: several times those of the deepest networks in use.
+pub const MOST_WORDS: usize = 4096;
+
+/// Values of an image of this shape, if 32-bit indices reach them.
+fn values(shape: [usize; 3]) -> Option<usize> {
+    let values = shape.into_iter().try_fold(1usize, usize::checked_mul);
+    values.filter(|&values| values <= u32::MAX as usize)
+}
+
 /// A word of a spec and where it starts.
 struct Word<'a> {
     spec: &'a str,
@@ -260,7 +271,19 @@ impl Net {
             .map(|text| Word { spec, start: text.as_ptr() as usize - spec.as_ptr() as usize, text })
             .collect();
         let whole = Word { spec, start: 0, text: spec };
+        if values(input).is_none_or(|pixels| pixels == 0) {
+            let [height, width, channels] = input;
+            let reason = format!(
+                "{height}×{width}×{channels}: an image has 1 to {} values, a side or channel at least 1",
+                u32::MAX
+            );
+            return Err(Error::config("--input", reason));
+        }
+        if words.len() > MOST_WORDS {
+            return Err(Error::config("--spec", format!("{} words are more than {MOST_WORDS}", words.len())));
+        }
         let mut nodes: Vec<Node> = Vec::new();
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
         let mut shape = input;
         let mut flat = false;
         let mut trained = 0;
@@ -308,6 +331,10 @@ impl Net {
                 Layer::L2 if !flat => return Err(word.error("`l2` must follow a dense layer")),
                 Layer::L2 => ("l2", shape),
             };
+            if values(output).is_none() {
+                let reason = format!("`{}` makes more values of an image than 32-bit indices reach", word.text);
+                return Err(word.error(reason));
+            }
             flat |= matches!(layer, Layer::Dense { .. });
             let inputs: usize = match layer {
                 Layer::Conv { kernel, .. } => kernel * kernel * channels,
@@ -315,16 +342,14 @@ impl Net {
                 Layer::Pool { .. } | Layer::L2 => 0,
             };
             if inputs > 0 {
-                trained += [inputs * output[2], output[2]]
-                    .map(|values| values.next_multiple_of(ALIGNMENT))
-                    .iter()
-                    .sum::<usize>();
+                let weights = inputs.checked_mul(output[2]).unwrap_or(usize::MAX / 2);
+                trained += weights.next_multiple_of(ALIGNMENT) + output[2].next_multiple_of(ALIGNMENT);
             }
             if trained > u32::MAX as usize {
                 let reason = format!("with `{}` there are more weights than 32-bit indices reach", word.text);
                 return Err(word.error(reason));
             }
-            let number = 1 + nodes.iter().filter(|node| node.name.starts_with(kind)).count();
+            let number = numbers.entry(kind).and_modify(|number| *number += 1).or_insert(1);
             let name = if kind == "l2" { "l2".to_owned() } else { format!("{kind}{number}") };
             nodes.push(Node { name, layer, input: shape, output });
             shape = output;
@@ -354,6 +379,25 @@ impl Net {
     pub fn most_rows(&self) -> usize {
         let outputs = self.nodes.iter().map(|node| node.output.iter().product());
         u32::MAX as usize / outputs.chain([self.pixels()]).max().unwrap_or(1)
+    }
+
+    /// Checks that a batch of `rows` images can be planned: that 32-bit indices reach every element of every array.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for `--batch`, naming the largest array and the most images that go.
+    pub fn check(&self, rows: usize) -> Result<()> {
+        let most = self.most_rows();
+        if rows <= most {
+            return Ok(());
+        }
+        let outputs = self.nodes.iter().map(|node| (node.output.iter().product(), node.name.as_str()));
+        let (values, name) = outputs.fold((self.pixels(), "images"), Ord::max);
+        let reason = format!(
+            "{rows} images are more than the {most} that this network can take at once: array `{name}` has {values} \
+             values of each, and 32-bit indices reach {}",
+            u32::MAX
+        );
+        Err(Error::config("--batch", reason))
     }
 
     /// The trained tensors in order: each layer's weight, then its bias.

@@ -1,7 +1,7 @@
 //! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in five sections. It is made once; both
 //! runners, the tests, the benches, the memory sizes and the printed table read it.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -317,7 +317,11 @@ pub struct Tensor {
 pub struct Builder {
     slots: Vec<Slot>,
     calls: Vec<Call>,
-    written: BTreeSet<SlotId>,
+    /// The slots by name.
+    names: HashMap<String, SlotId>,
+    /// The parts of each arena.
+    parts: HashMap<SlotId, Vec<SlotId>>,
+    written: HashSet<SlotId>,
 }
 
 impl Builder {
@@ -337,10 +341,14 @@ impl Builder {
     }
 
     fn add(&mut self, slot: Slot) -> SlotId {
-        assert!(self.slots.iter().all(|other| other.name != slot.name), "two slots are named `{}`", slot.name);
+        let id = SlotId(self.slots.len());
         assert!(!slot.is_empty(), "slot `{}` is empty", slot.name);
+        assert!(self.names.insert(slot.name.clone(), id).is_none(), "two slots are named `{}`", slot.name);
+        if let Place::Within(arena, _) = slot.place {
+            self.parts.entry(arena).or_default().push(id);
+        }
         self.slots.push(slot);
-        SlotId(self.slots.len() - 1)
+        id
     }
 
     /// Lays the tensors into the flat arena named `arena`, and for training into `gradients`, `moment1` and `moment2`
@@ -374,8 +382,7 @@ impl Builder {
 
     /// The slot of this name. Panics where there is none.
     pub fn id(&self, name: &str) -> SlotId {
-        let place = self.slots.iter().position(|slot| slot.name == name);
-        SlotId(place.unwrap_or_else(|| panic!("the plan has no slot `{name}`")))
+        *self.names.get(name).unwrap_or_else(|| panic!("the plan has no slot `{name}`"))
     }
 
     /// Element type of a slot.
@@ -400,13 +407,8 @@ impl Builder {
     /// Whether all that a read of `id` would see has been written, by the host or by an earlier call.
     fn is_written(&self, id: SlotId) -> bool {
         let by_host = matches!(self.slots[id.0].role, Role::Input | Role::Parameter | Role::Moment);
-        let mut parts = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| matches!(slot.place, Place::Within(arena, _) if arena == id))
-            .peekable();
-        let whole_by_parts = parts.peek().is_some() && parts.all(|(part, _)| self.written.contains(&SlotId(part)));
+        let parts = self.parts.get(&id);
+        let whole_by_parts = parts.is_some_and(|parts| parts.iter().all(|part| self.written.contains(part)));
         by_host || self.written.contains(&id) || whole_by_parts
     }
 
@@ -450,31 +452,34 @@ impl Builder {
         self.calls.push(Call { section, at, args: args.to_vec() });
     }
 
-    /// The calls during which a slot's values are needed. What no call reads is for the host, who reads it in the end;
-    /// only activations come and go.
-    fn life(&self, id: SlotId) -> Range<usize> {
-        let uses = |call: &Call| call.args.contains(&id);
-        let is_read = |call: &Call| {
-            let args = call.at.args();
-            call.args.iter().zip(args).any(|(&slot, arg)| slot == id && arg.access == Access::Read)
-        };
-        let (first, last) = (self.calls.iter().position(uses), self.calls.iter().rposition(uses));
-        match (self.slots[id.0].role, first, last) {
-            (Role::Activation, Some(first), Some(last)) if is_read(&self.calls[last]) => first..last + 1,
-            (Role::Activation, Some(first), _) => first..self.calls.len(),
-            _ => 0..self.calls.len(),
+    /// For each slot the calls during which its values are needed: from the first that has it to the last, and to the
+    /// end where that one writes it, since what no call reads is for the host. (An update reads.) Only activations come
+    /// and go.
+    fn lives(&self) -> Vec<Range<usize>> {
+        let end = self.calls.len();
+        let mut lives: Vec<Option<Range<usize>>> = vec![None; self.slots.len()];
+        for (place, call) in self.calls.iter().enumerate() {
+            for (arg, id) in call.at.args().iter().zip(&call.args) {
+                let until = if arg.access == Access::Write { end } else { place + 1 };
+                let start = lives[id.0].as_ref().map_or(place, |life| life.start);
+                lives[id.0] = Some(start..until);
+            }
         }
+        let activation = |slot: &Slot| slot.role == Role::Activation;
+        let life = |(slot, life): (_, Option<_>)| life.filter(|_| activation(slot)).unwrap_or(0..end);
+        self.slots.iter().zip(lives).map(life).collect()
     }
 
     /// The finished plan. Activations that are not needed at the same time share memory: the largest first, each takes
     /// the first buffer that is free while it lives.
     pub fn finish(self) -> Plan {
+        let lives = self.lives();
         let mut own: Vec<_> = (0..self.slots.len()).filter(|&id| self.slots[id].place == Place::Own).collect();
         own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].bytes()));
         let mut buffers: Vec<Buffer> = Vec::new();
         let mut places = vec![usize::MAX; self.slots.len()];
         for id in own {
-            let (slot, life) = (&self.slots[id], self.life(SlotId(id)));
+            let (slot, life) = (&self.slots[id], lives[id].clone());
             let free = |buffer: &Buffer| {
                 let alike = (buffer.role, buffer.is_uint) == (slot.role, slot.element == Element::U32);
                 alike && buffer.slots.iter().all(|(_, other)| life.end <= other.start || other.end <= life.start)

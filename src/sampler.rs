@@ -59,7 +59,7 @@ pub enum Batch {
 }
 
 impl Batch {
-    /// Rows: the images of a step.
+    /// Rows: the images of a step, for sizes that are [valid](Batch::validate).
     pub fn rows(&self) -> usize {
         match *self {
             Batch::Random { triplets, .. } => 3 * triplets,
@@ -98,8 +98,10 @@ impl Batch {
             Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
                 format!("{self}: triplets need 2 labels or more, and 2 images or more of each")
             }
-            Batch::Mined { .. } if self.rows() > MINED_ROWS => {
-                format!("{self}: {} images are more than the {MINED_ROWS} that can be mined at once", self.rows())
+            Batch::Mined { labels, images, .. }
+                if labels.checked_mul(images).is_none_or(|images| images > MINED_ROWS) =>
+            {
+                format!("{self}: more images than the {MINED_ROWS} that can be mined at once")
             }
             _ => return Ok(()),
         };

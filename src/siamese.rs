@@ -212,8 +212,9 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let stats = builder.slot(slots::STATS, Element::F32, &[6], Role::Statistic);
     let step = builder.slot(slots::STEP, Element::F32, &[4], Role::Input);
     builder.call::<Norm>(Section::Update, norm, &[gradients, partial]);
-    let Counts { rows, triplets, positives, negatives } = counts;
-    let shape = StatisticsShape { rows, triplets, positives, negatives, chunks };
+    let [triplets, positives, negatives] =
+        [counts.triplets, counts.positives, counts.negatives].map(|count| count as f32);
+    let shape = StatisticsShape { rows: counts.rows, triplets, positives, negatives, chunks };
     builder.call::<Statistics>(Section::Update, shape, &[terms, partial, stats]);
     let Update::Adam { beta1, beta2, epsilon, weight_decay } = config.update;
     let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: config.clip.unwrap_or(0.0) };

@@ -53,8 +53,8 @@ impl fmt::Display for Ailment {
                  with a lower --learning-rate or another --seed, and see that the labels are right"
             }
             Ailment::NoTriplets => {
-                "in most steps no triplet counts, so that nothing is learned. Use --mining semi-hard, a larger --batch \
-                 or a larger --margin, or stop here"
+                "in most steps no triplet counts: such batches teach nothing more. If the figures are not good yet, \
+                 use a larger --batch or --margin, and --mining semi-hard if it was random; else stop here"
             }
         })
     }
@@ -147,13 +147,7 @@ impl<R: Runner> Trainer<R> {
             );
             return Err(Error::config("--data", reason));
         }
-        let rows = config.batch.rows();
-        if rows > net.most_rows() {
-            let most = net.most_rows();
-            let reason =
-                format!("{} has {rows} images, {most} are the most that this network can take at once", config.batch);
-            return Err(Error::config("--batch", reason));
-        }
+        net.check(config.batch.rows())?;
         if start.moments.is_none() {
             return Err(Error::config(
                 "--resume",

@@ -136,6 +136,7 @@ impl Bench {
     fn measure(&self, engine: &Engine, task: &Task, data: &Dataset) -> Result<(), Failure> {
         let config = &task.config;
         let net = Net::parse(&config.spec, [data.height, data.width, data.channels])?;
+        net.check(task.rows())?;
         let model = Checkpoint::initial(config, &net);
         let plan = match task.embedded {
             Some(rows) => {

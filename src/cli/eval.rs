@@ -95,7 +95,7 @@ impl Job for Evaluate<'_> {
         let train = &self.parts.evaluation.train;
         let source = Source::new(train, self.config.scale());
         let mut runner =
-            make(Arc::new(inference_plan(&net, &source, embed::BATCH.min(train.len()), slots::PARAMETERS)))?;
+            make(Arc::new(inference_plan(&net, &source, embed::batch(&net, train.len()), slots::PARAMETERS)))?;
         let images = runner.plan().id(&source.slot);
         runner.write(images, host::pack(&train.images).as_slice())?;
         self.checkpoint.restore(&mut runner)?;

@@ -359,12 +359,24 @@ impl BatchArgs {
     }
 }
 
+/// Most values of an image: 8192×8192×4, more than networks for images take.
+const MOST_VALUES: usize = 1 << 28;
+
+/// Most labels of a list on the command line: more than any public set of images has.
+const MOST_LABELS: u32 = 1 << 24;
+
 /// Shape of an input on the command line: `28x28x1`.
 fn parse_input(text: &str) -> Result<[usize; 3], String> {
     let wrong = || format!("`{text}` is no height, width and channels such as 28x28x1 or 64x64x3");
     let sides: Vec<usize> = text.split('x').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
     match sides[..] {
-        [height, width, channels @ (1 | 3)] if height > 0 && width > 0 => Ok([height, width, channels]),
+        [height, width, channels @ (1 | 3)] if height > 0 && width > 0 => {
+            let values = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(channels));
+            if values.is_none_or(|values| values > MOST_VALUES) {
+                return Err(format!("`{text}` has more than {MOST_VALUES} values, the most that an image may have"));
+            }
+            Ok([height, width, channels])
+        }
         _ => Err(wrong()),
     }
 }
@@ -376,7 +388,13 @@ fn parse_labels(text: &str) -> Result<Labels, String> {
     let mut labels = Vec::new();
     for part in text.split(',') {
         match part.split_once('-') {
-            Some((first, last)) => labels.extend(number(first)?..=number(last)?),
+            Some((first, last)) => {
+                let (first, last) = (number(first)?, number(last)?);
+                if last.saturating_sub(first) >= MOST_LABELS {
+                    return Err(format!("`{part}` are more than {MOST_LABELS} labels"));
+                }
+                labels.extend(first..=last);
+            }
             None => labels.push(number(part)?),
         }
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use siamese::data::pictures::Pictures;
-use siamese::embed::BATCH;
+use siamese::embed::batch;
 use siamese::net::Net;
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
@@ -39,8 +39,9 @@ impl Plan {
         let net = Net::parse(&config.spec, [train.height, train.width, train.channels])?;
         let source = Source::new(&train, config.scale());
         let plan = if self.infer {
-            inference_plan(&net, &source, BATCH.min(train.len()), slots::PARAMETERS)
+            inference_plan(&net, &source, batch(&net, train.len()), slots::PARAMETERS)
         } else {
+            net.check(config.batch.rows())?;
             training_plan(&net, &source, &config)
         };
         let mut out = std::io::stdout().lock();

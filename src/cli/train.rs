@@ -264,7 +264,7 @@ impl Train {
             let mut checkpoint = load(&folder)?;
             let parts = self.data.load_parts(&checkpoint)?;
             if let Some(length) = self.length.length() {
-                checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len());
+                checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len())?;
             }
             let (done, wanted) = (checkpoint.step, checkpoint.config.steps);
             if done > wanted {
@@ -288,11 +288,12 @@ impl Train {
         } else {
             Length::Images(preset.batch.rows() as u64 * preset.steps)
         };
-        config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len());
+        config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len())?;
         config.validation = self.recipe.validation(config.steps);
         config.validate()?;
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
         let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
+        net.check(config.batch.rows())?;
         let folder = match &self.out {
             None => fresh_folder(self.network.preset()?.name),
             Some(folder) if folder.join(CHECKPOINT).exists() => {

@@ -136,12 +136,12 @@ shape! {
     pub struct StatisticsShape {
         /// Rows of terms: triplets, or anchors of a mined batch.
         rows: usize,
-        /// Triplets looked at, all rows together.
-        triplets: usize,
+        /// Triplets looked at, all rows together: of 8,192 rows more than a `u32` counts.
+        triplets: f32,
         /// Positive distances summed, all rows together.
-        positives: usize,
+        positives: f32,
         /// Negative distances summed, all rows together.
-        negatives: usize,
+        negatives: f32,
         /// Chunks of the gradient norm.
         chunks: usize,
     }
@@ -174,7 +174,7 @@ impl Kernel for Statistics {
         stats[0] = sum(terms, 0, 5) / sum(terms, 1, 5).max(R::of(1.0));
         for (stat, (column, count)) in stats[1..4].iter_mut().zip([(2, s.triplets), (3, s.positives), (4, s.negatives)])
         {
-            *stat = sum(terms, column, 5) / R::of(count as f64);
+            *stat = sum(terms, column, 5) / R::of(f64::from(count));
         }
         stats[4] = sum(partial, 0, 2).sqrt();
         stats[5] = sum(partial, 1, 2);
@@ -185,9 +185,9 @@ impl Kernel for Statistics {
             .into_iter()
             .map(|(rows, chunks)| StatisticsShape {
                 rows,
-                triplets: 6 * rows,
-                positives: 2 * rows,
-                negatives: 3 * rows,
+                triplets: (6 * rows) as f32,
+                positives: (2 * rows) as f32,
+                negatives: (3 * rows) as f32,
                 chunks,
             })
             .collect()

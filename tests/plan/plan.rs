@@ -12,7 +12,7 @@ use siamese::kernel::Element;
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
 };
-use siamese::net::{Layout, Net};
+use siamese::net::{Layout, MOST_WORDS, Net};
 use siamese::plan::{ALIGNMENT, Builder, Place, Plan, Role, Section, Slot, SlotId};
 use siamese::sampler::{Batch, Positive};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
@@ -319,6 +319,29 @@ fn the_largest_batch_can_be_planned() {
         inference_plan(&net, &source(), most, slots::PARAMETERS);
         refuses(&["32-bit"], || drop(inference_plan(&net, &source(), most + 1, slots::PARAMETERS)));
     }
+}
+
+#[test]
+fn a_batch_beyond_32_bit_indices_is_an_error() {
+    let net = parse("conv65536 relu dense8 l2");
+    let most = net.most_rows();
+    assert!(net.check(most).is_ok());
+    let words = net.check(most + 1).unwrap_err().to_string();
+    assert!(words.contains("--batch") && words.contains("`conv1`") && words.contains(&most.to_string()), "{words}");
+    for side in [0, 1 << 32] {
+        let words = Net::parse("dense8", [side, side, 1]).unwrap_err().to_string();
+        assert!(words.contains("--input"), "{words}");
+    }
+}
+
+#[test]
+fn a_long_spec_is_answered_at_once() {
+    let spec = |words: usize| ["dense4", "relu"].repeat(words / 2).join(" ");
+    let net = parse(&spec(MOST_WORDS));
+    assert_eq!(net.nodes.last().unwrap().name, format!("dense{}", MOST_WORDS / 2));
+    train(&net, 2);
+    let words = Net::parse(&spec(40_000), MNIST).unwrap_err().to_string();
+    assert!(words.contains("40000 words"), "{words}");
 }
 
 fn word(rng: &mut impl Rng) -> String {

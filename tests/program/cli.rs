@@ -216,9 +216,26 @@ fn wrong_use_is_explained() {
         ("--train-classes", "a"),
         ("--mining", "hardest"),
         ("--schedule", "never"),
+        ("--epochs", "3074457345618258603"),
+        ("--images", "18446744073709551615"),
+        ("--steps", "9007199254740992"),
+        ("--batch", "4294967296x4294967296"),
+        ("--batch", "18446744073709551615"),
+        ("--input", "4294967296x1x1"),
+        ("--input", "4294967296x4294967296x1"),
+        ("--input", "65536x65536x3"),
+        ("--train-classes", "0-4294967295"),
     ] {
         let words = fail(&["train", "--data", &data, "--out", &out, &format!("{option}={value}")]);
         assert!(words.contains(option), "{words}");
+    }
+    let watched = ["train", "--data", &data, "--out", &out, "--batch", "4x8", "--validation", "32"];
+    let patience = ["--validate-every", "2", "--patience", "9223372036854775808"];
+    assert!(fail(&[watched.as_slice(), &patience].concat()).contains("--patience"));
+    for command in ["train", "plan"] {
+        let spec = ["--spec", "conv65536 relu dense8 l2", "--mining", "random", "--batch", "400"];
+        let words = fail(&[[command, "--data", &data].as_slice(), &spec].concat());
+        assert!(words.contains("--batch") && words.contains("`conv1`"), "{command}: {words}");
     }
     assert!(fail(&["train", "--preset", "resnet"]).contains("cnn, notebook, best"));
     assert!(fail(&["train", "--resume", "--out", &out, "--seed", "1"]).contains("--seed"));
