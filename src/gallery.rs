@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Checkpoint;
 use crate::config::Distance;
 use crate::error::{Error, Result};
-use crate::eval::{Interval, admitted};
+use crate::eval::{Interval, admitted, measurable};
 use crate::output::{self, Kind};
 
 /// One enrolled embedding.
@@ -35,6 +35,25 @@ pub struct Threshold {
     pub distance: f32,
     /// The false accept rate it was calibrated for; `None`: it was given.
     pub far: Option<f64>,
+}
+
+impl Threshold {
+    /// One that was given.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is not a distance.
+    pub fn given(distance: f32) -> Result<Threshold> {
+        let threshold = Threshold { distance, far: None };
+        if threshold.is_sound() {
+            Ok(threshold)
+        } else {
+            Err(Error::config("--threshold", format!("{distance} is not a distance")))
+        }
+    }
+
+    fn is_sound(self) -> bool {
+        self.distance.is_finite() && self.distance >= 0.0 && self.far.is_none_or(|far| far > 0.0 && far < 1.0)
+    }
 }
 
 /// What the file says of itself.
@@ -67,10 +86,14 @@ pub struct Gallery {
     model: String,
     dims: usize,
     distance: Distance,
+    /// Each has an embedding.
     identities: Vec<String>,
+    /// The place of each in `identities`.
+    numbers: HashMap<String, u32>,
     sources: BTreeMap<String, u32>,
     entries: Vec<Entry>,
-    /// How far a probe may be from its identity.
+    /// How far a probe may be from its identity. One that was calibrated falls where the gallery changes: its rate was
+    /// measured on the gallery as it was.
     pub threshold: Option<Threshold>,
 }
 
@@ -132,6 +155,10 @@ impl Share {
 /// Distances of one probe to the identities, nearest first: (number of the identity, distance of its nearest entry).
 type Ranking = Vec<(u32, f32)>;
 
+fn numbered(identities: &[String]) -> HashMap<String, u32> {
+    identities.iter().cloned().zip(0..).collect()
+}
+
 impl Gallery {
     /// An empty gallery for the embeddings of a model.
     ///
@@ -143,6 +170,7 @@ impl Gallery {
             dims: model.net()?.dims(),
             distance: model.config.loss.distance,
             identities: Vec::new(),
+            numbers: HashMap::new(),
             sources: BTreeMap::new(),
             entries: Vec::new(),
             threshold: None,
@@ -161,13 +189,22 @@ impl Gallery {
         own.fold((0, 0), |(embeddings, images), entry| (embeddings + 1, images + entry.images))
     }
 
+    /// Images that all embeddings come from.
+    pub fn images(&self) -> u64 {
+        self.entries.iter().map(|entry| u64::from(entry.images)).sum()
+    }
+
     /// Whether the picture of this name has been enrolled.
     pub fn has_source(&self, source: &str) -> bool {
         self.sources.contains_key(source)
     }
 
     fn number(&self, identity: &str) -> Option<u32> {
-        self.identities.iter().position(|name| name == identity).map(|place| place as u32)
+        self.numbers.get(identity).copied()
+    }
+
+    fn drop_calibration(&mut self) {
+        self.threshold = self.threshold.filter(|threshold| threshold.far.is_none());
     }
 
     /// Adds the embedding of a picture to an identity, which is made if it is new. `source` names the picture; one that
@@ -181,9 +218,12 @@ impl Gallery {
             return false;
         }
         let number = self.number(identity).unwrap_or_else(|| {
+            let number = self.identities.len() as u32;
             self.identities.push(identity.to_owned());
-            self.identities.len() as u32 - 1
+            self.numbers.insert(identity.to_owned(), number);
+            number
         });
+        self.drop_calibration();
         self.sources.insert(source.to_owned(), number);
         self.entries.push(Entry { identity: number, images: 1, embedding: embedding.to_vec() });
         true
@@ -199,7 +239,9 @@ impl Gallery {
             let reason = format!("`{identity}` is not enrolled; the gallery has {} ({some})", self.identities.len());
             return Err(Error::config("--remove", reason));
         };
+        self.drop_calibration();
         self.identities.remove(number as usize);
+        self.numbers = numbered(&self.identities);
         self.entries.retain(|entry| entry.identity != number);
         self.sources.retain(|_, identity| *identity != number);
         let numbers = self.entries.iter_mut().map(|entry| &mut entry.identity).chain(self.sources.values_mut());
@@ -209,6 +251,10 @@ impl Gallery {
 
     /// Replaces the embeddings of each identity by their mean, weighted by the images behind them.
     pub fn to_centroids(&mut self) {
+        if self.entries.len() == self.identities.len() {
+            return;
+        }
+        self.drop_calibration();
         let mut means: BTreeMap<u32, (Vec<f64>, u32)> = BTreeMap::new();
         for entry in &self.entries {
             let (sum, images) = means.entry(entry.identity).or_insert_with(|| (vec![0.0; self.dims], 0));
@@ -281,7 +327,8 @@ impl Gallery {
     /// impostors there were.
     ///
     /// # Errors
-    /// [`Error::Config`] where there are fewer than 1 / `far` impostors even so, or `far` is not between 0 and 1.
+    /// [`Error::Config`] where there are fewer than 1 / `far` impostors even so, where one who must be refused is at
+    /// distance 0, or `far` is not between 0 and 1.
     pub fn calibrate(&mut self, probes: &[f32], names: &[String], far: f64) -> Result<usize> {
         if !(far > 0.0 && far < 1.0) {
             return Err(Error::config("--far", format!("{far} is not between 0 and 1")));
@@ -310,7 +357,17 @@ impl Gallery {
         scores.sort_by(f32::total_cmp);
         // The first impostor who must stay outside; everyone strictly nearer may come in.
         let outside = scores[admitted(far, scores.len())];
-        self.threshold = Some(Threshold { distance: outside.next_down().max(0.0), far: Some(far) });
+        if outside <= 0.0 {
+            let alike = scores.iter().filter(|&&score| score <= 0.0).count();
+            let reason = format!(
+                "{alike} of {} impostors are at distance 0 of somebody enrolled, so that no threshold has a rate of \
+                 {far}; take pictures out that are the same as enrolled ones, or train again if the network maps all \
+                 to one point",
+                scores.len()
+            );
+            return Err(Error::config("--far", reason));
+        }
+        self.threshold = Some(Threshold { distance: outside.next_down(), far: Some(far) });
         Ok(scores.len())
     }
 
@@ -339,20 +396,32 @@ impl Gallery {
         })
     }
 
+    /// Checks that embeddings, `[_, dims]`, can be compared; `names` are those of their images.
+    ///
+    /// # Errors
+    /// As [`measurable`], naming the image.
+    pub fn check_embeddings(&self, embeddings: &[f32], names: &[String]) -> Result<()> {
+        let mut rows = embeddings.chunks_exact(self.dims).zip(names);
+        rows.try_for_each(|(embedding, name)| measurable(embedding, self.dims, name))
+    }
+
     /// Checks that the gallery belongs to a model.
     ///
     /// # Errors
-    /// [`Error::Gallery`] naming both.
+    /// [`Error::Gallery`] naming both; [`Error::Spec`] if the model's spec cannot be understood.
     pub fn check_model(&self, path: &Path, model: &Checkpoint) -> Result<()> {
-        let fingerprint = model.fingerprint();
-        if fingerprint == self.model {
+        let (fingerprint, dims) = (model.fingerprint(), model.net()?.dims());
+        let reason = if fingerprint != self.model {
+            format!(
+                "it holds embeddings of the model {}, and this model is {fingerprint}: their distances mean nothing \
+                 to each other",
+                self.model
+            )
+        } else if dims != self.dims {
+            format!("its embeddings have {} numbers, those of its model have {dims}", self.dims)
+        } else {
             return Ok(());
-        }
-        let reason = format!(
-            "it holds embeddings of the model {}, and this model is {fingerprint}: their distances mean nothing \
-             to each other",
-            self.model
-        );
+        };
         Err(Error::Gallery { path: path.to_owned(), reason })
     }
 
@@ -426,12 +495,27 @@ impl Gallery {
             let reason = format!("{rows} identities, {} counts and embeddings {:?}", images.len(), values.shape());
             return Err(reason.into());
         }
-        if let Some(number) = identity.iter().find(|&&number| number as usize >= header.identities.len()) {
+        let mut numbers_used = identity.iter().chain(header.sources.values());
+        if let Some(number) = numbers_used.find(|&&number| number as usize >= header.identities.len()) {
             return Err(format!("identity {number} of {} is named", header.identities.len()).into());
         }
+        let numbers = numbered(&header.identities);
+        if numbers.len() != header.identities.len() {
+            return Err("two of its identities have one name".into());
+        }
+        let enrolled: HashSet<u32> = identity.iter().copied().collect();
+        if let Some((_, name)) = (0..).zip(&header.identities).find(|(number, _)| !enrolled.contains(number)) {
+            return Err(format!("its identity `{name}` has no embedding").into());
+        }
+        if let Some(Threshold { distance, far }) = header.threshold.filter(|threshold| !threshold.is_sound()) {
+            return Err(format!("its threshold is {distance}, for a FAR of {far:?}").into());
+        }
         let values: Vec<f32> = values.data().as_chunks::<4>().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
-        if values.iter().any(|value| !value.is_finite()) || images.contains(&0) {
-            return Err("an embedding is not finite, or of no image".into());
+        if let Err(Error::Embedding { row, reason, .. }) = measurable(&values, header.dims, "") {
+            return Err(format!("its embedding {row} {reason}").into());
+        }
+        if images.contains(&0) || images.iter().try_fold(0, |sum: u32, &images| sum.checked_add(images)).is_none() {
+            return Err("an embedding is of no image, or all are of too many".into());
         }
         let entries = values.chunks(header.dims).zip(identity).zip(images);
         let entry = |((embedding, identity), images): ((&[f32], u32), u32)| Entry {
@@ -444,6 +528,7 @@ impl Gallery {
             dims: header.dims,
             distance: header.distance,
             identities: header.identities,
+            numbers,
             sources: header.sources,
             entries: entries.map(entry).collect(),
             threshold: header.threshold,

@@ -63,6 +63,7 @@ impl Enroll {
         } else {
             Gallery::new(&model)?
         };
+        let calibrated = gallery.threshold.and_then(|threshold| threshold.far);
         let engine = Engine::open(&self.adapter.adapter)?;
         for identity in &self.remove {
             gallery.remove(identity)?;
@@ -77,18 +78,17 @@ impl Enroll {
             gallery.to_centroids();
         }
         if let Some(distance) = self.threshold {
-            if !(distance.is_finite() && distance >= 0.0) {
-                return Err(Error::config("--threshold", format!("{distance} is not a distance")).into());
-            }
-            gallery.threshold = Some(Threshold { distance, far: None });
+            gallery.threshold = Some(Threshold::given(distance)?);
         }
         if let (Some(far), Some(source)) = (self.far, &self.calibrate) {
             self.calibrate(&mut gallery, &engine, &model, far, source)?;
         }
         gallery.save(&self.gallery)?;
-        let identities = gallery.identities();
-        let images: u32 = identities.iter().map(|identity| gallery.counts(identity).1).sum();
-        say!("{}: {} identities, {images} images", self.gallery.display(), identities.len());
+        let (identities, images) = (gallery.identities().len(), gallery.images());
+        say!("{}: {identities} identities, {images} images", self.gallery.display());
+        if let (None, Some(far)) = (gallery.threshold, calibrated) {
+            say!("warning: the threshold for a FAR of {far} was of the gallery before: calibrate again with --far");
+        }
         match gallery.threshold {
             Some(Threshold { distance, far: Some(far) }) => say!("threshold {distance} for a FAR of {far}"),
             Some(Threshold { distance, far: None }) => say!("threshold {distance}, as given"),
@@ -102,10 +102,7 @@ impl Enroll {
             let reason = "whose images are these? Say it here, or give a folder with one folder of pictures for each";
             return Err(Error::config("--identity", reason));
         }
-        if let Some(place) = embeddings.iter().position(|value| !value.is_finite()) {
-            let name = &images.names[place * images.names.len() / embeddings.len()];
-            return Err(Error::config("model", format!("the embedding of {name} is not finite; train it again")));
-        }
+        gallery.check_embeddings(embeddings, &images.names)?;
         let classes = images.classes();
         let rows = embeddings.chunks_exact(embeddings.len() / images.names.len().max(1));
         let mut again = 0;
@@ -131,6 +128,7 @@ impl Enroll {
         let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
         let images = images.subset(&rows);
         let embeddings = images::embed(engine, model, &images.data.images)?;
+        gallery.check_embeddings(&embeddings, &images.names)?;
         let impostors = gallery.calibrate(&embeddings, &images.classes(), far)?;
         say!("calibrated on {impostors} impostors of {}", images.data.name);
         Ok(())

@@ -61,7 +61,7 @@ impl Recognize {
             return Err(Error::Gallery { path: self.gallery.clone(), reason }.into());
         }
         if let Some(distance) = self.threshold {
-            gallery.threshold = Some(Threshold { distance, far: None });
+            gallery.threshold = Some(Threshold::given(distance)?);
         }
         if gallery.threshold.is_none() {
             say!("warning: the gallery has no threshold, so that nobody is unknown; see `siamese enroll --far`");
@@ -77,6 +77,7 @@ impl Recognize {
         }
         let images = images.subset(&rows);
         let embeddings = images::embed(&engine, &model, &images.data.images)?;
+        gallery.check_embeddings(&embeddings, &images.names)?;
         let answers = gallery.recognise_all(&embeddings, self.nearest as usize);
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for (name, answer) in images.names.iter().zip(&answers) {
@@ -143,7 +144,9 @@ impl Job for Stream<'_> {
         for line in std::io::stdin().lock().lines() {
             let line = line.map_err(Error::io("read", Path::new("standard input")))?;
             let image = pictures::read(Path::new(&line), self.model.input, self.model.config.pictures)?;
-            let answer = self.gallery.recognise(&embedder.embed(&image, |_| ())?, self.arguments.nearest as usize);
+            let embedding = embedder.embed(&image, |_| ())?;
+            self.gallery.check_embeddings(&embedding, std::slice::from_ref(&line))?;
+            let answer = self.gallery.recognise(&embedding, self.arguments.nearest as usize);
             let mut out = std::io::stdout().lock();
             self.arguments.show(&mut out, &line, &answer)?;
             out.flush()?;

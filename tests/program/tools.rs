@@ -125,7 +125,8 @@ fn an_open_set_is_calibrated_and_judged() {
     assert!(judged["right"]["share"].as_f64().unwrap() > 0.8, "{judged}");
 
     // Extended without any training, then one identity less.
-    succeed(&["enroll", &model, &gallery, &format!("{pictures}/3"), "--identity", "new one"]);
+    let words = text(&run(&["enroll", &model, &gallery, &format!("{pictures}/3"), "--identity", "new one"]).stderr);
+    assert!(words.contains("calibrate again") && words.contains("no threshold"), "{words}");
     let words = text(&run(&["enroll", &model, &gallery, "--remove", "1", "--centroid"]).stderr);
     assert!(words.contains("3 identities"), "{words}");
     let answers = events(&succeed(&["recognize", &model, &gallery, &pictures, "--classes", "3", "--json"]));
@@ -220,7 +221,10 @@ fn galleries_are_guarded() {
     assert!(fail(&["enroll", &model, &gallery]).contains("IMAGES"));
     assert!(fail(&["recognize", &model, &format!("{root}/none.gallery"), &pictures]).contains("none.gallery"));
     assert!(fail(&["enroll", &model, &gallery, "--far", "1e-9", "--calibrate", &pictures]).contains("impostors"));
-    assert!(fail(&["enroll", &model, &gallery, "--threshold", "nan"]).contains("--threshold"));
+    for threshold in ["--threshold=nan", "--threshold=-1"] {
+        assert!(fail(&["enroll", &model, &gallery, threshold]).contains("--threshold"));
+        assert!(fail(&["recognize", &model, &gallery, &pictures, threshold]).contains("--threshold"));
+    }
     assert!(fail(&["train", "--data", &format!("{pictures}/1"), "--out", &other]).contains("expected"));
     assert!(fs::read(&gallery).unwrap() == whole, "none of these changed the gallery");
 }

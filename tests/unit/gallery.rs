@@ -103,6 +103,68 @@ fn calibration_keeps_the_rate() {
     assert!(gallery.calibrate(&line(&strangers), &label, 1.5).unwrap_err().to_string().contains("1.5"));
 }
 
+#[test]
+fn a_calibrated_threshold_falls_when_the_gallery_changes() {
+    let given = Some(Threshold::given(0.5).unwrap());
+    let calibrated = Some(Threshold { distance: 0.5, far: Some(0.01) });
+    type Change = fn(&mut Gallery);
+    let changes: [Change; 4] = [
+        |gallery| assert!(gallery.add("A", "a2", &[2.0, 0.0])),
+        |gallery| assert!(gallery.add("D", "d0", &[20.0, 0.0])),
+        |gallery| gallery.remove("B").unwrap(),
+        Gallery::to_centroids,
+    ];
+    for (place, change) in changes.into_iter().enumerate() {
+        for (threshold, left) in [(calibrated, None), (given, given)] {
+            let mut gallery = gallery();
+            gallery.threshold = threshold;
+            change(&mut gallery);
+            assert_eq!(gallery.threshold, left, "change {place}");
+        }
+    }
+    let mut gallery = gallery();
+    gallery.to_centroids();
+    gallery.threshold = calibrated;
+    gallery.add("A", "a0", &[0.0, 0.0]);
+    gallery.to_centroids();
+    gallery.remove("Z").unwrap_err();
+    assert_eq!(gallery.threshold, calibrated, "none of these changes anything");
+}
+
+#[test]
+fn no_threshold_refuses_impostors_at_distance_0() {
+    let mut gallery = gallery();
+    let label = vec!["stranger".to_owned(); 10];
+    let mut probes = [10.0; 10];
+    probes[9] = 11.0;
+    let words = gallery.calibrate(&line(&probes), &label, 0.5).unwrap_err().to_string();
+    assert!(words.contains("--far") && words.contains("9 of 10") && words.contains("take pictures out"), "{words}");
+    assert_eq!(gallery.threshold, None);
+    // Where the rate admits all of them, the next one sets the threshold.
+    gallery.calibrate(&line(&probes), &label, 0.9).unwrap();
+    let answers = gallery.recognise_all(&line(&probes), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.identity.is_some()).count(), 9);
+}
+
+#[test]
+fn a_threshold_is_a_distance() {
+    assert_eq!(Threshold::given(0.0).unwrap().distance, 0.0);
+    for distance in [f32::NAN, f32::INFINITY, -1.0] {
+        let words = Threshold::given(distance).unwrap_err().to_string();
+        assert!(words.contains("--threshold") && words.contains(&distance.to_string()), "{words}");
+    }
+}
+
+#[test]
+fn embeddings_that_cannot_be_compared_are_refused_by_name() {
+    let gallery = gallery();
+    gallery.check_embeddings(&line(&[0.0, 1e18]), &names("a b")).unwrap();
+    for value in [f32::NAN, f32::INFINITY, 3e38] {
+        let words = gallery.check_embeddings(&line(&[0.0, value]), &names("a b")).unwrap_err().to_string();
+        assert!(words.starts_with("b: "), "{words}");
+    }
+}
+
 /// Where nobody is a stranger, each image plays one to the identities that are not its own.
 #[test]
 fn calibration_without_strangers() {
@@ -161,4 +223,63 @@ fn files_keep_everything_and_hold_what_they_say() {
     fs::remove_file(&file).unwrap();
     model(0).save(&file, siamese::checkpoint::Precision::F32).unwrap();
     assert!(Gallery::load(&file).unwrap_err().to_string().contains("no gallery"));
+}
+
+/// The bytes of a gallery's file with another text in the header.
+fn forged(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
+    let (from, to) = (from.replace('"', r#"\""#), to.replace('"', r#"\""#));
+    assert!(header.contains(&from), "{header}");
+    let header = header.replacen(&from, &to, 1);
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + length..]].concat()
+}
+
+#[test]
+fn headers_that_contradict_themselves_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.gallery");
+    let mut gallery = gallery();
+    gallery.threshold = Some(Threshold { distance: 0.5, far: Some(0.25) });
+    gallery.save(&file).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let refused = |bytes: &[u8], reason: &str| {
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, bytes).unwrap();
+        let words = Gallery::load(&file).unwrap_err().to_string();
+        assert!(words.contains("people.gallery") && words.contains(reason), "{words}");
+    };
+    for (from, to, reason) in [
+        (r#"["A","B","C"]"#, r#"["A","B","C","D"]"#, "`D` has no embedding"),
+        (r#"["A","B","C"]"#, r#"["A","B","B"]"#, "one name"),
+        (r#""b0":1"#, r#""b0":3"#, "identity 3 of 3"),
+        (r#""dims":2"#, r#""dims":0"#, "embeddings"),
+        (r#""dims":2"#, r#""dims":3"#, "embeddings"),
+        (r#""distance":0.5"#, r#""distance":-0.5"#, "threshold is -0.5"),
+        (r#""distance":0.5"#, r#""distance":1e39"#, "out of range"),
+        (r#""far":0.25"#, r#""far":1.25"#, "1.25"),
+    ] {
+        refused(&forged(&bytes, from, to), reason);
+    }
+    // The one embedding with a 10 in it is the fourth.
+    let ten = bytes.windows(4).rposition(|word| word == 10_f32.to_le_bytes()).unwrap();
+    for (value, reason) in [(f32::NAN, "embedding 3 is not finite"), (3e38, "embedding 3 is 3.0e38 long")] {
+        let mut bytes = bytes.clone();
+        bytes[ten..ten + 4].copy_from_slice(&value.to_le_bytes());
+        refused(&bytes, reason);
+    }
+}
+
+/// A file may name a model whose embeddings have another length than its own.
+#[test]
+fn a_gallery_of_other_dimensions_is_not_the_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.gallery");
+    Gallery::new(&model(0)).unwrap().save(&file).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let bytes = forged(&bytes, r#""dims":2"#, r#""dims":3"#);
+    let text = String::from_utf8_lossy(&bytes).replacen("[0,2]", "[0,3]", 1);
+    fs::write(&file, text.as_bytes()).unwrap();
+    let words = Gallery::load(&file).unwrap().check_model(&file, &model(0)).unwrap_err().to_string();
+    assert!(words.contains("people.gallery") && words.contains("3 numbers") && words.contains("have 2"), "{words}");
 }
