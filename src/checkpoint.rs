@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::data::Origin;
 use crate::error::{Error, Result};
 use crate::net::{Net, Parameter};
 use crate::output::{self, Kind};
@@ -35,6 +36,8 @@ pub struct Checkpoint {
     pub moments: Option<[Vec<f32>; 2]>,
     /// How these weights did on the validation images, where that was looked at.
     pub validation: Option<f64>,
+    /// The data set it is trained on; `None` for imported weights, and for files from before this was noted.
+    pub origin: Option<Origin>,
 }
 
 /// Precision of an export.
@@ -95,6 +98,8 @@ struct Header {
     input: [usize; 3],
     step: u64,
     validation: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
 }
 
 /// Metadata entry that holds the [`Header`].
@@ -137,7 +142,16 @@ impl Checkpoint {
         }
         let moments = Some([vec![0.0; length], vec![0.0; length]]);
         let average = config.average.map(|_| parameters.clone());
-        Checkpoint { config: config.clone(), input: net.input, step: 0, parameters, average, moments, validation: None }
+        Checkpoint {
+            config: config.clone(),
+            input: net.input,
+            step: 0,
+            parameters,
+            average,
+            moments,
+            validation: None,
+            origin: None,
+        }
     }
 
     /// Reads the arenas of a training runner.
@@ -157,6 +171,7 @@ impl Checkpoint {
             average,
             moments,
             validation: None,
+            origin: None,
         })
     }
 
@@ -241,6 +256,7 @@ impl Checkpoint {
             input: self.input,
             step: self.step,
             validation: self.validation,
+            origin: self.origin.clone(),
         };
         // One entry: the format keeps entries in no order, and equal checkpoints are to be equal files.
         let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
@@ -262,7 +278,7 @@ impl Checkpoint {
         let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
         let text = metadata.ok_or_else(|| fault(format!("the metadata has no entry `{ENTRY}`")))?;
         let unreadable = |error: String| fault(format!("metadata entry `{ENTRY}`: {error}"));
-        let Header { config, input, step, validation, .. } =
+        let Header { config, input, step, validation, origin, .. } =
             serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         config.validate().map_err(|error| unreadable(error.to_string()))?;
         let net = Net::parse(&config.spec, input).map_err(|error| unreadable(error.to_string()))?;
@@ -272,7 +288,7 @@ impl Checkpoint {
         let average = config.average.map(|_| arena(AVERAGE)).transpose()?;
         let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
         let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
-        Ok(Checkpoint { config, input, step, parameters, average, moments, validation })
+        Ok(Checkpoint { config, input, step, parameters, average, moments, validation, origin })
     }
 
     /// Reads weights that another program wrote as safetensors, under the names and in the layouts of [`Net`]'s
@@ -305,7 +321,16 @@ impl Checkpoint {
             }
         }
         let config = Config { average: None, spec: net.spec, ..config.clone() };
-        Ok(Checkpoint { config, input, step: 0, parameters, average: None, moments: None, validation: None })
+        Ok(Checkpoint {
+            config,
+            input,
+            step: 0,
+            parameters,
+            average: None,
+            moments: None,
+            validation: None,
+            origin: None,
+        })
     }
 }
 

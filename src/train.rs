@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Margin};
-use crate::data::Dataset;
+use crate::data::{Dataset, Origin};
 use crate::error::{Error, Result};
 use crate::host::{self, Array};
 use crate::net::Net;
@@ -117,6 +117,7 @@ impl Health {
 /// Trains one network on one data set.
 pub struct Trainer<R: Runner> {
     config: Config,
+    origin: Option<Origin>,
     net: Net,
     sampler: Sampler,
     runner: R,
@@ -166,7 +167,8 @@ impl<R: Runner> Trainer<R> {
         let warps =
             (config.augment != Augment::NONE).then(|| [slots::MAPS, slots::KEYS].map(|name| runner.plan().id(name)));
         let host_time = Duration::ZERO;
-        Ok(Trainer { config, net, sampler, runner, begun, reported, host_time, rows, warps, step, stats })
+        let origin = start.origin.clone();
+        Ok(Trainer { config, origin, net, sampler, runner, begun, reported, host_time, rows, warps, step, stats })
     }
 
     /// The settings.
@@ -269,6 +271,7 @@ impl<R: Runner> Trainer<R> {
 
     /// The weights and moments as they are now.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        Checkpoint::of(&self.config, &self.net, self.reported, &mut self.runner)
+        let checkpoint = Checkpoint::of(&self.config, &self.net, self.reported, &mut self.runner)?;
+        Ok(Checkpoint { origin: self.origin.clone(), ..checkpoint })
     }
 }

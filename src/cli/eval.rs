@@ -29,6 +29,9 @@ pub struct Eval {
     model: PathBuf,
     #[command(flatten)]
     data: DataArg,
+    /// Judge by another set than the model's own
+    #[arg(long, requires = "data")]
+    other_data: bool,
     #[command(flatten)]
     adapter: AdapterArg,
     /// Recognition thresholds, in the loss's distance; may be repeated [default: the model's]
@@ -56,7 +59,8 @@ impl Eval {
             checkpoint.config.validate()?;
         }
         let roc = self.roc.as_ref().map(|file| Output::prepare(file, ROC)).transpose()?;
-        let parts = self.data.load_parts(&checkpoint)?;
+        let parts = self.data.load_parts(&checkpoint, self.other_data)?;
+        say!("data {}", parts.origin());
         let config = checkpoint.config.clone();
         let engine = Engine::open(&self.adapter.adapter)?;
         let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };

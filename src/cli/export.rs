@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::data::Origin;
 use siamese::{Error, onnx, output};
 
 use super::{Outcome, model_file};
@@ -39,7 +40,9 @@ impl Export {
             let reason = format!("{} ends in neither .safetensors nor .onnx", self.out.display());
             return Err(Error::config("--out", reason).into());
         }
-        let checkpoint = Checkpoint::load(&model_file(&self.model))?;
+        let mut checkpoint = Checkpoint::load(&model_file(&self.model))?;
+        // Where the images lie says nothing to those who get the model.
+        checkpoint.origin = checkpoint.origin.map(|origin| Origin { path: None, ..origin });
         let checkpoint =
             if self.raw { Checkpoint { average: None, ..checkpoint }.export() } else { checkpoint.export() };
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };

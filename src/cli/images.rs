@@ -33,6 +33,9 @@ pub struct ImagesArgs {
     set: Option<Set>,
     #[command(flatten)]
     data: DataArg,
+    /// Take --set of another set than the model's own
+    #[arg(long, requires = "data")]
+    other_data: bool,
     #[command(flatten)]
     choice: Choice,
 }
@@ -152,15 +155,16 @@ impl ImagesArgs {
 
     fn set(&self, set: Set, model: &Checkpoint) -> Result<Images> {
         let data = match set {
-            Set::Train => self.data.load_parts(model)?.train,
-            Set::Test => self.data.load(Some(model.input), model.config.pictures)?.test,
-            Set::Validation => self.data.load_parts(model)?.validation.ok_or_else(|| {
+            Set::Train => self.data.load_parts(model, self.other_data)?.train,
+            Set::Test => self.data.load_of(model, self.other_data)?.test,
+            Set::Validation => self.data.load_parts(model, self.other_data)?.validation.ok_or_else(|| {
                 Error::config(
                     "--set validation",
                     "the model was trained without; `siamese train --validation 5000` holds images back",
                 )
             })?,
         };
+        say!("data {} ({} images)", data.name, data.len());
         let names = (0..data.len()).map(|row| format!("{}/{row}", data.name)).collect();
         Ok(Images { data, names, labelled: true })
     }

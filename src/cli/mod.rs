@@ -211,7 +211,11 @@ impl DataArg {
     /// Training and test images. Pictures are brought to the shape `input`, or to one that suits them; other sets must
     /// have it.
     fn load(&self, input: Option<[usize; 3]>, pictures: Pictures) -> siamese::Result<Split> {
-        let split = match &self.data {
+        DataArg::load_from(self.data.as_deref(), input, pictures)
+    }
+
+    fn load_from(folder: Option<&Path>, input: Option<[usize; 3]>, pictures: Pictures) -> siamese::Result<Split> {
+        let split = match folder {
             Some(folder) if data::folder::is_one(folder) => data::folder::load(folder, input, pictures),
             Some(folder) => data::idx::load(folder),
             None => data::mnist::load(&data::mnist::Files {
@@ -230,11 +234,30 @@ impl DataArg {
         }
     }
 
-    /// The images as the training of a model divided them.
-    fn load_parts(&self, model: &Checkpoint) -> siamese::Result<Parts> {
+    /// The set that a model was trained on, from where it lay unless `--data` says where it is now. Another one only
+    /// where it is `other` that is wanted.
+    fn load_of(&self, model: &Checkpoint, other: bool) -> siamese::Result<Split> {
+        let own = model.origin.as_ref();
+        let folder = self.data.as_deref().or(own.and_then(|origin| origin.path.as_deref()));
+        let split = DataArg::load_from(folder, Some(model.input), model.config.pictures)?;
+        match own.and_then(|own| own.difference(&split.origin)).filter(|_| !other) {
+            None => Ok(split),
+            Some(difference) => {
+                let reason = format!(
+                    "{} is not the set that the model was trained on: {difference}. Say where that one is, or take \
+                     this one by --other-data",
+                    split.origin
+                );
+                Err(Error::config("--data", reason))
+            }
+        }
+    }
+
+    /// The images as the training of a model divided them; see [`DataArg::load_of`].
+    fn load_parts(&self, model: &Checkpoint, other: bool) -> siamese::Result<Parts> {
         let config = &model.config;
         let held_back = config.validation.map(|validation| validation.images);
-        let split = self.load(Some(model.input), config.pictures)?;
+        let split = self.load_of(model, other)?;
         split.divide(config.train_labels.as_deref(), held_back, config.seed)
     }
 }

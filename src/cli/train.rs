@@ -75,6 +75,9 @@ pub struct Train {
         "weight_decay", "clip", "ema", "validation", "train_classes", "seed", "threshold", "input", "invert",
     ])]
     resume: bool,
+    /// Go on with another set than the run's own
+    #[arg(long, requires_all = ["resume", "data"])]
+    other_data: bool,
     /// Show the training as a page in the terminal: curves, validation, time left
     #[arg(long)]
     tui: bool,
@@ -253,8 +256,18 @@ impl Train {
             output::write(&folder.join("run.toml"), Kind::OWN, self.settings.as_bytes())?;
         }
         let tune = &self.tune;
-        let save_every = self.save_every;
-        engine.run(Run { parts: &parts, start, folder, engine: &engine, tune, events, page: self.tui, save_every })
+        let (save_every, adapter) = (self.save_every, self.adapter.adapter.as_str());
+        engine.run(Run {
+            parts: &parts,
+            start,
+            folder,
+            engine: &engine,
+            tune,
+            events,
+            page: self.tui,
+            save_every,
+            adapter,
+        })
     }
 
     /// The run folder, the weights and settings to start from, and the images.
@@ -262,7 +275,8 @@ impl Train {
         if self.resume {
             let folder = self.out.clone().expect("clap requires --out");
             let mut checkpoint = load(&folder)?;
-            let parts = self.data.load_parts(&checkpoint)?;
+            let parts = self.data.load_parts(&checkpoint, self.other_data)?;
+            checkpoint.origin = Some(parts.origin().clone());
             if let Some(length) = self.length.length() {
                 checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len())?;
             }
@@ -302,7 +316,8 @@ impl Train {
             }
             Some(folder) => folder.clone(),
         };
-        Ok((folder, Checkpoint::initial(&config, &net), parts))
+        let origin = Some(parts.origin().clone());
+        Ok((folder, Checkpoint { origin, ..Checkpoint::initial(&config, &net) }, parts))
     }
 }
 
@@ -317,6 +332,8 @@ struct Run<'a> {
     /// Whether a page is wanted.
     page: bool,
     save_every: SaveEvery,
+    /// The adapter that was asked for.
+    adapter: &'a str,
 }
 
 /// When a checkpoint is due.
@@ -438,7 +455,8 @@ impl Job for Run<'_> {
         }))?;
         say!("saved {}", file.display());
         if trainer.steps() < config.steps && !ended {
-            let command = format!("siamese train --out {} --resume", self.folder.display());
+            let [folder, adapter] = [self.folder.display().to_string(), self.adapter.to_owned()].map(quoted);
+            let command = format!("siamese train --out {folder} --adapter {adapter} --resume");
             say!("interrupted after step {} of {}; `{command}` goes on", trainer.steps(), config.steps);
             return Ok(ExitCode::from(130));
         }
@@ -576,6 +594,7 @@ impl Run<'_> {
             "config": config,
             "input": net.input,
             "data": data.name,
+            "origin": self.parts.origin(),
             "adapter": self.engine.manifest(),
             "shaders": self.engine.variants(&plan),
         });
@@ -609,6 +628,12 @@ impl Run<'_> {
         }
         self.engine.tune(plan, &TuneArgs { tune, shaders: shaders.clone() })
     }
+}
+
+/// A word of a command, as a shell takes it.
+fn quoted(word: String) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=+,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// A flag that the first Ctrl-C sets; the second quits.

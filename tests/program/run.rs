@@ -125,3 +125,40 @@ fn a_run_folder_means_the_weights_that_it_reports() {
     reported(siamese(&[&resume[..], &["--steps", "1500"]].concat()).output().unwrap());
     assert!(!best.exists() || Checkpoint::load(&best).unwrap().step <= 1500);
 }
+
+/// Without `--data` a model means the set that it was trained on, never MNIST because that fits too.
+#[test]
+fn a_run_knows_its_data() {
+    let (folder, root, data) = place();
+    let out = format!("{root}/run");
+    let arguments = ["train", "--data", &data, "--out", &out, "--spec", SPEC, "--batch", "4x6", "--adapter", "cpu"];
+    succeed(&[&arguments[..], &["--steps", "3"]].concat());
+    let figures = succeed(&["eval", &out, "--adapter", "cpu", "--data", &data]);
+    assert_eq!(succeed(&["eval", &out, "--adapter", "cpu"]), figures);
+    succeed(&["train", "--out", &out, "--resume", "--steps", "5", "--adapter", "cpu"]);
+    let manifest: Value = serde_json::from_slice(&fs::read(format!("{out}/run.json")).unwrap()).unwrap();
+    assert_eq!(manifest["origin"]["path"].as_str(), Some(data.as_str()));
+
+    // As many images of the same size, one of them another.
+    let other = format!("{root}/other");
+    fs::create_dir(&other).unwrap();
+    for file in fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = fs::read(&file).unwrap();
+        if file.to_string_lossy().contains("train-images") {
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+        }
+        fs::write(Path::new(&other).join(file.file_name().unwrap()), bytes).unwrap();
+    }
+    let resume = ["train", "--out", &out, "--resume", "--steps", "6", "--adapter", "cpu", "--data", &other];
+    let eval = ["eval", &out, "--adapter", "cpu", "--data", &other];
+    for command in [&eval[..], &resume[..]] {
+        let words = fail(command);
+        assert!(words.contains("--other-data") && words.contains("`other` for `data`"), "{words}");
+        succeed(&[command, &["--other-data"]].concat());
+    }
+    // A model that is given away does not say where its images lay.
+    let exported = format!("{root}/model.safetensors");
+    succeed(&["export", &out, "--out", &exported]);
+    assert!(!String::from_utf8_lossy(&fs::read(&exported).unwrap()).contains(folder.path().to_str().unwrap()));
+}
