@@ -271,7 +271,11 @@ fn bad_checkpoints_are_refused() {
     }
     let words = fail(&["eval", &format!("{root}/nothing")]);
     assert!(words.contains("cannot read"), "{words}");
-    let words = fail(&["eval", &out]);
+    // Weights of another program say nothing of their data.
+    let [exported, imported] = ["exported", "imported"].map(|name| format!("{root}/{name}.safetensors"));
+    succeed(&["export", &out, "--out", &exported]);
+    succeed(&["import", &exported, "--spec", SPEC, "--input", "8x8x1", "--out", &imported]);
+    let words = fail(&["eval", &imported]);
     assert!(words.contains("[28, 28, 1]") && words.contains("[8, 8, 1]"), "{words}");
 }
 
