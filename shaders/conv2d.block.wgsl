@@ -49,14 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let pixels = batch * out_height * out_width;
     let terms = kernel * kernel * in_channels;
     for (var start = 0u; start < terms; start += 16u) {
-        if lane < 128u {
-            let pixel = row + lane / 4u * 4u;
-            let term = start / 4u + lane % 4u;
-            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
-                terms_of(pixel, term), terms_of(pixel + 1u, term),
-                terms_of(pixel + 2u, term), terms_of(pixel + 3u, term),
-            ));
-        }
+        block_put_terms(lane, row, start);
         let term = start + lane / 16u;
         let c = column + lane % 16u;
         let inside = term < terms && c < width;

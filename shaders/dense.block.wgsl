@@ -31,13 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let column = g % across * 16u;
     let width = outputs / 4u;
     for (var start = 0u; start < inputs; start += 16u) {
-        if lane < 128u {
-            let n = row + lane / 4u * 4u;
-            let i = start / 4u + lane % 4u;
-            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
-                terms_of(n, i), terms_of(n + 1u, i), terms_of(n + 2u, i), terms_of(n + 3u, i),
-            ));
-        }
+        block_put_terms(lane, row, start);
         let i = start + lane / 16u;
         let c = column + lane % 16u;
         let inside = i < inputs && c < width;

@@ -27,13 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let row = g / across * 128u;
     let column = g % across * 16u;
     for (var start = 0u; start < outputs; start += 16u) {
-        if lane < 128u {
-            let n = row + lane / 4u * 4u;
-            let o = start / 4u + lane % 4u;
-            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
-                terms_of(n, o), terms_of(n + 1u, o), terms_of(n + 2u, o), terms_of(n + 3u, o),
-            ));
-        }
+        block_put_terms(lane, row, start);
         // Neighbouring threads read neighbouring terms of one column.
         let o = start + lane % 16u;
         let i = 4u * (column + lane / 16u);

@@ -27,13 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let row = g / across * 128u;
     let column = g % across * 16u;
     for (var start = 0u; start < dims; start += 16u) {
-        if lane < 128u {
-            let q = row + lane / 4u * 4u;
-            let d = start / 4u + lane % 4u;
-            block_put_terms(lane / 4u, lane % 4u, mat4x4f(
-                terms_of(q, d), terms_of(q + 1u, d), terms_of(q + 2u, d), terms_of(q + 3u, d),
-            ));
-        }
+        block_put_terms(lane, row, start);
         // Neighbouring threads read neighbouring values of one reference.
         let d = start + lane % 16u;
         let r = 4u * (column + lane / 16u);

@@ -2,7 +2,8 @@
 // rows × 4 columns in registers. Both operands come through workgroup memory, 16 terms at a time, so that each value
 // is loaded once for a whole block.
 //
-// The shader stages 16 terms, every thread its part, with block_put_terms or block_put_rows and block_put_columns;
+// The shader stages 16 terms, every thread its part, with block_put_terms (block_terms.wgsl) or block_put_rows and
+// block_put_columns;
 // calls block_multiply or block_add_squares, which wait for all; and at the end finds in block[j] its columns of
 // block_row(lane, j).
 
@@ -12,17 +13,6 @@ var<workgroup> block_a: array<vec4f, 528>;
 // Term k of columns 4c..4c+3 at k*16 + c.
 var<workgroup> block_b: array<vec4f, 256>;
 var<private> block: array<vec4f, 8>;
-
-// Terms 4k..4k+3 of rows 4r..4r+3, each row a column of the matrix: 32 × 4 of them. One thread has four rows, since who
-// stores a component may store the whole vector.
-fn block_put_terms(r: u32, k: u32, rows: mat4x4f) {
-    let at = 4u * k * 33u + r;
-    let terms = transpose(rows);
-    block_a[at] = terms[0];
-    block_a[at + 33u] = terms[1];
-    block_a[at + 66u] = terms[2];
-    block_a[at + 99u] = terms[3];
-}
 
 // Term k of rows 4r..4r+3: 16 × 32 of them.
 fn block_put_rows(r: u32, k: u32, rows: vec4f) {

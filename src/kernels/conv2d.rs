@@ -265,7 +265,7 @@ impl Kernel for Conv2d {
         ),
         shader!(
             "conv2d.block",
-            ["activation", "block", "stored"],
+            ["activation", "block", "block_terms", "stored"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::WorkgroupMemory,
             |s| by_fours(s.window.in_channels, s.window.out_channels)
@@ -387,7 +387,7 @@ impl Kernel for Conv2dDx {
         ),
         shader!(
             "conv2d_dx.block",
-            ["block"],
+            ["block", "block_terms"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels),
             Needs::WorkgroupMemory,
             |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)

@@ -78,7 +78,7 @@ impl Kernel for Dense {
         ),
         shader!(
             "dense.block",
-            ["activation", "block", "stored"],
+            ["activation", "block", "block_terms", "stored"],
             |s| blocks(s.rows, s.outputs),
             Needs::WorkgroupMemory,
             |s| { by_fours(s.inputs, s.outputs) }
@@ -161,9 +161,13 @@ impl Kernel for DenseDx {
         shader!("dense_dx.registers", ["registers", "terms"], |s| patches(s.rows, s.inputs), Needs::Nothing, |s| {
             by_fours(s.inputs, s.outputs)
         }),
-        shader!("dense_dx.block", ["block"], |s| blocks(s.rows, s.inputs), Needs::WorkgroupMemory, |s| {
-            by_fours(s.inputs, s.outputs)
-        }),
+        shader!(
+            "dense_dx.block",
+            ["block", "block_terms"],
+            |s| blocks(s.rows, s.inputs),
+            Needs::WorkgroupMemory,
+            |s| { by_fours(s.inputs, s.outputs) }
+        ),
         shader!("dense_dx.subgroup8", ["tile", "terms"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
             by_fours(s.inputs, s.outputs)
         }),

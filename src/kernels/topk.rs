@@ -93,9 +93,13 @@ impl Kernel for Distances {
             Needs::Nothing,
             |s| by_fours(s.references, s.dims)
         ),
-        shader!("distances.block", ["block"], |s| blocks(s.queries, s.references), Needs::WorkgroupMemory, |s| {
-            by_fours(s.references, s.dims)
-        }),
+        shader!(
+            "distances.block",
+            ["block", "block_terms"],
+            |s| blocks(s.queries, s.references),
+            Needs::WorkgroupMemory,
+            |s| { by_fours(s.references, s.dims) }
+        ),
         shader!(
             "distances.subgroup8",
             ["tile", "terms"],
