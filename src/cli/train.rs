@@ -375,6 +375,8 @@ fn load(folder: &Path) -> Result<Checkpoint> {
     let previous = folder.join(PREVIOUS);
     Checkpoint::load(&folder.join(CHECKPOINT)).or_else(|error| {
         let before = Checkpoint::load(&previous).map_err(|_| error)?;
+        // In the place of the torn one, which must never become the one that is kept.
+        fs::rename(&previous, folder.join(CHECKPOINT)).map_err(Error::io("bring back", &previous))?;
         say!("warning: {CHECKPOINT} cannot be read; going on from step {} of {PREVIOUS}", before.step);
         Ok(before)
     })
@@ -398,8 +400,10 @@ impl Job for Run<'_> {
         let mut steps = Steps::new(self.start.step, config.steps, config.batch.rows() as u64, page);
         let mut health = Health::new(config.loss.margin);
         let mut best = Best::new(&self.folder, self.start.step)?;
-        // From here on whatever ends the program leaves a run that can be gone on with.
-        self.save(&mut trainer)?;
+        // From here on whatever ends the program leaves a run that can be gone on with; a resumed one is there already.
+        if !self.folder.join(CHECKPOINT).exists() {
+            self.save(&mut trainer)?;
+        }
         let mut saved = (Instant::now(), trainer.steps());
         let mut ended = config.validation.is_some_and(|validation| best.patience_is_over(trainer.steps(), validation));
         while trainer.steps() < config.steps && !ended && !stop.load(Ordering::Relaxed) {

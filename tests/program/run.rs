@@ -64,6 +64,7 @@ fn a_killed_run_goes_on_to_the_byte_with_its_report() {
     let output = siamese(&arguments).output().unwrap();
     assert!(output.status.success() && text(&output.stderr).contains("cannot be read"), "{}", text(&output.stderr));
     assert!(last(&whole) == last(&killed));
+    assert!(Checkpoint::load(&previous).unwrap().step < 1500, "the torn one is not kept");
 }
 
 #[test]
