@@ -366,6 +366,18 @@ fn the_library_does_not_print_exit_or_read_the_environment() {
     none(faults);
 }
 
+/// These macros panic where nobody reads any more: words go through `say!`, results through `writeln!`.
+#[test]
+fn no_words_are_said_that_can_panic() {
+    let mut faults = Vec::new();
+    for source in sources(&["src"], "rs") {
+        for word in ["println!", "eprintln!", "print!", "eprint!"] {
+            faults.extend(source.finds(word).map(|place| format!("{place}: {word}")));
+        }
+    }
+    none(faults);
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     let mut faults = Vec::new();
