@@ -105,9 +105,8 @@ struct Header {
 /// Metadata entry that holds the [`Header`].
 const ENTRY: &str = "siamese";
 
-/// Metadata come first in a safetensors file, behind its length.
 fn is_checkpoint(head: &[u8]) -> bool {
-    head.get(8..).is_some_and(|text| text.starts_with(format!("{{\"__metadata__\":{{\"{ENTRY}\":").as_bytes()))
+    output::is_safetensors(head, ENTRY)
 }
 
 /// A training that can be resumed.

@@ -74,11 +74,7 @@ struct Header {
 /// Metadata entry that holds the [`Header`].
 const ENTRY: &str = "siamese-gallery";
 
-/// Metadata come first in a safetensors file, behind its length.
-const KIND: Kind = Kind {
-    name: "a gallery",
-    is: |head| head.get(8..).is_some_and(|text| text.starts_with(br#"{"__metadata__":{"siamese-gallery":"#)),
-};
+const KIND: Kind = Kind { name: "a gallery", is: |head| output::is_safetensors(head, ENTRY) };
 
 /// Enrolled identities.
 #[derive(Clone, Debug, PartialEq)]

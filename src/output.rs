@@ -30,6 +30,11 @@ impl Kind {
     };
 }
 
+/// Whether a file that begins so is a safetensors file whose first entry is this: metadata come behind their length.
+pub(crate) fn is_safetensors(head: &[u8], entry: &str) -> bool {
+    head.get(8..).is_some_and(|text| text.starts_with(format!("{{\"__metadata__\":{{\"{entry}\":").as_bytes()))
+}
+
 /// Bytes of a file that tell its kind.
 const HEAD: u64 = 1 << 16;
 /// Links that are followed, at most: as many as Linux follows.
