@@ -2,15 +2,15 @@
 
     siamese export MODEL --out model.onnx
     siamese embed MODEL --set test --out embeddings.npy
-    python scripts/check_onnx.py model.onnx data/mnist/t10k-images-idx3-ubyte.gz embeddings.npy
+    python scripts/check_onnx.py model.onnx data/mnist/t10k-images-idx3-ubyte.xz embeddings.npy
 
-The images are an IDX file, plain or gzipped; row i of the embeddings, float32 [rows, dims], is image i. The model is
-first checked by ONNX's own checker. The first 1,000 images are run one at a time, then 64 at a time. Ends with 1 where
-a value differs by more than 1e-5. Needs numpy, onnx and onnxruntime (written with 2.4, 1.23 and 1.32).
+The images are an IDX file, plain or packed with xz; row i of the embeddings, float32 [rows, dims], is image i. The
+model is first checked by ONNX's own checker. The first 1,000 images are run one at a time, then 64 at a time. Ends with
+1 where a value differs by more than 1e-5. Needs numpy, onnx and onnxruntime (written with 2.4, 1.23 and 1.32).
 """
 
 import argparse
-import gzip
+import lzma
 import pathlib
 import sys
 
@@ -25,8 +25,8 @@ TOLERANCE = 1e-5
 def read_idx(path):
     """The images of an IDX file of bytes, as [rows, channels, height, width]."""
     content = path.read_bytes()
-    if path.suffix == ".gz":
-        content = gzip.decompress(content)
+    if path.suffix == ".xz":
+        content = lzma.decompress(content)
     if content[:3] != b"\0\0\x08" or content[3] not in (3, 4):
         sys.exit(f"{path}: not an IDX file of images")
     shape = np.frombuffer(content, ">u4", content[3], 4)

@@ -1,8 +1,8 @@
 """What the PyTorch and TensorFlow programs beside this file share: MNIST, batches, timing, the answer."""
 
 import argparse
-import gzip
 import json
+import lzma
 import pathlib
 import time
 
@@ -25,7 +25,7 @@ def training_set(folder):
     """Images `[60000, 784]` of bytes and their labels."""
 
     def idx(name):
-        return np.frombuffer(gzip.decompress((folder / f"{name}.gz").read_bytes()), np.uint8)
+        return np.frombuffer(lzma.decompress((folder / f"{name}.xz").read_bytes()), np.uint8)
 
     return idx("train-images-idx3-ubyte")[16:].reshape(-1, 784), idx("train-labels-idx1-ubyte")[8:]
 

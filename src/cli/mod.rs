@@ -219,10 +219,10 @@ impl DataArg {
             Some(folder) if data::folder::is_one(folder) => data::folder::load(folder, input, pictures),
             Some(folder) => data::idx::load(folder),
             None => data::mnist::load(&data::mnist::Files {
-                train_images: include_bytes!("../../data/mnist/train-images-idx3-ubyte.gz"),
-                train_labels: include_bytes!("../../data/mnist/train-labels-idx1-ubyte.gz"),
-                test_images: include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.gz"),
-                test_labels: include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.gz"),
+                train_images: include_bytes!("../../data/mnist/train-images-idx3-ubyte.xz"),
+                train_labels: include_bytes!("../../data/mnist/train-labels-idx1-ubyte.xz"),
+                test_images: include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.xz"),
+                test_labels: include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.xz"),
             }),
         }?;
         let found = [split.train.height, split.train.width, split.train.channels];

@@ -1,9 +1,12 @@
 //! What several test programs share.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use siamese::config::{Config, Margin, PRESETS, Storage, Update};
+use siamese::data::{Split, mnist};
 use siamese::gpu::{self, Device};
 use siamese::net::Net;
 use siamese::plan::Plan;
@@ -17,6 +20,21 @@ pub fn device() -> Arc<Device> {
         Ok(device) => device,
         Err(error) => panic!("{error}\nhint: {}", error.hint().unwrap_or_default()),
     }
+}
+
+/// The files of `data/mnist`, in the order of [`mnist::Files`].
+pub fn mnist_files() -> [Vec<u8>; 4] {
+    ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"].map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/mnist/{name}-ubyte.xz"));
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    })
+}
+
+/// The set that these files hold.
+pub fn mnist() -> Split {
+    let [train_images, train_labels, test_images, test_labels] = &mnist_files();
+    let files = mnist::Files { train_images, train_labels, test_images, test_labels };
+    mnist::load(&files).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Batches of `triplets` random triplets.

@@ -1,17 +1,16 @@
 //! Exported ONNX files, run by tract, compute the embeddings that our CPU runner computes.
 
-use std::path::Path;
-
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS};
-use siamese::data::idx;
 use siamese::embed::Embedder;
 use siamese::net::Net;
 use siamese::{cpu, onnx};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
+
+use crate::common;
 
 /// Bound on the difference of two embeddings' values.
 const TOLERANCE: f32 = 1e-5;
@@ -80,8 +79,7 @@ fn compare(name: &str, checkpoint: &Checkpoint, images: &[u8]) {
 
 #[test]
 fn presets() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
-    let images = &idx::load(&folder).unwrap().test.images[..100 * 28 * 28];
+    let images = &common::mnist().test.images[..100 * 28 * 28];
     for preset in PRESETS {
         compare(preset.name, &random(&preset.config(), [28, 28, 1]), images);
     }

@@ -2,14 +2,13 @@
 //! same seed makes the same bits; a resumed run is the uninterrupted one; a step makes nothing; a run that leaves the
 //! numbers is stopped; and it learns. On real MNIST throughout.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, Margin, PRESETS, Schedule, Storage};
-use siamese::data::{Dataset, Split, idx};
+use siamese::data::{Dataset, Split};
 use siamese::embed::{self, embed};
 use siamese::error::Error;
 use siamese::gpu::Device;
@@ -23,16 +22,13 @@ use siamese::siamese::{Source, inference_plan, slots};
 use siamese::train::{StepReport, Trainer};
 use siamese::{check, cpu, gpu};
 
-use crate::common::{random, recipes};
+use crate::common::{self, random, recipes};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn mnist() -> &'static Split {
     static MNIST: OnceLock<Split> = OnceLock::new();
-    MNIST.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist");
-        idx::load(&folder).unwrap_or_else(|error| panic!("{error}"))
-    })
+    MNIST.get_or_init(common::mnist)
 }
 
 /// The first `count` images of MNIST's training set.

@@ -3,17 +3,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::io::{Read, Write};
 
+use ::mnist::MnistBuilder;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use lzma_rust2::XzReader;
+use sha2::{Digest, Sha256};
 use siamese::data::{Dataset, Split, idx, mnist};
 use siamese::error::{Error, Result};
 use siamese::init::{self, Init};
 use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
 use tempfile::TempDir;
+
+use crate::common;
 
 const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
 const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
@@ -101,30 +104,12 @@ fn assert_set_refused(
     assert_data_error(idx::load(folder.path()), name.unwrap_or(folder_name), found, expected);
 }
 
-fn bundled(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist").join(name)
-}
-
-fn bundled_files() -> &'static [Vec<u8>; 4] {
-    static FILES: OnceLock<[Vec<u8>; 4]> = OnceLock::new();
-    FILES.get_or_init(|| {
-        [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS]
-            .map(|name| fs::read(bundled(&format!("{name}.gz"))).unwrap())
-    })
-}
-
 /// The bundled set with one of its packed files replaced.
-fn load_mnist(replace: Option<(&str, &[u8])>) -> Result<Split> {
-    let pick = |i: usize, name: &str| match replace {
-        Some((replaced, bytes)) if replaced == name => bytes,
-        _ => bundled_files()[i].as_slice(),
-    };
-    mnist::load(&mnist::Files {
-        train_images: pick(0, TRAIN_IMAGES),
-        train_labels: pick(1, TRAIN_LABELS),
-        test_images: pick(2, TEST_IMAGES),
-        test_labels: pick(3, TEST_LABELS),
-    })
+fn load_mnist(replaced: usize, bytes: &[u8]) -> Result<Split> {
+    let mut files = common::mnist_files();
+    files[replaced] = bytes.to_vec();
+    let [train_images, train_labels, test_images, test_labels] = &files;
+    mnist::load(&mnist::Files { train_images, train_labels, test_images, test_labels })
 }
 
 // ---------------------------------------------------------------------------------------------------------- dataset
@@ -168,42 +153,64 @@ fn debug_shows_sizes_and_no_pixels() {
 // ------------------------------------------------------------------------------------------------------------ MNIST
 
 #[test]
-fn the_bundled_mnist_is_read_alike_by_the_package_and_by_the_idx_reader() {
-    let set = load_mnist(None).unwrap();
+fn mnist_is_the_set_that_its_authors_published() {
+    let published = [
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let names = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS];
+    for ((xz, sha256), name) in common::mnist_files().iter().zip(published).zip(names) {
+        let mut plain = Vec::new();
+        XzReader::new(xz.as_slice(), false).read_to_end(&mut plain).unwrap();
+        assert_eq!(Sha256::digest(&plain).iter().map(|byte| format!("{byte:02x}")).collect::<String>(), sha256);
+        fs::write(folder.path().join(name), plain).unwrap();
+    }
+    let set = common::mnist();
     assert_eq!((set.train.name.as_str(), set.test.name.as_str()), ("MNIST train", "MNIST test"));
-    assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
-    assert_eq!((set.train.images.len(), set.test.images.len()), (60_000 * 784, 10_000 * 784));
     for set in [&set.train, &set.test] {
         assert_eq!((set.height, set.width, set.channels, set.classes()), (28, 28, 1, 10));
     }
-    assert_eq!(set.train.labels[..5], [5, 0, 4, 1, 9]);
-    assert_eq!(set.test.labels[..5], [7, 2, 1, 0, 4]);
-    assert!(set.train.image(0).contains(&253) && set.train.image(0)[..28].iter().all(|&pixel| pixel == 0));
 
-    let own = idx::load(&bundled("")).unwrap();
-    assert_eq!((own.train.name.as_str(), own.test.name.as_str()), ("mnist train", "mnist test"));
-    for (a, b) in [(&set.train, &own.train), (&set.test, &own.test)] {
+    let own = idx::load(folder.path()).unwrap();
+    let theirs = MnistBuilder::new()
+        .base_path(folder.path().to_str().unwrap())
+        .label_format_digit()
+        .training_set_length(60_000)
+        .validation_set_length(0)
+        .test_set_length(10_000)
+        .finalize();
+    for (a, b, images, labels) in [
+        (&set.train, &own.train, theirs.trn_img, theirs.trn_lbl),
+        (&set.test, &own.test, theirs.tst_img, theirs.tst_lbl),
+    ] {
         assert!(a.images == b.images && a.labels == b.labels);
         assert_eq!((a.height, a.width, a.channels), (b.height, b.width, b.channels));
+        assert!(a.images == images && a.labels.iter().copied().eq(labels.into_iter().map(u32::from)));
     }
 }
 
 #[test]
-fn a_changed_mnist_file_is_refused_before_the_package_sees_it() {
-    let refused = |name: &str, gz: &[u8], found: &str, expected: &str| {
-        assert_data_error(load_mnist(Some((name, gz))), name, found, expected);
-    };
-    let whole = &bundled_files()[1];
-    refused(TRAIN_LABELS, &[], "0 bytes that do not unpack", "a complete gzip file");
-    refused(TRAIN_LABELS, b"a web page", "10 bytes that do not unpack", "a complete gzip file");
-    refused(TRAIN_LABELS, &whole[..whole.len() / 2], "do not unpack", "a complete gzip file");
-    refused(TRAIN_LABELS, &gzip(&[0; 60_007]), "60007 bytes when unpacked", "60008 bytes");
-    refused(TRAIN_LABELS, &gzip(&[0; 60_009]), "more than 60008 bytes when unpacked", "60008 bytes");
-    let hash = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5";
-    refused(TRAIN_LABELS, &gzip(&[0; 60_008]), "SHA-256 ", hash);
-    refused(TRAIN_IMAGES, &bundled_files()[2], "7840016 bytes when unpacked", "47040016 bytes");
-    refused(TEST_IMAGES, &bundled_files()[3], "10008 bytes when unpacked", "7840016 bytes");
-    refused(TEST_LABELS, whole, "more than 10008 bytes when unpacked", "10008 bytes");
+fn a_changed_mnist_file_is_refused() {
+    let whole = common::mnist_files();
+    let mut flipped = whole[1].clone();
+    flipped[whole[1].len() / 2] ^= 1;
+    for (bytes, found) in [
+        (Vec::new(), "0 bytes with the SHA-256 e3b0c442"),
+        (b"a web page".to_vec(), "10 bytes with the SHA-256 "),
+        (whole[1][..12_000].to_vec(), "12000 bytes with the SHA-256 "),
+        ([&whole[1][..], &[0; 4]].concat(), "25336 bytes with the SHA-256 "),
+        (flipped, "25332 bytes with the SHA-256 "),
+        (whole[3].clone(), "4040 bytes with the SHA-256 f2edae9c"),
+    ] {
+        let expected = "dcd3d8184fe1a8be6231f172fb3390116f91c127282fd736ab55752c179963d8";
+        assert_data_error(load_mnist(1, &bytes), "train-labels-idx1-ubyte.xz", found, expected);
+    }
+    for (file, name) in [(0, TRAIN_IMAGES), (2, TEST_IMAGES), (3, TEST_LABELS)] {
+        assert_data_error(load_mnist(file, &whole[1]), &format!("{name}.xz"), "25332 bytes with the SHA-256 dcd3", "");
+    }
 }
 
 // -------------------------------------------------------------------------------------------------------- IDX files
@@ -567,7 +574,7 @@ fn amounts_are_read_and_checked() {
 /// Labels and images divide without loss, and images held back are not trained on.
 #[test]
 fn a_set_is_divided() {
-    let split = idx::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mnist")).unwrap();
+    let split = common::mnist();
     let split = Split::new("part", split.train.take(2000), split.test.take(500));
     let whole = split.clone().divide(None, None, 1).unwrap();
     assert_eq!((&whole.train, &whole.evaluation), (&split.train, &split));

@@ -1,6 +1,8 @@
 //! The library's rooms, one by one.
 
 mod cluster;
+#[path = "../common/mod.rs"]
+mod common;
 mod data;
 mod eval;
 mod figures;
