@@ -15,7 +15,6 @@ use crate::data::Origin;
 use crate::error::{Error, Result};
 use crate::net::{Net, Parameter};
 use crate::output::{self, Kind};
-use crate::plan::ALIGNMENT;
 use crate::run::Runner;
 use crate::siamese::slots;
 
@@ -47,22 +46,6 @@ pub enum Precision {
     F32,
     /// 16 bits, rounded to nearest.
     F16,
-}
-
-/// The parameters of `net` with their places in an arena.
-fn tensors(net: &Net) -> (Vec<(Parameter, std::ops::Range<usize>)>, usize) {
-    let mut start = 0;
-    let tensors = net
-        .parameters()
-        .into_iter()
-        .map(|parameter| {
-            let length = parameter.layout.device_dims().iter().product::<usize>();
-            let range = start..start + length;
-            start += length.next_multiple_of(ALIGNMENT);
-            (parameter, range)
-        })
-        .collect();
-    (tensors, start)
 }
 
 struct Tensor {
@@ -131,15 +114,13 @@ impl Checkpoint {
 
     /// Freshly initialised weights for `config`.
     pub fn initial(config: &Config, net: &Net) -> Checkpoint {
-        let (tensors, length) = tensors(net);
-        let mut parameters = vec![0.0; length];
-        for (parameter, range) in tensors {
-            let init = parameter.init(config.initialisation);
-            let values = &mut parameters[range];
-            crate::init::fill(init, config.seed, &parameter.name, parameter.fan_in, parameter.fan_out, values);
+        let mut parameters = vec![0.0; net.arena];
+        for parameter in net.parameters() {
+            let values = &mut parameters[parameter.range.clone()];
+            parameter.fill(config.initialisation, config.seed, values);
             values.iter_mut().for_each(|value| *value *= config.gain);
         }
-        let moments = Some([vec![0.0; length], vec![0.0; length]]);
+        let moments = Some([vec![0.0; net.arena], vec![0.0; net.arena]]);
         let average = config.average.map(|_| parameters.clone());
         Checkpoint {
             config: config.clone(),
@@ -201,12 +182,11 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Spec`] if the network cannot be understood.
     pub fn tensors(&self) -> Result<Vec<(Parameter, Vec<f32>)>> {
-        let (tensors, _) = tensors(&self.net()?);
-        let values = |(parameter, range): (Parameter, std::ops::Range<usize>)| {
-            let values = parameter.layout.to_file(&self.weights()[range]);
+        let values = |parameter: Parameter| {
+            let values = parameter.layout.to_file(&self.weights()[parameter.range.clone()]);
             (parameter, values)
         };
-        Ok(tensors.into_iter().map(values).collect())
+        Ok(self.net()?.parameters().into_iter().map(values).collect())
     }
 
     /// What tells this model's embeddings from those of any other: the first 16 digits of the SHA-256 of network,
@@ -229,16 +209,15 @@ impl Checkpoint {
     /// # Errors
     /// As [`output::write`]: weights alone do not replace a training.
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
-        let net = self.net()?;
-        let (tensors, _) = tensors(&net);
+        let parameters = self.net()?.parameters();
         let arenas = [("", &self.parameters)]
             .into_iter()
             .chain(self.average.iter().map(|average| (AVERAGE, average)))
             .chain(MOMENTS.into_iter().zip(self.moments.iter().flatten()));
         let mut views = Vec::new();
         for (prefix, arena) in arenas {
-            for (parameter, range) in &tensors {
-                let values = parameter.layout.to_file(&arena[range.clone()]);
+            for parameter in &parameters {
+                let values = parameter.layout.to_file(&arena[parameter.range.clone()]);
                 let (dtype, bytes) = match precision {
                     Precision::F32 => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
                     Precision::F16 => {
@@ -305,18 +284,15 @@ impl Checkpoint {
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
         let parameters = read_arena(&file, "", &net).map_err(fault)?;
-        let (tensors, _) = tensors(&net);
+        let tensors = net.parameters();
         let mut names = file.names();
         names.sort_unstable();
-        if let Some(name) = names.iter().find(|&&name| tensors.iter().all(|(parameter, _)| parameter.name != name)) {
+        if let Some(name) = names.iter().find(|&&name| tensors.iter().all(|tensor| tensor.name != name)) {
             return Err(fault(format!("tensor `{name}` is none of the network's")));
         }
-        for (parameter, range) in &tensors {
-            if let Some(value) = parameters[range.clone()].iter().find(|value| !value.is_finite()) {
-                return Err(fault(format!(
-                    "tensor `{}` holds {value}, which is not finite in 32 bits",
-                    parameter.name
-                )));
+        for tensor in &tensors {
+            if let Some(value) = parameters[tensor.range.clone()].iter().find(|value| !value.is_finite()) {
+                return Err(fault(format!("tensor `{}` holds {value}, which is not finite in 32 bits", tensor.name)));
             }
         }
         let config = Config { average: None, spec: net.spec, ..config.clone() };
@@ -335,9 +311,8 @@ impl Checkpoint {
 
 /// The arena of the parameters of `net` whose tensors' names begin with `prefix`, in device order; or what is wrong.
 fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, String> {
-    let (tensors, length) = tensors(net);
-    let mut arena = vec![0.0; length];
-    for (parameter, range) in tensors {
+    let mut arena = vec![0.0; net.arena];
+    for parameter in net.parameters() {
         let name = format!("{prefix}{}", parameter.name);
         let tensor = file.tensor(&name).map_err(|_| format!("tensor `{name}` is missing"))?;
         let wanted = parameter.layout.file_dims();
@@ -346,7 +321,7 @@ fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, S
         }
         let values = floats(tensor.dtype(), tensor.data())
             .ok_or_else(|| format!("tensor `{name}` is {:?}, expected F16, BF16, F32 or F64", tensor.dtype()))?;
-        arena[range].copy_from_slice(&parameter.layout.to_device(&values));
+        arena[parameter.range.clone()].copy_from_slice(&parameter.layout.to_device(&values));
     }
     Ok(arena)
 }

@@ -43,6 +43,8 @@ pub enum Error {
         end: usize,
         /// What is wrong with it.
         reason: String,
+        /// The words that there are, with their options.
+        words: String,
     },
 
     /// A setting is out of its range, or two settings contradict each other.
@@ -204,10 +206,7 @@ impl Error {
                     .into()
             }
             Error::Io { .. } => return None,
-            Error::Spec { .. } => {
-                "layers are conv<channels>[k<size>][s<stride>][v], pool[<size>], dense<outputs>, relu, sigmoid, l2"
-                    .into()
-            }
+            Error::Spec { words, .. } => format!("layers are {words}"),
             Error::Config { .. } => "`siamese help COMMAND` has the settings and their ranges".into(),
             Error::NoAdapter { found, .. } if found.is_empty() => {
                 "run `scripts/setup.sh`, which installs a Vulkan loader and the software driver on Debian and Ubuntu; \

@@ -15,9 +15,10 @@
 //! - [`Runner`](run::Runner): executes a plan: `write` a slot, `run` a range of calls, `read` a slot. There are two,
 //!   [`cpu::Runner`] and [`gpu::Runner`].
 //!
-//! A [`Net`](net::Net) is parsed from text and lowered to a plan once. Both runners, the tests, the benches, the memory
-//! sizes and the printed table read that plan; nothing is described twice. Where the runners disagree,
-//! [`check::calls`] runs a plan call by call and stops at the first that is wrong.
+//! A [`Net`](net::Net) is a graph of nodes, each a [`Layer`](layers::Layer) on earlier nodes: a word of its text, with
+//! a contract as a kernel has one. It is parsed from text and lowered to a plan once. Both runners, the tests, the
+//! benches, the memory sizes and the printed table read that plan; nothing is described twice. Where the runners
+//! disagree, [`check::calls`] runs a plan call by call and stops at the first that is wrong.
 //!
 //! The three branches of the Siamese network share their weights because they are rows of one batch over one weight
 //! slot: of random triplets, anchors are rows `0..B`, positives `B..2B`, negatives `2B..3B` ([`siamese::Branch`]).
@@ -60,6 +61,8 @@
 //!   translates to SPIR-V, MSL and HLSL; every kernel is used by a plan. (`tests/contract/shaders.rs`)
 //! - A kernel without a reference, cases, a work count or a tolerance, or one left off the registry, does not
 //!   compile. ([`kernel::Kernel`])
+//! - A layer without a shape rule, a way back or an ONNX operator, or one left off the registry, does not compile.
+//!   ([`layers::Layer`]) Every word is in a spec that proves it. (`tests/layers/`)
 //! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/run/train.rs`)
 //! - Images cross the bus once. (`tests/run/train.rs`)
 //! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.
@@ -81,13 +84,14 @@
 //! `host`, the two halves of one interface, know each other.)
 //!
 //! ```text
-//! 6  main  cli  report                                     the program
-//! 5  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
-//! 4  cpu  gpu                                              the runners; only gpu names wgpu
-//! 3  net  siamese  run
+//! 7  main  cli  report                                     the program
+//! 6  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
+//! 5  cpu  gpu                                              the runners; only gpu names wgpu
+//! 4  net  siamese
+//! 3  layers  run                                           lower to calls, or execute them; not both
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
-//! 0  kernel  host  error  text  output  config  data  sampler  init
+//! 0  kernel  host  error  text  output  config  data  sampler  init  graph
 //! ```
 //!
 //! # Where to change what
@@ -95,8 +99,8 @@
 //! | change | files |
 //! | --- | --- |
 //! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
-//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in `net.rs` or `siamese.rs` |
-//! | a new layer | its kernels, one [`Layer`](net::Layer) in `src/net.rs`, its operators in `src/onnx.rs` |
+//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in a layer or in `siamese.rs` |
+//! | a new layer | its kernels, one file in `src/layers/`, its name in [the list there](layers::LAYERS) |
 //! | a new loss or mining | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
@@ -107,8 +111,8 @@
 //! | another kind of data set, another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
 //!
-//! The kernel tests and the benches follow the registry and the plans: none of them needs a line for a new shader,
-//! kernel or preset. The rules of the shader folder are in `shaders/README.md`.
+//! The kernel tests and the benches follow the registry and the plans, those of layers the list of layers: none of them
+//! needs a line for a new shader, kernel, layer or preset. The rules of the shader folder are in `shaders/README.md`.
 
 #![warn(missing_docs)]
 
@@ -124,10 +128,12 @@ pub mod eval;
 pub mod figures;
 pub mod gallery;
 pub mod gpu;
+pub mod graph;
 pub mod host;
 pub mod init;
 pub mod kernel;
 pub mod kernels;
+pub mod layers;
 pub mod net;
 pub mod onnx;
 pub mod output;

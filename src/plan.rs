@@ -303,15 +303,6 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A trained tensor and, in a training plan, its gradient.
-#[derive(Clone, Copy, Debug)]
-pub struct Tensor {
-    /// Slot of the values.
-    pub value: SlotId,
-    /// Slot of the gradient.
-    pub gradient: Option<SlotId>,
-}
-
 /// Builds a [`Plan`] and refuses what could not run. Its panics are mistakes in the program: they name kernel and slot.
 #[derive(Default)]
 pub struct Builder {
@@ -351,33 +342,14 @@ impl Builder {
         id
     }
 
-    /// Lays the tensors into the flat arena named `arena`, and for training into `gradients`, `moment1` and `moment2`
-    /// at the same offsets, so that the optimiser is one call and a checkpoint three reads.
-    pub fn parameters(&mut self, arena: &str, tensors: &[(String, Vec<usize>)], training: bool) -> Vec<Tensor> {
-        let mut offsets = Vec::new();
-        let mut length = 0;
-        for (_, dims) in tensors {
-            offsets.push(length);
-            length += dims.iter().product::<usize>().next_multiple_of(ALIGNMENT);
-        }
-        let arena = self.slot(arena, Element::F32, &[length], Role::Parameter);
-        let gradients = training.then(|| {
-            self.slot("moment1", Element::F32, &[length], Role::Moment);
-            self.slot("moment2", Element::F32, &[length], Role::Moment);
-            self.slot("gradients", Element::F32, &[length], Role::Gradient)
-        });
-        let mut part = |name: String, dims: &Vec<usize>, role, arena, offset| {
-            let place = Place::Within(arena, offset);
-            self.add(Slot { name, element: Element::F32, dims: dims.clone(), role, place })
-        };
-        tensors
-            .iter()
-            .zip(offsets)
-            .map(|((name, dims), offset)| Tensor {
-                value: part(name.clone(), dims, Role::Parameter, arena, offset),
-                gradient: gradients.map(|arena| part(format!("{name}.gradient"), dims, Role::Gradient, arena, offset)),
-            })
-            .collect()
+    /// Adds a slot of real numbers that lies in the slot `arena`, from element `start` on.
+    pub fn part(&mut self, name: impl Into<String>, dims: &[usize], arena: SlotId, start: usize) -> SlotId {
+        let (name, place) = (name.into(), Place::Within(arena, start));
+        let Slot { name: whole, role, .. } = &self.slots[arena.0];
+        assert!(start.is_multiple_of(ALIGNMENT), "slot `{name}` begins at {start} in `{whole}`, not at a multiple");
+        let ends = start + dims.iter().product::<usize>();
+        assert!(ends <= self.len(arena), "slot `{name}` ends behind `{whole}`, at {ends}");
+        self.add(Slot { name, element: Element::F32, dims: dims.to_vec(), role: *role, place })
     }
 
     /// The slot of this name. Panics where there is none.

@@ -57,6 +57,8 @@ impl Source {
 
 /// Names of the slots that the host writes and reads.
 pub mod slots {
+    pub use crate::net::arenas::{AVERAGE, GRADIENTS, MOMENTS, PARAMETERS};
+
     /// Row numbers of the batch.
     pub const ROWS: &str = "rows";
     /// How the images of the batch are moved and bent, see [`Warps`](crate::sampler::Warps).
@@ -67,12 +69,6 @@ pub mod slots {
     pub const STEP: &str = "step";
     /// The statistics of a step, see [`Stats`](super::Stats).
     pub const STATS: &str = "stats";
-    /// Arena of the trained values.
-    pub const PARAMETERS: &str = "parameters";
-    /// Arena of their moving average.
-    pub const AVERAGE: &str = "average";
-    /// Arenas of the moments.
-    pub const MOMENTS: [&str; 2] = ["moment1", "moment2"];
     /// Queries of a neighbours plan.
     pub const QUERY: &str = "query";
     /// References of a neighbours plan.
@@ -203,7 +199,7 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let (gradient, terms, counts) = loss(&mut builder, forward.embedding(), net.dims(), batch, config.loss);
     net.backward(&mut builder, &forward, gradient);
 
-    let [parameters, gradients] = [slots::PARAMETERS, "gradients"].map(|name| builder.id(name));
+    let [parameters, gradients] = [slots::PARAMETERS, slots::GRADIENTS].map(|name| builder.id(name));
     let moments = slots::MOMENTS.map(|name| builder.id(name));
     let length = builder.len(parameters);
     let norm = NormShape::new(length);

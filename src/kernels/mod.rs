@@ -1,7 +1,7 @@
 //! The registry of kernels.
 //!
 //! To add one: write `shaders/<name>.wgsl` and its entry in a family file here (the [`Kernel`] trait lists what it
-//! must state), name it in the `kernels!` list below, and use it in `net.rs` or `siamese.rs`. Tests and benches
+//! must state), name it in the `kernels!` list below, and use it in a layer or in `siamese.rs`. Tests and benches
 //! follow this list and the plans; none of them needs a line.
 
 mod act;

@@ -8,10 +8,11 @@ use std::process::Command;
 
 /// The modules from the bottom up. One may use its own rung and those below.
 const LADDER: &[&[&str]] = &[
-    &["kernel", "host", "error", "text", "output", "config", "data", "sampler", "init"],
+    &["kernel", "host", "error", "text", "output", "config", "data", "sampler", "init", "graph"],
     &["kernels"],
     &["plan"],
-    &["net", "siamese", "run"],
+    &["layers", "run"],
+    &["net", "siamese"],
     &["cpu", "gpu"],
     &[
         "train",

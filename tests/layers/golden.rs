@@ -483,7 +483,8 @@ fn assert_tensors(what: &str, net: &Net, arena: &[f32], file: &File, prefix: &st
         let expected = match expected.dims.len() {
             4 => expected.taps(),
             2 if parameter.name == "dense1.weight" => {
-                let [height, width, channels] = net.nodes.iter().find(|node| node.name == "dense1").unwrap().input;
+                let dense = net.nodes.iter().find(|node| node.name == "dense1").unwrap();
+                let [height, width, channels] = net.inputs(dense)[0].image().unwrap();
                 let outputs = expected.dims[0];
                 Tensor { dims: vec![outputs, channels, height, width], ..expected }.permuted(&[2, 3, 1, 0])
             }

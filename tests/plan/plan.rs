@@ -12,7 +12,8 @@ use siamese::kernel::Element;
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
 };
-use siamese::net::{Layout, MOST_WORDS, Net};
+use siamese::layers::{LAYERS, Layout, Shape};
+use siamese::net::{MOST_WORDS, Net};
 use siamese::plan::{ALIGNMENT, Builder, Place, Plan, Role, Section, Slot, SlotId};
 use siamese::sampler::{Batch, Positive};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
@@ -109,9 +110,12 @@ fn a_read_before_any_write_is_refused() {
 
 /// Two tensors of 64 and 12 values, with gradients.
 fn arenas(builder: &mut Builder) -> [[SlotId; 2]; 2] {
-    let tensors = [("large".to_owned(), vec![64]), ("small".to_owned(), vec![3, 4])];
-    let tensors = builder.parameters(slots::PARAMETERS, &tensors, true);
-    [0, 1].map(|place| [tensors[place].value, tensors[place].gradient.expect("a training arena")])
+    let arenas = [(slots::PARAMETERS, Role::Parameter), (slots::GRADIENTS, Role::Gradient)]
+        .map(|(name, role)| builder.slot(name, Element::F32, &[128], role));
+    [("large", &[64][..], 0), ("small", &[3, 4], 64)].map(|(name, dims, start)| {
+        let gradient = format!("{name}.gradient");
+        [builder.part(name, dims, arenas[0], start), builder.part(gradient, dims, arenas[1], start)]
+    })
 }
 
 #[test]
@@ -166,9 +170,23 @@ fn a_name_given_twice_is_refused() {
     refuses(&["two slots", "`first`"], || {
         builder.activation("first", &[1]);
     });
+    let arena = builder.slot("arena", Element::F32, &[64], Role::Parameter);
     refuses(&["two slots", "`given`"], || {
-        builder.parameters(slots::PARAMETERS, &[("given".to_owned(), vec![1])], false);
+        builder.part("given", &[1], arena, 0);
     });
+}
+
+#[test]
+fn a_part_outside_its_arena_is_refused() {
+    let (mut builder, _) = builder();
+    let arena = builder.slot("arena", Element::F32, &[128], Role::Parameter);
+    refuses(&["`late`", "behind `arena`", "129"], || {
+        builder.part("late", &[5, 13], arena, 64);
+    });
+    refuses(&["`odd`", "`arena`", "63"], || {
+        builder.part("odd", &[1], arena, 63);
+    });
+    builder.part("last", &[64], arena, 64);
 }
 
 #[test]
@@ -214,18 +232,17 @@ fn the_cnn_has_the_expected_shapes() {
     let net = parse(CNN);
     let shapes: Vec<_> = net.nodes.iter().map(|node| (node.name.as_str(), node.output)).collect();
     let expected = [
-        ("conv1", [28, 28, 32]),
-        ("pool1", [14, 14, 32]),
-        ("conv2", [14, 14, 64]),
-        ("pool2", [7, 7, 64]),
-        ("dense1", [1, 1, 128]),
-        ("dense2", [1, 1, 64]),
-        ("l2", [1, 1, 64]),
+        ("conv1", Shape::Image([28, 28, 32])),
+        ("pool1", Shape::Image([14, 14, 32])),
+        ("conv2", Shape::Image([14, 14, 64])),
+        ("pool2", Shape::Image([7, 7, 64])),
+        ("dense1", Shape::Row(128)),
+        ("dense2", Shape::Row(64)),
+        ("l2", Shape::Unit(64)),
     ];
     assert_eq!(shapes, expected);
-    for nodes in net.nodes.windows(2) {
-        assert_eq!(nodes[0].output, nodes[1].input, "{} into {}", nodes[0].name, nodes[1].name);
-    }
+    // A chain: each node takes what the one before has made.
+    assert!(net.nodes.iter().enumerate().all(|(place, node)| node.inputs == [place]));
 }
 
 #[test]
@@ -268,10 +285,13 @@ const WRONG: &[(&str, &str)] = &[
     ("[pool0] dense4", "window size"),
     ("[pool256] dense4", "window size"),
     ("[pool2x2] dense4", "window size"),
+    ("[poolx] dense4", "window size"),
     ("pool pool [pool8] dense4", "larger than the 7×7×1"),
     ("[dense]", "number of outputs"),
     ("[dense0]", "number of outputs"),
     ("[dense-3]", "number of outputs"),
+    ("[dense+3]", "number of outputs"),
+    ("[dense3x]", "number of outputs"),
     ("dense4 [dense65537]", "number of outputs"),
     ("[relu] dense4", "must follow"),
     ("pool [sigmoid] dense4", "must follow"),
@@ -285,6 +305,7 @@ const WRONG: &[(&str, &str)] = &[
     ("dense4 l2 [relu]", "last"),
     ("dense4 l2 [l2]", "last"),
     ("dense4 l2 [nonsense]", "last"),
+    ("dense4 [l22]", "no layer"),
     ("dense65536 [dense65536]", "32-bit"),
     ("conv65536 [conv65536] dense4", "32-bit"),
     ("dense4 dense4\u{a0}[dense]", "number of outputs"),
@@ -300,7 +321,9 @@ fn errors_point_at_the_word() {
             Ok(_) => panic!("{spec:?} parses"),
             Err(error @ Error::Spec { .. }) => {
                 let shown = error.to_string();
-                let Error::Spec { spec: told, start, end, reason } = error else { unreachable!() };
+                let hint = error.hint().expect("a hint");
+                assert!(LAYERS.iter().all(|word| hint.contains(word.help)), "{hint}");
+                let Error::Spec { spec: told, start, end, reason, .. } = error else { unreachable!() };
                 assert_eq!((told.as_str(), start..end), (spec.as_str(), expected.clone()), "{reason}");
                 assert!(reason.contains(why), "{spec:?}: `{reason}` does not say `{why}`");
                 let carets = shown.chars().filter(|&c| c == '^').count();
@@ -429,17 +452,24 @@ fn no_spec_panics_and_what_parses_can_be_planned() {
     assert!((5_000..25_000).contains(&parsed), "{parsed} of 30,000 parse");
 }
 
+/// The order of a tensor's elements in a network.
+fn layout(spec: &str, input: [usize; 3], tensor: &str) -> Layout {
+    let parameters = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}")).parameters();
+    parameters.into_iter().find(|parameter| parameter.name == tensor).expect("a tensor of this name").layout
+}
+
 #[test]
 fn layouts_permute_and_return() {
     let layouts = [
-        Layout::Conv { kernel: 3, inputs: 4, outputs: 5 },
-        Layout::Conv { kernel: 1, inputs: 1, outputs: 7 },
-        Layout::Dense { input: [3, 4, 5], outputs: 6 },
-        Layout::Dense { input: [1, 1, 8], outputs: 3 },
-        Layout::Bias { outputs: 9 },
+        layout("conv5 dense1", [9, 9, 4], "conv1.weight"),
+        layout("conv7k1 dense1", [9, 9, 1], "conv1.weight"),
+        layout("dense6", [3, 4, 5], "dense1.weight"),
+        layout("dense8 dense3", [1, 1, 1], "dense2.weight"),
+        layout("dense9", [1, 1, 1], "dense1.bias"),
     ];
     for layout in layouts {
-        let length: usize = layout.device_dims().iter().product();
+        let length = layout.device_dims().iter().product();
+        assert_eq!(layout.len(), length, "{layout:?}");
         assert_eq!(layout.file_dims().iter().product::<usize>(), length, "{layout:?}");
         let values: Vec<f32> = (0..length).map(|value| value as f32).collect();
         let mut sorted = layout.to_file(&values);
@@ -453,12 +483,12 @@ fn layouts_permute_and_return() {
 #[test]
 fn files_order_elements_as_pytorch() {
     // The device has element (ky, kx, i, o) at ((ky·3 + kx)·2 + i)·4 + o; PyTorch wants [o, i, ky, kx].
-    let file =
-        Layout::Conv { kernel: 3, inputs: 2, outputs: 4 }.to_file(&(0..72).map(|v| v as f32).collect::<Vec<_>>());
+    let counted = |length: usize| (0..length).map(|value| value as f32).collect::<Vec<_>>();
+    let file = layout("conv4 dense1", [5, 5, 2], "conv1.weight").to_file(&counted(72));
     let (o, i, ky, kx) = (2, 1, 0, 2);
     assert_eq!(file[((o * 2 + i) * 3 + ky) * 3 + kx], (((ky * 3 + kx) * 2 + i) * 4 + o) as f32);
     // The device flattens height, width, channels; PyTorch channels, height, width.
-    let file = Layout::Dense { input: [2, 3, 4], outputs: 5 }.to_file(&(0..120).map(|v| v as f32).collect::<Vec<_>>());
+    let file = layout("dense5", [2, 3, 4], "dense1.weight").to_file(&counted(120));
     let (o, c, y, x) = (3, 2, 1, 2);
     assert_eq!(file[((o * 4 + c) * 2 + y) * 3 + x], (((y * 3 + x) * 4 + c) * 5 + o) as f32);
 }
@@ -486,7 +516,8 @@ fn arenas_are_aligned_and_their_parts_apart() {
                 assert_eq!(plan.storage(id).1, plan.storage(gradient).1, "{name}: {}", plan.slot(id).name);
             }
         }
-        for arena in ["gradients", "moment1", "moment2"].iter().filter_map(|name| plan.find(name)) {
+        for arena in [slots::GRADIENTS, slots::MOMENTS[0], slots::MOMENTS[1]].iter().filter_map(|name| plan.find(name))
+        {
             assert_eq!(plan.slot(arena).len(), plan.slot(plan.id("parameters")).len(), "{name}");
         }
     }

@@ -1,0 +1,74 @@
+//! `dense<outputs>`: dense layer, with a bias and the activation that follows. The first one flattens the image.
+
+use std::sync::Arc;
+
+use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Word};
+use crate::graph::Attribute;
+use crate::kernel::Element;
+use crate::kernels::{self, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
+
+/// A dense layer.
+#[derive(Clone, Debug)]
+pub struct Dense {
+    /// Values of an output row.
+    outputs: usize,
+}
+
+impl Word for Dense {
+    const NAME: &'static str = "dense";
+    const HELP: &'static str = "dense<outputs>";
+    const SPECS: &'static [(&'static str, [usize; 3])] =
+        &[("dense8 relu dense6 sigmoid", [6, 7, 2]), ("dense3 l2", [2, 3, 3])];
+
+    fn read(options: &mut Options) -> Result<Item, String> {
+        let outputs = options.last_number("a number of outputs", 65_536)?;
+        Ok(Item::Layer(Arc::new(Dense { outputs })))
+    }
+}
+
+impl Layer for Dense {
+    fn shape(&self, _: &[Shape]) -> Result<Shape, String> {
+        Ok(Shape::Row(self.outputs))
+    }
+
+    fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor> {
+        let outputs = self.outputs;
+        let layout = match inputs[0] {
+            Shape::Image(sides) => Layout::new(&[&sides, &[outputs]], &[&[3], &[2, 0, 1]]),
+            row => Layout::new(&[&[row.values()], &[outputs]], &[&[1], &[0]]),
+        };
+        vec![Tensor::weight(layout, inputs[0].values(), outputs), Tensor::bias(outputs)]
+    }
+
+    fn activation(&self) -> Follows {
+        Follows::Fused
+    }
+
+    fn forward(&self, at: &mut Forward) {
+        // What dense layers make is small.
+        let y = at.y(Element::F32);
+        let (rows, inputs) = (at.rows(), at.shape(0).values());
+        let shape = DenseShape { rows, inputs, outputs: self.outputs, activation: at.activation() };
+        at.call::<kernels::Dense>(shape, &[at.x(0), at.tensor("weight"), at.tensor("bias"), y]);
+    }
+
+    fn backward(&self, at: &mut Backward) {
+        let (rows, inputs, outputs) = (at.rows(), at.shape(0).values(), self.outputs);
+        at.bias();
+        let dx = at.dx(0);
+        let shape = DenseDwShape::new(rows, inputs, outputs);
+        at.sum::<DenseDw>("weight", shape.splits, shape, [at.x(0), at.dy()]);
+        if let Some(dx) = dx {
+            at.call::<DenseDx>(DenseDxShape { rows, inputs, outputs }, &[at.dy(), at.tensor("weight"), dx]);
+        }
+    }
+
+    fn onnx(&self, at: &mut Operators) -> String {
+        let mut x = at.x(0);
+        if let Shape::Image(_) = at.shape(0) {
+            x = at.node("flat", "Flatten", [x], vec![Attribute::int("axis", 1)]);
+        }
+        let inputs = [x, at.tensor("weight"), at.tensor("bias")];
+        at.node(at.name(), "Gemm", inputs, vec![Attribute::int("transB", 1)])
+    }
+}

@@ -1,0 +1,253 @@
+//! The words of a spec, each with its contract. What is written about a layer stands in one file here.
+//!
+//! ```text
+//! conv<channels>[k<size>][s<stride>][v]   convolution; kernel 3, stride 1, padding "same"; v: valid, no padding
+//! pool[<size>]                            max pooling by windows side by side; size 2
+//! dense<outputs>                          dense layer; the first one flattens the image
+//! relu  sigmoid                           activation of the conv or dense layer before it
+//! l2                                      rows of length 1; last
+//! ```
+//!
+//! To add one: write its kernels, `src/layers/<word>.rs` with its [`Layer`] and its [`Word`] (`conv.rs` and `l2.rs` are
+//! examples with and without weights), and name it in the `layers!` list below. Parser, plans, checkpoints, exports,
+//! hints and tests follow that list; none of them needs a line.
+
+mod activation;
+mod conv;
+mod dense;
+mod l2;
+mod pass;
+mod pool;
+mod tensor;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use activation::{Relu, Sigmoid};
+pub use conv::Conv;
+pub use dense::Dense;
+pub use l2::L2;
+pub use pass::{Backward, Forward, Lowered, Operators, Trained};
+pub use pool::Pool;
+pub use tensor::{Layout, Start, Tensor};
+
+pub(crate) use activation::operator;
+
+use crate::error::{Error, Result};
+use crate::kernels::Activation;
+
+/// What flows from layer to layer, for one row of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An image: height, width, channels.
+    Image([usize; 3]),
+    /// So many values without a place in an image.
+    Row(usize),
+    /// So many values whose squares sum to 1. No layer takes them.
+    Unit(usize),
+}
+
+impl Shape {
+    /// Number of values.
+    pub fn values(self) -> usize {
+        match self {
+            Shape::Image(sides) => sides.iter().product(),
+            Shape::Row(values) | Shape::Unit(values) => values,
+        }
+    }
+
+    /// Dimensions of the array of `rows` such rows; an image of one pixel is its channels.
+    pub fn dims(self, rows: usize) -> Vec<usize> {
+        match self {
+            Shape::Image([height, width, channels]) if height * width > 1 => vec![rows, height, width, channels],
+            _ => vec![rows, self.values()],
+        }
+    }
+
+    /// Height, width and channels, for a layer that needs an image; or why there are none.
+    pub fn image(self) -> Result<[usize; 3], String> {
+        match self {
+            Shape::Image(sides) => Ok(sides),
+            _ => Err("this layer needs an image, but a dense layer has flattened it".to_owned()),
+        }
+    }
+}
+
+/// What becomes of an activation that follows a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// The layer's kernel computes it, see [`Forward::activation`].
+    Fused,
+    /// It goes on to the layer before. Each output is one of the inputs of its channel, chosen by a maximum, and no
+    /// activation falls: it is the same before this layer and behind.
+    Passed,
+    /// It cannot be: this layer has none, nor one before it.
+    Refused,
+}
+
+/// Implemented by the `layers!` list alone, so that a word left off the list does not compile.
+pub trait Listed {}
+
+/// One layer, with the options that its word gives. Nothing here has a default: a layer without a shape rule, a way
+/// back or an ONNX operator does not compile.
+///
+/// `inputs` are the shapes of what flows in, one for each input. [`Layer::shape`] comes first; the others may count on
+/// its consent.
+pub trait Layer: Listed + fmt::Debug + Send + Sync {
+    /// The shape of what flows out; or in words why the inputs do not go, which the parser points at the word.
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, String>;
+
+    /// The trained tensors, in the order of the arenas.
+    fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor>;
+
+    /// What becomes of an activation that follows.
+    fn activation(&self) -> Follows;
+
+    /// Adds the calls that make the output.
+    fn forward(&self, at: &mut Forward);
+
+    /// Adds the calls that make the gradients of the tensors and of the inputs from that of the output.
+    fn backward(&self, at: &mut Backward);
+
+    /// Adds the ONNX operators, the activation not among them, and answers the name of what they make.
+    fn onnx(&self, at: &mut Operators) -> String;
+}
+
+/// What only the kind knows.
+pub trait Word: Listed {
+    /// What the word begins with. Layers are named by it and a number.
+    const NAME: &'static str;
+    /// The word with its options, as hints and README show it.
+    const HELP: &'static str;
+    /// Small networks that prove it with all its options, each on images of `[height, width, channels]`.
+    const SPECS: &'static [(&'static str, [usize; 3])];
+
+    /// Reads what stands behind the name; or in words what is wrong with it.
+    fn read(options: &mut Options) -> Result<Item, String>;
+}
+
+/// What a word says.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A layer.
+    Layer(Arc<dyn Layer>),
+    /// An activation of a layer before it.
+    Activation(Activation),
+}
+
+/// One word of the registry.
+pub struct Entry {
+    /// See [`Word::NAME`].
+    pub name: &'static str,
+    /// See [`Word::HELP`].
+    pub help: &'static str,
+    /// See [`Word::SPECS`].
+    pub specs: &'static [(&'static str, [usize; 3])],
+    read: fn(&mut Options) -> Result<Item, String>,
+}
+
+macro_rules! layers {
+    ($($word:ident,)*) => {
+        $(impl Listed for $word {})*
+
+        /// Every word.
+        pub const LAYERS: &[Entry] = &[
+            $(Entry { name: $word::NAME, help: $word::HELP, specs: $word::SPECS, read: $word::read }),*
+        ];
+    };
+}
+
+layers! {
+    Conv,
+    Pool,
+    Dense,
+    Relu,
+    Sigmoid,
+    L2,
+}
+
+/// The words of a spec: what white space divides.
+pub fn words(spec: &str) -> impl Iterator<Item = Text<'_>> {
+    let start = move |text: &str| text.as_ptr() as usize - spec.as_ptr() as usize;
+    spec.split_whitespace().map(move |text| Text { spec, start: start(text), text })
+}
+
+/// A word of a spec, or the whole of it, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    spec: &'a str,
+    start: usize,
+    /// The word.
+    pub text: &'a str,
+}
+
+impl<'a> Text<'a> {
+    /// The whole spec.
+    pub fn whole(spec: &'a str) -> Text<'a> {
+        Text { spec, start: 0, text: spec }
+    }
+
+    /// An error that points at the word.
+    pub fn error(&self, reason: impl Into<String>) -> Error {
+        let (start, end) = (self.start, self.start + self.text.len());
+        let words = LAYERS.iter().map(|entry| entry.help).collect::<Vec<_>>().join(", ");
+        Error::Spec { spec: self.spec.to_owned(), start, end, reason: reason.into(), words }
+    }
+
+    /// What the word says, and the name that it begins with.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if no word begins so, or none has these options.
+    pub fn read(&self) -> Result<(&'static str, Item)> {
+        let unknown = || self.error(format!("`{}` is no layer", self.text));
+        let begun = LAYERS.iter().filter(|entry| self.text.starts_with(entry.name));
+        let entry = begun.max_by_key(|entry| entry.name.len()).ok_or_else(unknown)?;
+        let mut options = Options { word: self.text, rest: &self.text[entry.name.len()..] };
+        let item = (entry.read)(&mut options).map_err(|reason| self.error(reason))?;
+        if options.rest.is_empty() { Ok((entry.name, item)) } else { Err(unknown()) }
+    }
+}
+
+/// What stands behind the name of a word and has not been read.
+pub struct Options<'a> {
+    word: &'a str,
+    rest: &'a str,
+}
+
+impl Options<'_> {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The letter or other character that comes next.
+    pub fn letter(&mut self) -> Option<char> {
+        let letter = self.rest.chars().next()?;
+        self.rest = &self.rest[letter.len_utf8()..];
+        Some(letter)
+    }
+
+    /// The number that comes next, which is `what`.
+    pub fn number(&mut self, what: &str, most: usize) -> Result<usize, String> {
+        let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        match digits.parse() {
+            Ok(number) if (1..=most).contains(&number) => Ok(number),
+            _ => Err(self.error(&format!("needs {what} from 1 to {most}"))),
+        }
+    }
+
+    /// The number that is all that is left, which is `what`.
+    pub fn last_number(&mut self, what: &str, most: usize) -> Result<usize, String> {
+        match self.number(what, most) {
+            Ok(_) if !self.is_empty() => Err(self.error(&format!("needs {what} from 1 to {most}, and ends there"))),
+            number => number,
+        }
+    }
+
+    /// What is wrong, said of the word.
+    pub fn error(&self, reason: &str) -> String {
+        format!("`{}` {reason}", self.word)
+    }
+}

@@ -1,0 +1,297 @@
+//! What a layer sees of the plan or the ONNX graph that it adds itself to: its own node.
+
+use crate::graph::{Attribute, Graph};
+use crate::kernel::{Element, Kernel};
+use crate::kernels::{Activation, SumRows, SumRowsShape, splits};
+use crate::plan::{Builder, Role, Section, SlotId};
+
+use super::Shape;
+
+/// The slots of a trained tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct Trained {
+    /// Its values.
+    pub value: SlotId,
+    /// In a training plan, their gradient.
+    pub gradient: Option<SlotId>,
+}
+
+/// A node in a plan: its slots by name.
+#[derive(Debug)]
+pub struct Lowered {
+    name: String,
+    rows: usize,
+    activation: Activation,
+    inputs: Vec<(SlotId, Shape)>,
+    output: Shape,
+    tensors: Vec<(&'static str, Trained)>,
+    y: Option<SlotId>,
+    kept: Vec<(&'static str, SlotId)>,
+}
+
+impl Lowered {
+    /// The node called `name` of a plan for `rows` rows, with its inputs and tensors, before its forward pass.
+    pub(crate) fn new(
+        name: &str,
+        rows: usize,
+        activation: Activation,
+        inputs: Vec<(SlotId, Shape)>,
+        output: Shape,
+        tensors: Vec<(&'static str, Trained)>,
+    ) -> Lowered {
+        Lowered { name: name.to_owned(), rows, activation, inputs, output, tensors, y: None, kept: vec![] }
+    }
+
+    /// The slot of its output.
+    pub fn y(&self) -> SlotId {
+        self.y.unwrap_or_else(|| panic!("layer `{}` has made no output", self.name))
+    }
+
+    fn tensor(&self, name: &str) -> Trained {
+        let found = self.tensors.iter().find(|(own, _)| *own == name);
+        found.unwrap_or_else(|| panic!("layer `{}` has no tensor `{name}`", self.name)).1
+    }
+
+    fn kept(&self, name: &str) -> SlotId {
+        let found = self.kept.iter().find(|(own, _)| *own == name);
+        found.unwrap_or_else(|| panic!("layer `{}` has kept no `{name}`", self.name)).1
+    }
+}
+
+/// The forward pass of one node.
+pub struct Forward<'a> {
+    builder: &'a mut Builder,
+    node: &'a mut Lowered,
+}
+
+impl<'a> Forward<'a> {
+    pub(crate) fn new(builder: &'a mut Builder, node: &'a mut Lowered) -> Forward<'a> {
+        Forward { builder, node }
+    }
+
+    /// Rows of the batch.
+    pub fn rows(&self) -> usize {
+        self.node.rows
+    }
+
+    /// The activation to be fused behind the layer.
+    pub fn activation(&self) -> Activation {
+        self.node.activation
+    }
+
+    /// The slot of an input.
+    pub fn x(&self, input: usize) -> SlotId {
+        self.node.inputs[input].0
+    }
+
+    /// The shape of an input.
+    pub fn shape(&self, input: usize) -> Shape {
+        self.node.inputs[input].1
+    }
+
+    /// How an input is stored. Images stay as they are.
+    pub fn element(&self, input: usize) -> Element {
+        self.builder.element(self.x(input))
+    }
+
+    /// The slot of a trained tensor.
+    pub fn tensor(&self, name: &str) -> SlotId {
+        self.node.tensor(name).value
+    }
+
+    /// Dimensions of the output's array.
+    pub fn dims(&self) -> Vec<usize> {
+        self.node.output.dims(self.node.rows)
+    }
+
+    /// Adds the slot of the output.
+    pub fn y(&mut self, element: Element) -> SlotId {
+        let y = self.builder.stored(&self.node.name, element, &self.dims());
+        self.node.y = Some(y);
+        y
+    }
+
+    /// Adds a slot for what the way back needs besides inputs and output; there it is [`Backward::kept`].
+    pub fn keep(&mut self, name: &'static str, element: Element, dims: &[usize]) -> SlotId {
+        let slot = self.builder.slot(format!("{}.{name}", self.node.name), element, dims, Role::Activation);
+        self.node.kept.push((name, slot));
+        slot
+    }
+
+    /// Adds the kernel `K` at `shape` on `args`, in binding order.
+    pub fn call<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
+        self.builder.call::<K>(Section::Forward, shape, args);
+    }
+}
+
+/// The backward pass of one node.
+pub struct Backward<'a> {
+    builder: &'a mut Builder,
+    node: &'a Lowered,
+    dy: SlotId,
+    total: SlotId,
+    wanted: &'a [bool],
+    dx: Vec<Option<SlotId>>,
+}
+
+impl<'a> Backward<'a> {
+    /// From `dy`, the whole gradient before the node's activation, and an array that may be smaller with the same sum
+    /// by channel; for the inputs whose gradients are wanted.
+    pub(crate) fn new(
+        builder: &'a mut Builder,
+        node: &'a Lowered,
+        dy: SlotId,
+        total: SlotId,
+        wanted: &'a [bool],
+    ) -> Backward<'a> {
+        Backward { builder, node, dy, total, wanted, dx: vec![None; wanted.len()] }
+    }
+
+    /// The gradients of the inputs, where the layer has made them.
+    pub(crate) fn finish(self) -> Vec<Option<SlotId>> {
+        self.dx
+    }
+
+    /// Rows of the batch.
+    pub fn rows(&self) -> usize {
+        self.node.rows
+    }
+
+    /// The slot of an input.
+    pub fn x(&self, input: usize) -> SlotId {
+        self.node.inputs[input].0
+    }
+
+    /// The shape of an input.
+    pub fn shape(&self, input: usize) -> Shape {
+        self.node.inputs[input].1
+    }
+
+    /// The slot of the output.
+    pub fn y(&self) -> SlotId {
+        self.node.y()
+    }
+
+    /// The slot of a trained tensor.
+    pub fn tensor(&self, name: &str) -> SlotId {
+        self.node.tensor(name).value
+    }
+
+    /// What the forward pass has kept.
+    pub fn kept(&self, name: &str) -> SlotId {
+        self.node.kept(name)
+    }
+
+    /// The gradient of the output, whole, through the slope of the activation that is fused behind the layer.
+    pub fn dy(&self) -> SlotId {
+        self.dy
+    }
+
+    /// Adds the slot for the gradient of an input, which the layer must then write; `None` if nobody wants it.
+    pub fn dx(&mut self, input: usize) -> Option<SlotId> {
+        if self.wanted[input] {
+            let dims = self.shape(input).dims(self.node.rows);
+            self.dx[input] = Some(self.builder.activation(format!("{}.dx", self.node.name), &dims));
+        }
+        self.dx[input]
+    }
+
+    /// Adds the kernel `K` at `shape` on `args`, in binding order.
+    pub fn call<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
+        self.builder.call::<K>(Section::Backward, shape, args);
+    }
+
+    /// Makes the gradient of `bias`: the sum of the output's by channel.
+    pub fn bias(&mut self) {
+        let bias = self.gradient("bias");
+        let columns = self.builder.len(bias);
+        let rows = self.builder.len(self.total) / columns;
+        let splits = splits(columns, rows);
+        self.split_sum::<SumRows>("bias.partial", splits, SumRowsShape { rows, columns, splits }, &[self.total], bias);
+    }
+
+    /// Makes the gradient of a tensor by a kernel whose last argument is `splits` partial sums of it, and adds those
+    /// in order.
+    pub fn sum<K: Kernel>(&mut self, tensor: &str, splits: usize, shape: K::Shape, inputs: [SlotId; 2]) {
+        self.split_sum::<K>("partial", splits, shape, &inputs, self.gradient(tensor));
+    }
+
+    fn gradient(&self, tensor: &str) -> SlotId {
+        self.node.tensor(tensor).gradient.expect("a training plan has gradients")
+    }
+
+    /// A kernel that makes `splits` partial sums, in slot `partial`, and the ordered sum of those into `target`.
+    fn split_sum<K: Kernel>(
+        &mut self,
+        partial: &str,
+        splits: usize,
+        shape: K::Shape,
+        inputs: &[SlotId],
+        target: SlotId,
+    ) {
+        if splits == 1 {
+            return self.call::<K>(shape, &[inputs, &[target]].concat());
+        }
+        let values = self.builder.len(target);
+        let partial = self.builder.activation(format!("{}.{partial}", self.node.name), &[splits, values]);
+        self.call::<K>(shape, &[inputs, &[partial]].concat());
+        self.call::<SumRows>(SumRowsShape { rows: splits, columns: values, splits: 1 }, &[partial, target]);
+    }
+}
+
+/// The operators of one node in an ONNX graph.
+pub struct Operators<'a> {
+    graph: &'a mut Graph,
+    name: &'a str,
+    inputs: Vec<(&'a str, Shape)>,
+    tensors: Vec<(&'static str, &'a str)>,
+}
+
+impl<'a> Operators<'a> {
+    /// For the node called `name`; inputs and tensors with the names of their values in the graph.
+    pub(crate) fn new(
+        graph: &'a mut Graph,
+        name: &'a str,
+        inputs: Vec<(&'a str, Shape)>,
+        tensors: Vec<(&'static str, &'a str)>,
+    ) -> Operators<'a> {
+        Operators { graph, name, inputs, tensors }
+    }
+
+    /// Name of the node, for the operator that makes its output.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Name of an input's value.
+    pub fn x(&self, input: usize) -> String {
+        self.inputs[input].0.to_owned()
+    }
+
+    /// The shape of an input. Images are `[batch, channels, height, width]` here.
+    pub fn shape(&self, input: usize) -> Shape {
+        self.inputs[input].1
+    }
+
+    /// Name of a trained tensor's value.
+    pub fn tensor(&self, name: &str) -> String {
+        let found = self.tensors.iter().find(|(own, _)| *own == name);
+        found.unwrap_or_else(|| panic!("layer `{}` has no tensor `{name}`", self.name)).1.to_owned()
+    }
+
+    /// Adds an operator, and answers the name of its value: its own.
+    pub fn node<const N: usize>(
+        &mut self,
+        name: &str,
+        operator: &str,
+        inputs: [String; N],
+        attributes: Vec<Attribute>,
+    ) -> String {
+        self.graph.node(name, operator, &inputs.each_ref().map(String::as_str), attributes)
+    }
+
+    /// Adds a number, and answers its name.
+    pub fn number(&mut self, name: &str, value: f32) -> String {
+        self.graph.number(name, value)
+    }
+}
