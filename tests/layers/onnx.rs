@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS};
 use siamese::embed::Embedder;
+use siamese::layers::LAYERS;
 use siamese::net::Net;
 use siamese::{cpu, onnx};
 use tract_onnx::pb::ModelProto;
@@ -86,19 +87,9 @@ fn presets() {
 }
 
 #[test]
-fn awkward_networks() {
-    for (spec, input) in [
-        ("conv4s2 relu dense5 l2", [9, 12, 1]),
-        ("conv3v relu pool conv5k5v dense6 l2", [19, 17, 3]),
-        ("conv4k5s3 sigmoid pool3 dense8 relu dense3 sigmoid", [28, 23, 3]),
-        ("pool dense7", [7, 5, 3]),
-        ("conv6k1 relu pool5 conv2k7 dense4 l2", [13, 11, 1]),
-        ("conv2k3s3v sigmoid dense9 l2", [11, 8, 3]),
-        // Behind it the image is of one pixel.
-        ("conv5k5v relu dense4 sigmoid dense2 l2", [5, 5, 1]),
-        ("dense3 l2", [2, 3, 3]),
-    ] {
-        compare(spec, &random(&with(spec), input), &bytes(15 * input.iter().product::<usize>()));
+fn every_word() {
+    for (spec, input) in LAYERS.iter().flat_map(|word| word.specs) {
+        compare(spec, &random(&with(spec), *input), &bytes(15 * input.iter().product::<usize>()));
     }
 }
 
