@@ -4,7 +4,7 @@
 //
 // step   [4]        rate, m_scale = 1/(1 - beta1^t), v_scale = 1/(1 - beta2^t), which change each step; the last
 //                   belongs to average
-// stats  [6]        the fifth is the norm of all gradients
+// stats  [norm+2]   the one at norm is the norm of all gradients
 // g      [length]   gradients
 // p      [length]   parameters
 // m      [length]   first moments
@@ -19,6 +19,7 @@ override beta2: f32;
 override epsilon: f32;
 override weight_decay: f32;
 override clip: f32;
+override norm: u32;
 
 @group(0) @binding(0) var<storage, read> step: array<f32>;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
@@ -34,8 +35,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         return;
     }
     var gradient = g[j];
-    if clip > 0.0 && stats[4] > clip {
-        gradient *= clip / stats[4];
+    if clip > 0.0 && stats[norm] > clip {
+        gradient *= clip / stats[norm];
     }
     let first = beta1 * m[j] + (1.0 - beta1) * gradient;
     let second = beta2 * v[j] + (1.0 - beta2) * gradient * gradient;

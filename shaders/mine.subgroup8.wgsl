@@ -149,10 +149,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let negative = subgroupAdd(d_an_sum);
     if lane == 0u {
         w[a * rows + a] = 0.0;
-        terms[5u * a] = cost;
-        terms[5u * a + 1u] = counting;
-        terms[5u * a + 2u] = violating;
-        terms[5u * a + 3u] = positive;
-        terms[5u * a + 4u] = negative;
+        terms[TERMS * a + COST] = cost;
+        terms[TERMS * a + COUNT] = counting;
+        terms[TERMS * a + ACTIVE] = violating;
+        terms[TERMS * a + D_AP] = positive;
+        terms[TERMS * a + D_AN] = negative;
     }
 }

@@ -74,10 +74,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
     }
     if lane == 0u {
-        terms[5u * a] = triplet_sums[0].x;
-        terms[5u * a + 1u] = triplet_sums[0].y;
-        terms[5u * a + 2u] = triplet_sums[0].z;
-        terms[5u * a + 3u] = distance_sums[0].x;
-        terms[5u * a + 4u] = distance_sums[0].y;
+        terms[TERMS * a + COST] = triplet_sums[0].x;
+        terms[TERMS * a + COUNT] = triplet_sums[0].y;
+        terms[TERMS * a + ACTIVE] = triplet_sums[0].z;
+        terms[TERMS * a + D_AP] = distance_sums[0].x;
+        terms[TERMS * a + D_AN] = distance_sums[0].y;
     }
 }

@@ -1,9 +1,9 @@
 // Gradient of the mean penalty over the triplets that count, for eight-lane software Vulkan:
 //   de[i] = 2*scale / max(count, 1) * sum over j of (w[i, j] + w[j, i]) * (e[i] - e[j])
 //
-// e       [rows, dims/4]   four values at a time, rows = labels * images, a multiple of 4
-// w       [rows, rows/4]   from mine or mine_hard
-// totals  [5]              sums of their terms; the second is the count
+// e       [rows, dims/4] four values at a time, rows = labels * images, a multiple of 4
+// w       [rows, rows/4] from mine or mine_hard
+// totals  [columns]      sums of their terms
 // de      [rows, dims/4]
 //
 // One subgroup makes a tile of 16 rows × 32 values: lane l has values 4l..4l+3 of every row, its own and those of four
@@ -13,6 +13,7 @@ override labels: u32;
 override images: u32;
 override dims: u32;
 override scale: f32;
+override columns: u32;
 
 @group(0) @binding(0) var<storage, read> e: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -29,7 +30,7 @@ fn add(sum: vec4f, e: vec4f, weights: vec4f, e0: vec4f, e1: vec4f, e2: vec4f, e3
 
 fn store(row: u32, d: u32, sum: vec4f) {
     if row < labels * images && d < dims / 4u {
-        de[row * (dims / 4u) + d] = 2.0 * scale / max(totals[1], 1.0) * sum;
+        de[row * (dims / 4u) + d] = 2.0 * scale / max(totals[COUNT], 1.0) * sum;
     }
 }
 

@@ -1,9 +1,9 @@
 // Gradient of the mean penalty over the triplets that count, whatever chose them:
 //   de[i] = 2*scale / max(count, 1) * sum over j of (w[i, j] + w[j, i]) * (e[i] - e[j])
 //
-// e       [rows, dims/4]   four values at a time, rows = labels * images
-// w       [rows, rows]     from mine or mine_hard
-// totals  [5]              sums of their terms; the second is the count
+// e       [rows, dims/4] four values at a time, rows = labels * images
+// w       [rows, rows]   from mine or mine_hard
+// totals  [columns]      sums of their terms
 // de      [rows, dims/4]
 //
 // One thread makes four values, so that a weight is loaded for four. Dims must be a multiple of 4.
@@ -12,6 +12,7 @@ override labels: u32;
 override images: u32;
 override dims: u32;
 override scale: f32;
+override columns: u32;
 
 @group(0) @binding(0) var<storage, read> e: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -33,5 +34,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var j = 0u; j < rows; j++) {
         sum += (w[i * rows + j] + w[j * rows + i]) * (own - e[j * quads + d]);
     }
-    de[index] = 2.0 * scale / max(totals[1], 1.0) * sum;
+    de[index] = 2.0 * scale / max(totals[COUNT], 1.0) * sum;
 }

@@ -3,7 +3,7 @@
 //
 // e       [rows, dims]   rows = labels * images
 // w       [rows, rows]   from mine or mine_hard
-// totals  [5]            sums of their terms; the second is the count
+// totals  [columns]      sums of their terms
 // de      [rows, dims]
 //
 // One thread makes one value; neighbouring threads read one w and neighbouring e.
@@ -12,6 +12,7 @@ override labels: u32;
 override images: u32;
 override dims: u32;
 override scale: f32;
+override columns: u32;
 
 @group(0) @binding(0) var<storage, read> e: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -32,5 +33,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var j = 0u; j < rows; j++) {
         sum += (w[i * rows + j] + w[j * rows + i]) * (own - e[j * dims + d]);
     }
-    de[index] = 2.0 * scale / max(totals[1], 1.0) * sum;
+    de[index] = 2.0 * scale / max(totals[COUNT], 1.0) * sum;
 }

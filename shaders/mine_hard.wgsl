@@ -78,10 +78,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         w[a * rows + j] = select(0.0, cost.y, j == places[0].x) - select(0.0, cost.y, j == places[0].y);
     }
     if lane == 0u {
-        terms[5u * a] = cost.x;
-        terms[5u * a + 1u] = 1.0;
-        terms[5u * a + 2u] = select(0.0, 1.0, x + margin > 0.0);
-        terms[5u * a + 3u] = distance_sums[0].x;
-        terms[5u * a + 4u] = distance_sums[0].y;
+        terms[TERMS * a + COST] = cost.x;
+        terms[TERMS * a + COUNT] = 1.0;
+        terms[TERMS * a + ACTIVE] = select(0.0, 1.0, x + margin > 0.0);
+        terms[TERMS * a + D_AP] = distance_sums[0].x;
+        terms[TERMS * a + D_AN] = distance_sums[0].y;
     }
 }

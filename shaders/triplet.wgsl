@@ -31,9 +31,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         an += to_negative * to_negative;
     }
     let x = scale * ap - scale * an;
-    terms[5u * t] = penalty(x).x;
-    terms[5u * t + 1u] = 1.0;
-    terms[5u * t + 2u] = select(0.0, 1.0, x + margin > 0.0);
-    terms[5u * t + 3u] = scale * ap;
-    terms[5u * t + 4u] = scale * an;
+    terms[TERMS * t + COST] = penalty(x).x;
+    terms[TERMS * t + COUNT] = 1.0;
+    terms[TERMS * t + ACTIVE] = select(0.0, 1.0, x + margin > 0.0);
+    terms[TERMS * t + D_AP] = scale * ap;
+    terms[TERMS * t + D_AN] = scale * an;
 }

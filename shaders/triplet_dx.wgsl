@@ -2,7 +2,7 @@
 //   da = f * (n - p),  dp = f * (p - a),  dn = f * (a - n)
 //
 // e      [3*triplets, dims]   anchors, then positives, then negatives
-// terms  [triplets, 5]        from triplet; the last two are d_ap and d_an
+// terms  [triplets, 5]        from triplet
 // de     [3*triplets, dims]
 //
 // One thread makes one value.
@@ -35,6 +35,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         direction = positive - anchor;
     }
     let t = place / dims;
-    let slope = penalty(terms[5u * t + 3u] - terms[5u * t + 4u]).y;
+    let slope = penalty(terms[TERMS * t + D_AP] - terms[TERMS * t + D_AN]).y;
     de[index] = 2.0 * scale / f32(triplets) * slope * direction;
 }

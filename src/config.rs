@@ -7,60 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::pictures::Pictures;
 use crate::error::{Error, Result};
+use crate::losses::triplet::Margin;
+use crate::losses::{Distance, Loss, Triplet};
 use crate::sampler::{Augment, Batch, Mining, Positive};
-
-/// How the distance of two embeddings is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Distance {
-    /// Sum of squared differences, as FaceNet.
-    SquaredEuclidean,
-    /// Mean of squared differences, as the notebook.
-    MeanSquare,
-}
-
-impl Distance {
-    /// The distance of two embeddings of one length.
-    pub fn between(self, a: &[f32], b: &[f32]) -> f32 {
-        let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-        match self {
-            Distance::SquaredEuclidean => squares,
-            Distance::MeanSquare => squares / a.len() as f32,
-        }
-    }
-}
-
-/// What a triplet costs, by x = d(a, p) - d(a, n).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Margin {
-    /// `max(x + margin, 0)`: the negative must be farther by this much. FaceNet, equation 3.
-    Hinge(f32),
-    /// `ln(1 + exp(s·x)) / s` with this s: never content, and for large s the hinge with margin 0. Hermans, Beyer &
-    /// Leibe, *In Defense of the Triplet Loss*, 2017, have s = 1.
-    Soft(f32),
-}
-
-impl Margin {
-    /// The margin of the hinge, 0 for the soft one.
-    pub fn hinge(self) -> f32 {
-        if let Margin::Hinge(margin) = self { margin } else { 0.0 }
-    }
-
-    /// The s of the soft margin, 0 for the hinge.
-    pub fn sharpness(self) -> f32 {
-        if let Margin::Soft(sharpness) = self { sharpness } else { 0.0 }
-    }
-}
-
-/// The triplet loss, averaged over the triplets that count.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Loss {
-    /// The distance d.
-    pub distance: Distance,
-    /// What a triplet costs.
-    pub margin: Margin,
-}
 
 /// The optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,9 +90,9 @@ pub struct Config {
     /// How pictures become inputs, beyond their shape.
     #[serde(default)]
     pub pictures: Pictures,
-    /// The loss.
+    /// What a batch costs.
     pub loss: Loss,
-    /// What a step's batch is, and which of its triplets count.
+    /// What a step's batch is.
     pub batch: Batch,
     /// How images are changed on their way into a batch.
     pub augment: Augment,
@@ -272,7 +221,7 @@ fn cnn() -> Config {
         spec: "conv32 relu pool conv64 relu pool dense128 relu dense64 l2".to_owned(),
         divisor: 255.0,
         pictures: Pictures::default(),
-        loss: Loss { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) },
+        loss: Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) }.into(),
         batch,
         augment: Augment::NONE,
         update: Update::ADAM,
@@ -297,7 +246,7 @@ fn notebook() -> Config {
     Config {
         spec: "dense64 relu dense64 sigmoid".to_owned(),
         divisor: 256.0,
-        loss: Loss { distance: Distance::MeanSquare, margin: Margin::Hinge(0.2) },
+        loss: Triplet { distance: Distance::MeanSquare, margin: Margin::Hinge(0.2) }.into(),
         batch,
         update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
         schedule: Schedule::Constant,
@@ -343,10 +292,7 @@ impl Config {
         let positive =
             |setting: &str, value: f32| check(setting, value, value.is_finite() && value > 0.0, "a positive number");
         positive("--learning-rate", self.learning_rate)?;
-        match self.loss.margin {
-            Margin::Hinge(margin) => positive("--margin", margin)?,
-            Margin::Soft(sharpness) => positive("--soft-margin", sharpness)?,
-        }
+        self.loss.validate()?;
         positive("divisor", self.divisor)?;
         positive("1/divisor", self.scale())?;
         positive("gain", self.gain)?;
@@ -361,6 +307,7 @@ impl Config {
         self.thresholds.iter().try_for_each(|&threshold| positive("--threshold", threshold))?;
         self.augment.validate()?;
         self.batch.validate()?;
+        self.loss.takes(&self.batch)?;
         if self.steps == 0 {
             return Err(Error::config("--steps", "0 steps train nothing"));
         }

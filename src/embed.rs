@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Distance};
+use crate::config::Config;
 use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation, Nearest, Progress};
 use crate::host;
+use crate::losses::Distance;
 use crate::net::Net;
 use crate::plan::{Plan, SlotId};
 use crate::run::Runner;
@@ -228,7 +229,7 @@ pub fn evaluate<R: Runner>(
         progress(Progress { stage: "finding neighbours", done, total });
     })?;
     // Recognition compares mean squared differences, as the notebook does.
-    let unit = match config.loss.distance {
+    let unit = match config.loss.distance() {
         Distance::SquaredEuclidean => 1.0 / net.dims() as f64,
         Distance::MeanSquare => 1.0,
     };

@@ -13,9 +13,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Distance;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, measurable};
+use crate::losses::Distance;
 use crate::output::{self, Kind};
 
 /// One enrolled embedding.
@@ -164,7 +164,7 @@ impl Gallery {
         Ok(Gallery {
             model: model.fingerprint(),
             dims: model.net()?.dims(),
-            distance: model.config.loss.distance,
+            distance: model.config.loss.distance(),
             identities: Vec::new(),
             numbers: HashMap::new(),
             sources: BTreeMap::new(),

@@ -36,7 +36,7 @@
 //! a step    sampler(seed, step) ─ write(rows, warps) ─▶ device       row numbers; eight numbers a row to augment
 //!           Config::scalars(step) ─ write(step) ─▶ device            four numbers
 //!           run(all)   gather ▸ forward ▸ loss ▸ backward ▸ update   one submission
-//!           snapshot(stats) … collect ─▶ Stats                       six numbers, two steps later
+//!           snapshot(stats) … collect ─▶ Stats                       a few numbers, two steps later
 //!
 //! eval      fork(inference plan) on the same parameters or their average ─ embed ─▶ embeddings ─ eval ─▶ figures
 //! report    embeddings ─ figures ─▶ figures.json ─ report ─▶ report.html
@@ -87,11 +87,11 @@
 //! 7  main  cli  report                                     the program
 //! 6  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
-//! 4  net  siamese
-//! 3  layers  run                                           lower to calls, or execute them; not both
+//! 4  net  siamese  config
+//! 3  layers  losses  run                                   lower to calls, or execute them; not both
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
-//! 0  kernel  host  error  text  output  config  data  sampler  init  graph
+//! 0  kernel  host  error  text  output  data  sampler  init  graph
 //! ```
 //!
 //! # Where to change what
@@ -99,9 +99,9 @@
 //! | change | files |
 //! | --- | --- |
 //! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
-//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in a layer or in `siamese.rs` |
+//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in a layer, a loss or `siamese.rs` |
 //! | a new layer | its kernels, one file in `src/layers/`, its name in [the list there](layers::LAYERS) |
-//! | a new loss or mining | its kernels, their calls in `src/siamese.rs`, its settings in `src/config.rs` |
+//! | a new loss | its kernels, one file in `src/losses/`, its name in the `losses!` list there |
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval/`, `tests/unit/eval.rs` |
@@ -134,6 +134,7 @@ pub mod init;
 pub mod kernel;
 pub mod kernels;
 pub mod layers;
+pub mod losses;
 pub mod net;
 pub mod onnx;
 pub mod output;

@@ -141,6 +141,8 @@ pub struct Plan {
     buffers: Vec<Buffer>,
     /// The buffer of each slot.
     places: Vec<usize>,
+    /// See [`Plan::statistics`].
+    statistics: Vec<&'static str>,
 }
 
 impl Plan {
@@ -184,6 +186,11 @@ impl Plan {
     /// The slot of this name, if there is one.
     pub fn find(&self, name: &str) -> Option<SlotId> {
         self.slots.iter().position(|slot| slot.name == name).map(SlotId)
+    }
+
+    /// Names of the elements of the slot of [statistics](Role::Statistic).
+    pub fn statistics(&self) -> &[&'static str] {
+        &self.statistics
     }
 
     /// The memory of all slots.
@@ -313,6 +320,7 @@ pub struct Builder {
     /// The parts of each arena.
     parts: HashMap<SlotId, Vec<SlotId>>,
     written: HashSet<SlotId>,
+    statistics: Vec<&'static str>,
 }
 
 impl Builder {
@@ -329,6 +337,13 @@ impl Builder {
     /// Adds an activation of real numbers.
     pub fn activation(&mut self, name: impl Into<String>, dims: &[usize]) -> SlotId {
         self.slot(name, Element::F32, dims, Role::Activation)
+    }
+
+    /// Adds the slot of what a step reports: a real number for each name.
+    pub fn statistics(&mut self, name: &str, names: Vec<&'static str>) -> SlotId {
+        let id = self.slot(name, Element::F32, &[names.len()], Role::Statistic);
+        self.statistics = names;
+        id
     }
 
     fn add(&mut self, slot: Slot) -> SlotId {
@@ -465,6 +480,6 @@ impl Builder {
                 None => buffers.push(Buffer::new(SlotId(id), slot, life)),
             }
         }
-        Plan { slots: self.slots, calls: self.calls, buffers, places }
+        Plan { slots: self.slots, calls: self.calls, buffers, places, statistics: self.statistics }
     }
 }

@@ -1,18 +1,17 @@
-//! The Siamese network: three branches over one set of weights, their loss, and the plans that train and apply it.
+//! The Siamese network: three branches over one set of weights, and the plans that train and apply it.
 
 use std::ops::Range;
 
-use crate::config::{Config, Distance, Loss, Storage, Update};
+use crate::config::{Config, Storage, Update};
 use crate::data::Dataset;
 use crate::kernel::Element;
 use crate::kernels::{
-    Adam, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather, GatherShape, Mine, MineDx, MineDxShape,
-    MineHard, MineShape, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape, TopK, TopKShape, Triplet,
-    TripletDx, TripletShape, Warp, WarpShape,
+    Adam, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather, GatherShape, Norm, NormShape,
+    Statistics, StatisticsShape, TopK, TopKShape, Warp, WarpShape,
 };
 use crate::net::Net;
 use crate::plan::{Builder, Plan, Role, Section, SlotId};
-use crate::sampler::{Augment, Batch, Mining};
+use crate::sampler::Augment;
 
 /// One of the three inputs of a random triplet. The branches share their weights because they are rows of one batch
 /// over one weight slot; their gradients are summed because the weight-gradient kernels sum over rows.
@@ -77,31 +76,29 @@ pub mod slots {
     pub const INDEX: &str = "index";
 }
 
-/// What a training step reports.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stats {
-    /// Mean penalty of the triplets that count.
-    pub loss: f32,
-    /// Share of active triplets, those that violate the margin: of the random ones, of the one of each anchor
-    /// (batch-hard), or of all that the batch has.
-    pub active: f32,
-    /// Mean distance of anchor and positive, of the random triplets or of all pairs of the batch.
-    pub d_ap: f32,
-    /// Mean distance of anchor and negative, likewise.
-    pub d_an: f32,
-    /// Euclidean norm of the whole gradient.
-    pub gradient_norm: f32,
-    /// Gradient values that are infinite or NaN.
-    pub non_finite: f32,
-}
+/// What a training step reports: numbers by name, see [`Loss::statistics`](crate::losses::Loss::statistics).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats(Vec<(&'static str, f32)>);
 
 impl Stats {
-    /// From the values of slot [`slots::STATS`].
-    pub fn from_slot(values: &[f32]) -> Stats {
-        let &[loss, active, d_ap, d_an, gradient_norm, non_finite] = values else {
-            panic!("a step has six statistics, not {}", values.len())
-        };
-        Stats { loss, active, d_ap, d_an, gradient_norm, non_finite }
+    /// The values of slot [`slots::STATS`] by the [names](Plan::statistics) that the plan has for them.
+    ///
+    /// # Panics
+    /// If there are more of one than of the other.
+    pub fn new(names: &[&'static str], values: &[f32]) -> Stats {
+        assert_eq!(names.len(), values.len(), "statistics named {names:?}");
+        Stats(names.iter().copied().zip(values.iter().copied()).collect())
+    }
+
+    /// The statistic of this name. Panics where there is none.
+    pub fn get(&self, name: &str) -> f32 {
+        let found = self.iter().find(|(own, _)| *own == name);
+        found.unwrap_or_else(|| panic!("there is no statistic `{name}`")).1
+    }
+
+    /// Names and values, in the plan's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, f32)> {
+        self.0.iter().copied()
     }
 }
 
@@ -136,59 +133,6 @@ fn gather(
     x
 }
 
-/// How many triplets and distances the terms of a loss sum up, for their means.
-struct Counts {
-    rows: usize,
-    triplets: usize,
-    positives: usize,
-    negatives: usize,
-}
-
-/// Adds the loss of a batch and its gradient by the embedding; answers that, the terms, and what they count.
-fn loss(builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch, loss: Loss) -> (SlotId, SlotId, Counts) {
-    let scale = match loss.distance {
-        Distance::SquaredEuclidean => 1.0,
-        Distance::MeanSquare => 1.0 / dims as f32,
-    };
-    let (margin, sharpness) = (loss.margin.hinge(), loss.margin.sharpness());
-    let gradient = |builder: &mut Builder| builder.activation("embedding.dx", &[batch.rows(), dims]);
-    match *batch {
-        Batch::Random { triplets, .. } => {
-            let shape = TripletShape { triplets, dims, margin, sharpness, scale };
-            let terms = builder.activation("terms", &[triplets, 5]);
-            let gradient = gradient(builder);
-            builder.call::<Triplet>(Section::Loss, shape.clone(), &[embedding, terms]);
-            builder.call::<TripletDx>(Section::Loss, shape, &[embedding, terms, gradient]);
-            (gradient, terms, Counts { rows: triplets, triplets, positives: triplets, negatives: triplets })
-        }
-        Batch::Mined { labels, images, mining } => {
-            let rows = batch.rows();
-            let distance = builder.activation("distance", &[rows, rows]);
-            let weights = builder.activation("weights", &[rows, rows]);
-            let terms = builder.activation("terms", &[rows, 5]);
-            let totals = builder.activation("totals", &[5]);
-            let gradient = gradient(builder);
-            let shape = DistancesShape { queries: rows, references: rows, dims };
-            builder.call::<Distances>(Section::Loss, shape, &[embedding, embedding, distance]);
-            let semi_hard = u32::from(mining == Mining::SemiHard);
-            let shape = MineShape { labels, images, margin, sharpness, scale, semi_hard };
-            let mined = [distance, weights, terms];
-            let (positives, negatives) = (rows * (images - 1), rows * (rows - images));
-            let triplets = if mining == Mining::BatchHard {
-                builder.call::<MineHard>(Section::Loss, shape, &mined);
-                rows
-            } else {
-                builder.call::<Mine>(Section::Loss, shape, &mined);
-                positives * (rows - images)
-            };
-            builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns: 5, splits: 1 }, &[terms, totals]);
-            let shape = MineDxShape { labels, images, dims, scale };
-            builder.call::<MineDx>(Section::Loss, shape, &[embedding, weights, totals, gradient]);
-            (gradient, terms, Counts { rows, triplets, positives, negatives })
-        }
-    }
-}
-
 /// The plan of a training step as `config` has it. Of random triplets the rows are in the order of [`Branch::ALL`].
 pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let mut builder = Builder::default();
@@ -196,8 +140,8 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
     let x = gather(&mut builder, net, source, batch.rows(), &config.augment, config.storage);
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
-    let (gradient, terms, counts) = loss(&mut builder, forward.embedding(), net.dims(), batch, config.loss);
-    net.backward(&mut builder, &forward, gradient);
+    let loss = config.loss.lower(&mut builder, forward.embedding(), net.dims(), batch);
+    net.backward(&mut builder, &forward, loss.gradient);
 
     let [parameters, gradients] = [slots::PARAMETERS, slots::GRADIENTS].map(|name| builder.id(name));
     let moments = slots::MOMENTS.map(|name| builder.id(name));
@@ -205,15 +149,17 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let norm = NormShape::new(length);
     let chunks = norm.chunks();
     let partial = builder.activation("norm", &[chunks, 2]);
-    let stats = builder.slot(slots::STATS, Element::F32, &[6], Role::Statistic);
+    // The first two columns make the loss.
+    let per: Vec<f32> = config.loss.terms()[2..].iter().map(|term| config.loss.count(batch, term.per) as f32).collect();
+    let statistics = StatisticsShape::new(loss.rows, &per, chunks);
+    let stats = builder.statistics(slots::STATS, config.loss.statistics());
     let step = builder.slot(slots::STEP, Element::F32, &[4], Role::Input);
     builder.call::<Norm>(Section::Update, norm, &[gradients, partial]);
-    let [triplets, positives, negatives] =
-        [counts.triplets, counts.positives, counts.negatives].map(|count| count as f32);
-    let shape = StatisticsShape { rows: counts.rows, triplets, positives, negatives, chunks };
-    builder.call::<Statistics>(Section::Update, shape, &[terms, partial, stats]);
+    let at = statistics.norm();
+    builder.call::<Statistics>(Section::Update, statistics, &[loss.terms, partial, stats]);
     let Update::Adam { beta1, beta2, epsilon, weight_decay } = config.update;
-    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: config.clip.unwrap_or(0.0) };
+    let clip = config.clip.unwrap_or(0.0);
+    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip, norm: at };
     builder.call::<Adam>(Section::Update, shape, &[step, stats, gradients, parameters, moments[0], moments[1]]);
     if config.average.is_some() {
         let average = builder.slot(slots::AVERAGE, Element::F32, &[length], Role::Parameter);

@@ -1,26 +1,26 @@
 //! The training loop, generic over the runner. It prints nothing: events go out.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, Margin};
+use crate::config::Config;
 use crate::data::{Dataset, Origin};
 use crate::error::{Error, Result};
 use crate::host::{self, Array};
+use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
 use crate::net::Net;
 use crate::plan::{Plan, SlotId};
 use crate::run::Runner;
-use crate::sampler::{Augment, Sampler};
+use crate::sampler::{Augment, Batch, Sampler};
 use crate::siamese::{Source, Stats, slots, training_plan};
 
 /// Steps that may be in flight before the host waits for the oldest.
 const IN_FLIGHT: usize = 2;
 
 /// A finished step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
     /// Number of the step, from 1.
     pub step: u64,
@@ -30,86 +30,46 @@ pub struct StepReport {
     pub stats: Stats,
 }
 
-/// What is wrong with a training that goes on without getting anywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ailment {
-    /// All embeddings are almost one point.
-    Collapsed,
-    /// The loss stays at the margin: positives are as far as negatives.
-    AtTheMargin,
-    /// In most steps no triplet counts.
-    NoTriplets,
-}
-
-impl fmt::Display for Ailment {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Ailment::Collapsed => {
-                "the embeddings have collapsed: images of different labels lie at almost one point. Start again with a \
-                 lower --learning-rate or a --warmup, and with --mining semi-hard if it was batch-hard"
-            }
-            Ailment::AtTheMargin => {
-                "the loss stays at the margin: positives are as far from their anchors as negatives are. Start again \
-                 with a lower --learning-rate or another --seed, and see that the labels are right"
-            }
-            Ailment::NoTriplets => {
-                "in most steps no triplet counts: such batches teach nothing more. If the figures are not good yet, \
-                 use a larger --batch or --margin, and --mining semi-hard if it was random; else stop here"
-            }
-        })
-    }
-}
-
-/// Looks over a training's reports for [`Ailment`]s, and names each once.
+/// Looks over a training's reports for [`Ailment`]s of its loss, and names each once.
 #[derive(Clone, Debug)]
 pub struct Health {
-    margin: Margin,
-    /// Since the last look: steps, steps without a triplet that counts, sums of loss, d_ap and d_an.
-    steps: u64,
-    empty: u64,
-    sums: [f64; 3],
-    named: Vec<Ailment>,
+    loss: Loss,
+    batch: Batch,
+    /// Sums since the last look.
+    sums: Stretch,
+    named: Vec<&'static str>,
 }
 
 impl Health {
     /// Steps that are looked at together; one alone may be bad luck.
     const WINDOW: u64 = 100;
 
-    /// Of a training with this margin.
-    pub fn new(margin: Margin) -> Health {
-        Health { margin, steps: 0, empty: 0, sums: [0.0; 3], named: Vec::new() }
+    /// Of a training with these settings.
+    pub fn new(config: &Config) -> Health {
+        let sums = Health::nothing(config.loss);
+        Health { loss: config.loss, batch: config.batch, sums, named: Vec::new() }
+    }
+
+    fn nothing(loss: Loss) -> Stretch {
+        let means = loss.statistics().into_iter().map(|name| (name, 0.0)).collect();
+        Stretch { steps: 0, idle: 0, means }
     }
 
     /// Takes in a report; answers what has come to light.
     pub fn look(&mut self, report: &StepReport) -> Option<Ailment> {
-        let Stats { loss, d_ap, d_an, .. } = report.stats;
-        self.steps += 1;
-        self.empty += u64::from(loss == 0.0);
-        for (sum, value) in self.sums.iter_mut().zip([loss, d_ap, d_an]) {
+        self.sums.steps += 1;
+        self.sums.idle += u64::from(report.stats.get(LOSS) == 0.0);
+        for ((_, sum), (_, value)) in self.sums.means.iter_mut().zip(report.stats.iter()) {
             *sum += f64::from(value);
         }
-        if self.steps < Health::WINDOW {
+        if self.sums.steps < Health::WINDOW {
             return None;
         }
-        let [loss, d_ap, d_an] = self.sums.map(|sum| sum / Health::WINDOW as f64);
-        // The distance that the loss asks for: it cannot be met within a small part of it.
-        let wanted = f64::from(match self.margin {
-            Margin::Hinge(margin) => margin,
-            Margin::Soft(sharpness) => 1.0 / sharpness,
-        });
-        let at_margin = (loss - wanted).abs() < 0.03 * wanted && (d_an - d_ap).abs() < 0.03 * wanted;
-        let found = if d_an < 0.03 * wanted {
-            Some(Ailment::Collapsed)
-        } else if at_margin {
-            Some(Ailment::AtTheMargin)
-        } else if 2 * self.empty > Health::WINDOW {
-            Some(Ailment::NoTriplets)
-        } else {
-            None
-        };
-        *self = Health { named: std::mem::take(&mut self.named), ..Health::new(self.margin) };
-        let new = found.filter(|ailment| !self.named.contains(ailment));
-        self.named.extend(new);
+        let mut stretch = std::mem::replace(&mut self.sums, Health::nothing(self.loss));
+        stretch.means.iter_mut().for_each(|(_, sum)| *sum /= stretch.steps as f64);
+        let found = self.loss.ailment(&self.batch, &stretch);
+        let new = found.filter(|ailment| !self.named.contains(&ailment.name));
+        self.named.extend(new.iter().map(|ailment| ailment.name));
         new
     }
 }
@@ -234,11 +194,9 @@ impl<R: Runner> Trainer<R> {
     fn finish(&mut self, keep: usize, report: &mut impl FnMut(StepReport)) -> Result<()> {
         for stats in self.runner.collect(keep)? {
             self.reported += 1;
-            let stats = Stats::from_slot(stats.floats());
-            // A hinge of NaN is zero, on most devices, so the distances are looked at as well.
-            let Stats { loss, d_ap, d_an, gradient_norm, non_finite, .. } = stats;
-            let finite = [loss, d_ap, d_an, gradient_norm].iter().all(|value| value.is_finite());
-            if !finite || non_finite > 0.0 {
+            let stats = Stats::new(self.runner.plan().statistics(), stats.floats());
+            // A hinge of NaN is zero, on most devices, so the other terms are looked at as well.
+            if stats.iter().any(|(_, value)| !value.is_finite()) || stats.get(NON_FINITE) > 0.0 {
                 return Err(Error::Diverged { step: self.reported, slot: self.first_non_finite()? });
             }
             report(StepReport { step: self.reported, images: self.config.batch.rows() as u64 * self.reported, stats });

@@ -114,7 +114,7 @@ impl Bench {
             }
             (true, Some(_)) => Err(Error::config("--batch", "embedding takes a number of images, such as 1000")),
             (false, batch) => {
-                let batch = BatchArgs { mining: self.mining, batch }.apply(config.batch)?;
+                let batch = BatchArgs { mining: self.mining, batch }.apply(&config)?;
                 let config = Config { batch, storage: self.precision.storage(), ..config.clone() };
                 config.validate()?;
                 Ok(Task { config, embedded: None })

@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use siamese::checkpoint::Checkpoint;
 use siamese::cluster::{self, Cut};
-use siamese::config::Distance;
 use siamese::eval::agreement;
+use siamese::losses::Distance;
 use siamese::text::plain;
 use siamese::{Error, Result};
 
@@ -71,7 +71,7 @@ impl Cluster {
         let engine = Engine::open(&self.adapter.adapter)?;
         let embeddings = images::embed(&engine, &model, &images.data.images)?;
         let dims = embeddings.len() / images.names.len();
-        let found = self.group(&embeddings, dims, model.config.loss.distance)?;
+        let found = self.group(&embeddings, dims, model.config.loss.distance())?;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for (name, cluster) in images.names.iter().zip(&found) {
             if self.json {

@@ -39,7 +39,7 @@ impl Compare {
         let engine = Engine::open(&self.adapter.adapter)?;
         let embeddings = images::embed(&engine, &model, &images.data.images)?;
         let rows: Vec<&[f32]> = embeddings.chunks_exact(embeddings.len() / images.names.len()).collect();
-        let distance = |a: usize, b: usize| model.config.loss.distance.between(rows[a], rows[b]);
+        let distance = |a: usize, b: usize| model.config.loss.distance().between(rows[a], rows[b]);
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if self.json {
             for (a, first) in images.names.iter().enumerate() {

@@ -334,8 +334,9 @@ struct BatchArgs {
 }
 
 impl BatchArgs {
-    /// `preset` changed as asked.
-    fn apply(&self, preset: Batch) -> siamese::Result<Batch> {
+    /// The batch of `preset` changed as asked, one that its loss takes.
+    fn apply(&self, preset: &Config) -> siamese::Result<Batch> {
+        let (loss, preset) = (&preset.loss, preset.batch);
         let mining = match self.mining {
             None => match preset {
                 Batch::Random { .. } => None,
@@ -378,6 +379,7 @@ impl BatchArgs {
             }
         };
         batch.validate()?;
+        loss.takes(&batch)?;
         Ok(batch)
     }
 }

@@ -33,7 +33,7 @@ pub struct Plan {
 impl Plan {
     pub fn run(self) -> Outcome {
         let mut config = self.network.config()?;
-        config.batch = self.batch.apply(config.batch)?;
+        config.batch = self.batch.apply(&config)?;
         config.validate()?;
         let train = self.data.load(None, Pictures::default())?.train;
         let net = Net::parse(&config.spec, [train.height, train.width, train.channels])?;

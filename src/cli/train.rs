@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, Length, Margin, Schedule, Update, Validation};
+use siamese::config::{Config, Length, Schedule, Update, Validation};
 use siamese::data::Parts;
 use siamese::figures::Figures;
+use siamese::losses::Loss;
+use siamese::losses::triplet::Margin;
 use siamese::net::Net;
 use siamese::output::{self, Kind, Lock};
 use siamese::plan::Plan;
@@ -164,11 +166,12 @@ enum ScheduleArg {
 impl RecipeArgs {
     /// Changes `config` as asked; what depends on the run's length comes later.
     fn apply(&self, config: &mut Config) -> Result<()> {
-        config.batch = self.batch.apply(config.batch)?;
-        config.loss.margin = match (self.margin, self.soft_margin) {
+        config.batch = self.batch.apply(config)?;
+        let Loss::Triplet(triplet) = &mut config.loss;
+        triplet.margin = match (self.margin, self.soft_margin) {
             (Some(margin), _) => Margin::Hinge(margin),
             (_, Some(sharpness)) => Margin::Soft(sharpness),
-            _ => config.loss.margin,
+            _ => triplet.margin,
         };
         if let Some(augment) = &self.augment {
             config.augment = augment.parse::<Augment>()?;
@@ -395,10 +398,10 @@ impl Job for Run<'_> {
 
         let stop = interruptible();
         let page = (self.page && std::io::stderr().is_terminal())
-            .then(|| Dashboard::new(facts, self.start.step, config.steps, stop))
+            .then(|| Dashboard::new(facts, self.start.step, &config, stop))
             .transpose()?;
-        let mut steps = Steps::new(self.start.step, config.steps, config.batch.rows() as u64, page);
-        let mut health = Health::new(config.loss.margin);
+        let mut steps = Steps::new(self.start.step, &config, page);
+        let mut health = Health::new(&config);
         let mut best = Best::new(&self.folder, self.start.step)?;
         // From here on whatever ends the program leaves a run that can be gone on with; a resumed one is there already.
         if !self.folder.join(CHECKPOINT).exists() {
@@ -419,8 +422,8 @@ impl Job for Run<'_> {
                     written = self.events.step(&report, speed);
                 }
                 if let Some(ailment) = health.look(&report) {
-                    steps.say(&format!("warning: step {}: {ailment}", report.step));
-                    let event = json!({ "event": "warning", "step": report.step, "reason": ailment.to_string() });
+                    steps.say(&format!("warning: step {}: {}", report.step, ailment.words));
+                    let event = json!({ "event": "warning", "step": report.step, "reason": ailment.words });
                     if written.is_ok() {
                         written = self.events.emit(&event);
                     }

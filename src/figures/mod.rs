@@ -13,11 +13,13 @@ use std::collections::{BTreeMap, HashSet};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Distance, Margin};
+use crate::config::Config;
 use crate::data::{Dataset, Parts};
 use crate::embed::{self, Evaluated};
 use crate::error::Result;
 use crate::eval::{Embedded, Evaluation, FARS, Nearest, Roc, squared_distance};
+use crate::losses::Loss;
+use crate::losses::triplet::Margin;
 use crate::net::Net;
 use crate::run::Runner;
 use crate::sampler::{Batch, Mining, Sampler};
@@ -303,11 +305,8 @@ impl Figures {
         let judged = data.labels.iter().zip(&answers).filter(|(label, _)| known.contains(label));
         let (truth, judged): (Vec<u32>, Vec<u32>) =
             judged.map(|(&label, &answer)| (show.classes.class(label), answer)).unzip();
-        let unit = match config.loss.distance {
-            Distance::SquaredEuclidean => 1.0,
-            Distance::MeanSquare => 1.0 / net.dims() as f32,
-        };
-        let triplets = triplets(batch_embedded, &rows, config.batch, config.loss.margin, unit);
+        let Loss::Triplet(loss) = config.loss;
+        let triplets = triplets(batch_embedded, &rows, config.batch, loss.margin, loss.distance.scale(net.dims()));
         let gallery = recognitions(e, &evaluation.gallery);
         let map = show.map(data, e, &answers);
         let triplets = triplets.into_iter().map(|triplet| show.triplet(&batch, triplet)).collect();

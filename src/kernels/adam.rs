@@ -24,6 +24,8 @@ shape! {
         weight_decay: f32,
         /// Gradients longer than this are shortened to it; 0: none are.
         clip: f32,
+        /// Place of the gradient's norm among the statistics, the last but one.
+        norm: usize,
     }
 }
 
@@ -39,7 +41,7 @@ impl Kernel for Adam {
     const NAME: &'static str = "adam";
     const ARGS: &'static [Arg<AdamShape>] = &[
         read_as("step", |_| 4, Fill::Uniform(0.5, 2.0)),
-        read_as("stats", |_| 6, Fill::Uniform(1.0, 9.0)),
+        read_as("stats", |s| s.norm + 2, Fill::Uniform(1.0, 9.0)),
         read("g", |s| s.length),
         update("p", |s| s.length, Fill::Normal),
         update("m", |s| s.length, Fill::Normal),
@@ -62,7 +64,7 @@ impl Kernel for Adam {
         let constants = [s.beta1, s.beta2, s.epsilon, s.weight_decay, s.clip];
         let [beta1, beta2, epsilon, weight_decay, clip] = constants.map(|value| R::of(f64::from(value)));
         let one = R::of(1.0);
-        let norm = stats[4];
+        let norm = stats[s.norm];
         let factor = if clip > R::of(0.0) && norm > clip { clip / norm } else { one };
         for (&g, ((p, m), v)) in g[rows].iter().zip(p.iter_mut().zip(m).zip(v)) {
             let g = factor * g;
@@ -73,10 +75,11 @@ impl Kernel for Adam {
     }
 
     fn cases() -> Vec<AdamShape> {
-        let adam = AdamShape { length: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0 };
+        let adam =
+            AdamShape { length: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0, norm: 4 };
         vec![
             adam.clone(),
-            AdamShape { length: 63, clip: 0.5, ..adam.clone() },
+            AdamShape { length: 63, clip: 0.5, norm: 1, ..adam.clone() },
             AdamShape { length: 1000, clip: 10.0, weight_decay: 0.3, ..adam.clone() },
             AdamShape { length: 264, clip: 0.5, ..adam.clone() },
             // An epsilon that is large enough to be seen.

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::triplet::{SOFT, penalty};
+use super::triplet::{SOFT, penalty, terms};
 use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real, vectorised};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
@@ -52,23 +52,23 @@ impl MineShape {
         let (distance, w, terms) = (io.read("distance"), io.write("w"), io.write("terms"));
         let (rows, scale) = (self.rows(), R::of(f64::from(self.scale)));
         w.fill(R::default());
-        for ((a, w), terms) in anchors.zip(w.chunks_mut(rows)).zip(terms.chunks_mut(5)) {
+        for ((a, w), terms) in anchors.zip(w.chunks_mut(rows)).zip(terms.chunks_mut(terms::TRIPLET)) {
             let distance: Vec<R> = distance[a * rows..][..rows].iter().map(|&d| scale * d).collect();
-            let mut sums = [R::default(); 5];
+            let mut sums = [R::default(); terms::TRIPLET];
             for (j, &d) in distance.iter().enumerate().filter(|&(j, _)| j != a) {
-                sums[if j / self.images == a / self.images { 3 } else { 4 }] += d;
+                sums[if j / self.images == a / self.images { terms::D_AP } else { terms::D_AN }] += d;
             }
             triplets(a, &distance, &mut |p, n| {
                 let x = distance[p] - distance[n];
                 let (cost, slope) = penalty(x, self.margin, self.sharpness);
                 if x + R::of(f64::from(self.margin)) > R::default() {
-                    sums[2] += R::of(1.0);
+                    sums[terms::ACTIVE] += R::of(1.0);
                 }
                 if self.semi_hard == 0 || distance[n] > distance[p] {
                     w[p] += slope;
                     w[n] += -slope;
-                    sums[0] += cost;
-                    sums[1] += R::of(f64::from(u8::from(always || slope > R::default())));
+                    sums[terms::COST] += cost;
+                    sums[terms::COUNT] += R::of(f64::from(u8::from(always || slope > R::default())));
                 }
             });
             terms.copy_from_slice(&sums);
@@ -160,7 +160,7 @@ impl Mine {
         vectorised(
             #[inline(always)]
             || {
-                for ((a, w), terms) in anchors.zip(w.chunks_mut(rows)).zip(terms.chunks_mut(5)) {
+                for ((a, w), terms) in anchors.zip(w.chunks_mut(rows)).zip(terms.chunks_mut(terms::TRIPLET)) {
                     let d: Vec<f32> = distance[a * rows..][..rows].iter().map(|&d| s.scale * d).collect();
                     let own = a / s.images * s.images..(a / s.images + 1) * s.images;
                     let mut sums = [0.0; 3];
@@ -185,11 +185,17 @@ impl Kernel for Mine {
     const ARGS: &'static [Arg<MineShape>] = &[
         read_as("distance", MineShape::pairs, Fill::Coarse),
         write("w", MineShape::pairs),
-        write("terms", |s| 5 * s.rows()),
+        write("terms", |s| terms::TRIPLET * s.rows()),
     ];
     const SHADERS: &'static [Shader<MineShape>] = &[
-        shader!("mine", ["penalty"], MineShape::rows),
-        shader!("mine.subgroup8", ["penalty"], MineShape::rows, Needs::EightLaneCpu, |s| s.images <= 32),
+        shader!("mine", ["penalty", "loss_terms", "triplet_terms"], MineShape::rows),
+        shader!(
+            "mine.subgroup8",
+            ["penalty", "loss_terms", "triplet_terms"],
+            MineShape::rows,
+            Needs::EightLaneCpu,
+            |s| s.images <= 32
+        ),
     ];
     const ROUTINES: &'static [Routine<MineShape>] =
         &[Routine { name: "mine.side_by_side", fits: |s| s.sharpness == 0.0, together: 1, run: Mine::side_by_side }];
@@ -214,7 +220,7 @@ impl Kernel for Mine {
 
     fn work(s: &MineShape) -> Work {
         let triplets = s.rows() * (s.images - 1) * (s.rows() - s.images);
-        Work { flops: 4 * triplets as u64, bytes: 4 * (2 * s.pairs() + 5 * s.rows()) as u64 }
+        Work { flops: 4 * triplets as u64, bytes: 4 * (2 * s.pairs() + terms::TRIPLET * s.rows()) as u64 }
     }
 
     fn tolerance(s: &MineShape) -> Tolerance {
@@ -229,7 +235,8 @@ impl Kernel for MineHard {
     type Shape = MineShape;
     const NAME: &'static str = "mine_hard";
     const ARGS: &'static [Arg<MineShape>] = Mine::ARGS;
-    const SHADERS: &'static [Shader<MineShape>] = &[shader!("mine_hard", ["penalty"], MineShape::rows)];
+    const SHADERS: &'static [Shader<MineShape>] =
+        &[shader!("mine_hard", ["penalty", "loss_terms", "triplet_terms"], MineShape::rows)];
     const ROUTINES: &'static [Routine<MineShape>] = &[];
 
     fn rows(s: &MineShape) -> usize {
@@ -258,7 +265,7 @@ impl Kernel for MineHard {
     }
 
     fn work(s: &MineShape) -> Work {
-        Work { flops: 2 * s.pairs() as u64, bytes: 4 * (2 * s.pairs() + 5 * s.rows()) as u64 }
+        Work { flops: 2 * s.pairs() as u64, bytes: 4 * (2 * s.pairs() + terms::TRIPLET * s.rows()) as u64 }
     }
 
     fn tolerance(s: &MineShape) -> Tolerance {
@@ -267,7 +274,7 @@ impl Kernel for MineHard {
 }
 
 shape! {
-    /// The embeddings of a P×K batch.
+    /// The embeddings of a P×K batch, and the terms of a loss that writes weights of pairs.
     pub struct MineDxShape {
         /// Labels of the batch, P.
         labels: usize,
@@ -277,6 +284,8 @@ shape! {
         dims: usize,
         /// Factor on the sum of squared differences: 1, or 1/dims for their mean.
         scale: f32,
+        /// Columns of the terms.
+        columns: usize,
     }
 }
 
@@ -299,16 +308,21 @@ impl Kernel for MineDx {
     const ARGS: &'static [Arg<MineDxShape>] = &[
         read("e", MineDxShape::values),
         read("w", |s| s.rows() * s.rows()),
-        read_as("totals", |_| 5, Fill::Uniform(0.0, 100.0)),
+        read_as("totals", |s| s.columns, Fill::Uniform(0.0, 100.0)),
         write("de", MineDxShape::values),
     ];
     const SHADERS: &'static [Shader<MineDxShape>] = &[
-        shader!("mine_dx", [], |s| threads(s.values())),
-        shader!("mine_dx.vec4", [], |s| threads(s.values() / 4), Needs::Nothing, |s| s.dims.is_multiple_of(4)),
-        shader!("mine_dx.subgroup8", [], |s| s.rows().div_ceil(16) * s.dims.div_ceil(32), Needs::EightLaneCpu, |s| s
-            .rows()
-            .is_multiple_of(4)
-            && s.dims.is_multiple_of(4)),
+        shader!("mine_dx", ["loss_terms"], |s| threads(s.values())),
+        shader!("mine_dx.vec4", ["loss_terms"], |s| threads(s.values() / 4), Needs::Nothing, |s| s
+            .dims
+            .is_multiple_of(4)),
+        shader!(
+            "mine_dx.subgroup8",
+            ["loss_terms"],
+            |s| s.rows().div_ceil(16) * s.dims.div_ceil(32),
+            Needs::EightLaneCpu,
+            |s| s.rows().is_multiple_of(4) && s.dims.is_multiple_of(4)
+        ),
     ];
     const ROUTINES: &'static [Routine<MineDxShape>] = &[];
 
@@ -319,7 +333,7 @@ impl Kernel for MineDx {
     #[inline(always)]
     fn reference<R: Real>(s: &MineDxShape, rows: Range<usize>, io: &mut Io<R>) {
         let (e, w, totals, de) = (io.read("e"), io.read("w"), io.read("totals"), io.write("de"));
-        let factor = R::of(2.0 * f64::from(s.scale)) / totals[1].max(R::of(1.0));
+        let factor = R::of(2.0 * f64::from(s.scale)) / totals[terms::COUNT].max(R::of(1.0));
         let embedding = |n: usize| &e[n * s.dims..][..s.dims];
         for (i, de) in rows.zip(de.chunks_mut(s.dims)) {
             de.fill(R::default());
@@ -334,10 +348,17 @@ impl Kernel for MineDx {
     }
 
     fn cases() -> Vec<MineDxShape> {
-        [(2, 2, 1, 1.0), (3, 5, 7, 1.0), (7, 10, 64, 1.0 / 64.0), (2, 65, 33, 1.0), (3, 7, 12, 1.0), (4, 9, 36, 1.0)]
-            .into_iter()
-            .map(|(labels, images, dims, scale)| MineDxShape { labels, images, dims, scale })
-            .collect()
+        [
+            (2, 2, 1, 1.0, 2),
+            (3, 5, 7, 1.0, 3),
+            (7, 10, 64, 1.0 / 64.0, terms::TRIPLET),
+            (2, 65, 33, 1.0, terms::TRIPLET),
+            (3, 7, 12, 1.0, terms::TRIPLET),
+            (4, 9, 36, 1.0, terms::TRIPLET),
+        ]
+        .into_iter()
+        .map(|(labels, images, dims, scale, columns)| MineDxShape { labels, images, dims, scale, columns })
+        .collect()
     }
 
     fn work(s: &MineDxShape) -> Work {

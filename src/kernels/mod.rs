@@ -1,7 +1,7 @@
 //! The registry of kernels.
 //!
 //! To add one: write `shaders/<name>.wgsl` and its entry in a family file here (the [`Kernel`] trait lists what it
-//! must state), name it in the `kernels!` list below, and use it in a layer or in `siamese.rs`. Tests and benches
+//! must state), name it in the `kernels!` list below, and use it in a layer, a loss or `siamese.rs`. Tests and benches
 //! follow this list and the plans; none of them needs a line.
 
 mod act;
@@ -26,9 +26,9 @@ pub use gather::{Gather, GatherShape, Warp, WarpShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
 pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
-pub use reduce::{Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
+pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
-pub use triplet::{Triplet, TripletDx, TripletShape};
+pub use triplet::{Triplet, TripletDx, TripletShape, terms};
 
 use crate::kernel::{At, Kernel, Registered};
 

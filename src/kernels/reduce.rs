@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use super::terms::{COST, COUNT};
 use super::{chunk, read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// A matrix whose rows are summed in `splits` chunks.
@@ -131,19 +132,51 @@ impl Kernel for Norm {
     }
 }
 
-shape! {
-    /// The terms of a batch and the partial sums of a gradient norm.
-    pub struct StatisticsShape {
-        /// Rows of terms: triplets, or anchors of a mined batch.
-        rows: usize,
-        /// Triplets looked at, all rows together: of 8,192 rows more than a `u32` counts.
-        triplets: f32,
-        /// Positive distances summed, all rows together.
-        positives: f32,
-        /// Negative distances summed, all rows together.
-        negatives: f32,
-        /// Chunks of the gradient norm.
-        chunks: usize,
+/// Most columns of terms that [`Statistics`] takes.
+pub const MOST_TERMS: usize = 8;
+
+/// The terms of a batch and the partial sums of a gradient norm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatisticsShape {
+    /// Rows of terms: triplets, or anchors of a mined batch.
+    pub rows: usize,
+    /// Columns of terms, at most [`MOST_TERMS`]: cost, count, and further ones.
+    pub columns: usize,
+    /// What the sums of the columns behind the first two are divided by; 1 where there is no such column. Real numbers,
+    /// since 8,192 rows have more triplets than a `u32` counts.
+    pub per: [f32; MOST_TERMS - 2],
+    /// Chunks of the gradient norm.
+    pub chunks: usize,
+}
+
+impl StatisticsShape {
+    /// The terms of each row in `columns` columns, those behind the first two with divisors `per`.
+    ///
+    /// # Panics
+    /// For more than [`MOST_TERMS`] columns.
+    pub fn new(rows: usize, per: &[f32], chunks: usize) -> Self {
+        let columns = 2 + per.len();
+        assert!(columns <= MOST_TERMS, "{columns} columns of terms, {MOST_TERMS} are the most");
+        let divisor = |place: usize| per.get(place).copied().unwrap_or(1.0);
+        StatisticsShape { rows, columns, per: std::array::from_fn(divisor), chunks }
+    }
+
+    /// Number of statistics.
+    pub fn statistics(&self) -> usize {
+        self.norm() + 2
+    }
+
+    /// Place of the gradient's norm among them: behind the means, before the number of values that are not finite.
+    pub fn norm(&self) -> usize {
+        self.columns - 1
+    }
+}
+
+impl Constants for StatisticsShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let sizes = [("rows", self.rows), ("columns", self.columns), ("chunks", self.chunks)];
+        let per = ["per_2", "per_3", "per_4", "per_5", "per_6", "per_7"].into_iter().zip(self.per.map(f64::from));
+        sizes.into_iter().map(|(name, size)| (name, size as f64)).chain(per).collect()
     }
 }
 
@@ -154,11 +187,11 @@ impl Kernel for Statistics {
     type Shape = StatisticsShape;
     const NAME: &'static str = "statistics";
     const ARGS: &'static [Arg<StatisticsShape>] = &[
-        read_as("terms", |s| 5 * s.rows, Fill::Rectified),
+        read_as("terms", |s| s.columns * s.rows, Fill::Rectified),
         read_as("partial", |s| 2 * s.chunks, Fill::Rectified),
-        write("stats", |_| 6),
+        write("stats", StatisticsShape::statistics),
     ];
-    const SHADERS: &'static [Shader<StatisticsShape>] = &[shader!("statistics", [], |_| 1)];
+    const SHADERS: &'static [Shader<StatisticsShape>] = &[shader!("statistics", ["loss_terms"], |_| 1)];
     const ROUTINES: &'static [Routine<StatisticsShape>] = &[];
 
     fn rows(_: &StatisticsShape) -> usize {
@@ -171,30 +204,30 @@ impl Kernel for Statistics {
         let sum = |values: &[R], column: usize, columns: usize| -> R {
             values.iter().skip(column).step_by(columns).copied().sum()
         };
-        stats[0] = sum(terms, 0, 5) / sum(terms, 1, 5).max(R::of(1.0));
-        for (stat, (column, count)) in stats[1..4].iter_mut().zip([(2, s.triplets), (3, s.positives), (4, s.negatives)])
-        {
-            *stat = sum(terms, column, 5) / R::of(f64::from(count));
+        let (means, of_gradient) = stats.split_at_mut(s.norm());
+        means[0] = sum(terms, COST, s.columns) / sum(terms, COUNT, s.columns).max(R::of(1.0));
+        for ((mean, column), per) in means[1..].iter_mut().zip(2..).zip(s.per) {
+            *mean = sum(terms, column, s.columns) / R::of(f64::from(per));
         }
-        stats[4] = sum(partial, 0, 2).sqrt();
-        stats[5] = sum(partial, 1, 2);
+        of_gradient[0] = sum(partial, 0, 2).sqrt();
+        of_gradient[1] = sum(partial, 1, 2);
     }
 
     fn cases() -> Vec<StatisticsShape> {
-        [(1, 1), (63, 5), (130, 200), (2048, 1)]
-            .into_iter()
-            .map(|(rows, chunks)| StatisticsShape {
-                rows,
-                triplets: (6 * rows) as f32,
-                positives: (2 * rows) as f32,
-                negatives: (3 * rows) as f32,
-                chunks,
-            })
-            .collect()
+        // Each column has another divisor; the last has more triplets than a u32 counts.
+        let per = |rows: f32| [6.0, 2.0, 3.0, 7.0, 0.5, 5.0].map(|factor: f32| factor * rows);
+        vec![
+            StatisticsShape::new(1, &per(1.0)[..3], 1),
+            StatisticsShape::new(63, &[], 5),
+            StatisticsShape::new(130, &per(130.0), 200),
+            StatisticsShape::new(2048, &per(2048.0)[..3], 1),
+            StatisticsShape::new(4000, &[5.7456e9, 1.596e6, 1.44e7], 3),
+        ]
     }
 
     fn work(s: &StatisticsShape) -> Work {
-        Work { flops: (5 * s.rows + 2 * s.chunks) as u64, bytes: 4 * (5 * s.rows + 2 * s.chunks + 6) as u64 }
+        let read = s.columns * s.rows + 2 * s.chunks;
+        Work { flops: read as u64, bytes: 4 * (read + s.statistics()) as u64 }
     }
 
     fn tolerance(s: &StatisticsShape) -> Tolerance {

@@ -9,6 +9,23 @@ use super::{read, read_as, shader, threads, write};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
+/// Columns of the terms that a loss makes for each row of a batch, as `shaders/lib/loss_terms.wgsl` and
+/// `shaders/lib/triplet_terms.wgsl` have them: those that every loss begins with, then those of the triplet loss.
+pub mod terms {
+    /// Sum of what is in the mean that is the loss.
+    pub const COST: usize = 0;
+    /// How many are in it.
+    pub const COUNT: usize = 1;
+    /// Number of active triplets, those that violate the margin.
+    pub const ACTIVE: usize = 2;
+    /// Sum of distances of anchor and positive.
+    pub const D_AP: usize = 3;
+    /// Sum of distances of anchor and negative.
+    pub const D_AN: usize = 4;
+    /// Columns of the triplet loss.
+    pub const TRIPLET: usize = 5;
+}
+
 /// What a triplet costs at x = d_ap - d_an, and the slope of that; see `shaders/lib/penalty.wgsl`.
 pub(crate) fn penalty<R: Real>(x: R, margin: f32, sharpness: f32) -> (R, R) {
     let [zero, one] = [0.0, 1.0].map(R::of);
@@ -68,8 +85,10 @@ pub struct Triplet;
 impl Kernel for Triplet {
     type Shape = TripletShape;
     const NAME: &'static str = "triplet";
-    const ARGS: &'static [Arg<TripletShape>] = &[read("e", TripletShape::values), write("terms", |s| 5 * s.triplets)];
-    const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet", ["penalty"], |s| threads(s.triplets))];
+    const ARGS: &'static [Arg<TripletShape>] =
+        &[read("e", TripletShape::values), write("terms", |s| terms::TRIPLET * s.triplets)];
+    const SHADERS: &'static [Shader<TripletShape>] =
+        &[shader!("triplet", ["penalty", "loss_terms", "triplet_terms"], |s| threads(s.triplets))];
     const ROUTINES: &'static [Routine<TripletShape>] = &[];
 
     fn rows(s: &TripletShape) -> usize {
@@ -82,7 +101,7 @@ impl Kernel for Triplet {
         let row = |n: usize| &e[n * s.dims..][..s.dims];
         let distance =
             |a: &[R], b: &[R]| R::of(f64::from(s.scale)) * a.iter().zip(b).map(|(&a, &b)| (a - b) * (a - b)).sum::<R>();
-        for (t, terms) in rows.zip(terms.chunks_mut(5)) {
+        for (t, terms) in rows.zip(terms.chunks_mut(terms::TRIPLET)) {
             let ap = distance(row(t), row(s.triplets + t));
             let an = distance(row(t), row(2 * s.triplets + t));
             let (cost, _) = penalty(ap - an, s.margin, s.sharpness);
@@ -96,7 +115,7 @@ impl Kernel for Triplet {
     }
 
     fn work(s: &TripletShape) -> Work {
-        Work { flops: 2 * s.values() as u64, bytes: 4 * (s.values() + 5 * s.triplets) as u64 }
+        Work { flops: 2 * s.values() as u64, bytes: 4 * (s.values() + terms::TRIPLET * s.triplets) as u64 }
     }
 
     fn tolerance(s: &TripletShape) -> Tolerance {
@@ -112,10 +131,11 @@ impl Kernel for TripletDx {
     const NAME: &'static str = "triplet_dx";
     const ARGS: &'static [Arg<TripletShape>] = &[
         read("e", TripletShape::values),
-        read_as("terms", |s| 5 * s.triplets, Fill::Coarse),
+        read_as("terms", |s| terms::TRIPLET * s.triplets, Fill::Coarse),
         write("de", TripletShape::values),
     ];
-    const SHADERS: &'static [Shader<TripletShape>] = &[shader!("triplet_dx", ["penalty"], |s| threads(s.values()))];
+    const SHADERS: &'static [Shader<TripletShape>] =
+        &[shader!("triplet_dx", ["penalty", "triplet_terms"], |s| threads(s.values()))];
     const ROUTINES: &'static [Routine<TripletShape>] = &[];
 
     fn rows(s: &TripletShape) -> usize {
@@ -127,7 +147,8 @@ impl Kernel for TripletDx {
         let (e, terms, de) = (io.read("e"), io.read("terms"), io.write("de"));
         for (row, de) in rows.zip(de.chunks_mut(s.dims)) {
             let (branch, t) = (row / s.triplets, row % s.triplets);
-            let (_, slope) = penalty(terms[5 * t + 3] - terms[5 * t + 4], s.margin, s.sharpness);
+            let terms = &terms[terms::TRIPLET * t..];
+            let (_, slope) = penalty(terms[terms::D_AP] - terms[terms::D_AN], s.margin, s.sharpness);
             let f = R::of(2.0 * f64::from(s.scale) / s.triplets as f64) * slope;
             for (d, de) in de.iter_mut().enumerate() {
                 let [a, p, n] = [0, 1, 2].map(|branch| e[(branch * s.triplets + t) * s.dims + d]);
@@ -141,7 +162,7 @@ impl Kernel for TripletDx {
     }
 
     fn work(s: &TripletShape) -> Work {
-        Work { flops: 2 * s.values() as u64, bytes: 4 * (2 * s.values() + 5 * s.triplets) as u64 }
+        Work { flops: 2 * s.values() as u64, bytes: 4 * (2 * s.values() + terms::TRIPLET * s.triplets) as u64 }
     }
 
     fn tolerance(s: &TripletShape) -> Tolerance {

@@ -15,6 +15,8 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, Wrap};
 use ratatui::{Frame, Terminal};
+use siamese::config::Config;
+use siamese::losses::{Chart as Shown, GRADIENT_NORM};
 use siamese::train::StepReport;
 
 /// Between two pictures.
@@ -23,6 +25,8 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 const MOST_POINTS: usize = 1000;
 /// Words kept.
 const WORDS: usize = 50;
+/// Of the curves, in their order.
+const COLOURS: [Color; 4] = [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta];
 
 /// Values over the steps, averaged so that there are never too many.
 #[derive(Default)]
@@ -50,6 +54,9 @@ impl Curve {
     }
 }
 
+/// A curve with its name, which may be empty, and its colour.
+type Drawn<'a> = (&'a str, &'a Curve, Color);
+
 /// What the page shows.
 struct Page {
     /// What is trained, on what: a name and a value each.
@@ -58,24 +65,24 @@ struct Page {
     step: u64,
     speed: f64,
     left: Duration,
-    loss: Curve,
-    active: Curve,
-    distances: [Curve; 2],
+    /// What is shown of the loss, with a curve for each line.
+    charts: Vec<(Shown, Vec<Curve>)>,
     validation: Curve,
     words: VecDeque<String>,
 }
 
 impl Page {
-    fn new(facts: Vec<(&'static str, String)>, done: u64, total: u64) -> Page {
+    fn new(facts: Vec<(&'static str, String)>, done: u64, config: &Config) -> Page {
+        // How the gradient goes is for the report.
+        let charts = config.loss.charts().into_iter().filter(|chart| chart.lines[0].statistic != GRADIENT_NORM);
+        let curves = |chart: &Shown| chart.lines.iter().map(|_| Curve::default()).collect();
         Page {
             facts,
-            total,
+            total: config.steps,
             step: done,
             speed: 0.0,
             left: Duration::ZERO,
-            loss: Curve::default(),
-            active: Curve::default(),
-            distances: Default::default(),
+            charts: charts.map(|chart| (chart, curves(&chart))).collect(),
             validation: Curve::default(),
             words: VecDeque::new(),
         }
@@ -117,16 +124,24 @@ impl Page {
         frame.render_widget(done.ratio(share.clamp(0.0, 1.0)), gauge);
 
         let has_validation = !self.validation.points.is_empty();
-        let rows = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).split(curves);
-        let halves = |area| Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).split(area);
-        let (upper, lower) = (halves(rows[0]), if has_validation { halves(rows[1]) } else { [rows[1]].into() });
-        self.chart(frame, upper[0], "loss", &[("", &self.loss, Color::Cyan)]);
-        self.chart(frame, upper[1], "active share", &[("", &self.active, Color::Yellow)]);
-        let [positive, negative] = &self.distances;
-        let both = [("to the positive", positive, Color::Green), ("to the negative", negative, Color::Magenta)];
-        self.chart(frame, lower[0], "mean distance of the anchor", &both);
+        let mut colours = COLOURS.into_iter().cycle();
+        let mut charts: Vec<(String, Vec<Drawn>)> = Vec::new();
+        for (chart, curves) in &self.charts {
+            let lines = chart.lines.iter().zip(curves).zip(&mut colours);
+            let lines = lines.map(|((line, curve), colour)| (line.label, curve, colour)).collect();
+            charts.push((chart.title.to_lowercase(), lines));
+        }
         if has_validation {
-            self.chart(frame, lower[1], "MAP@R, validation", &[("", &self.validation, Color::Blue)]);
+            charts.push(("MAP@R, validation".to_owned(), vec![("", &self.validation, Color::Blue)]));
+        }
+        // Two side by side; the last alone where their number is odd.
+        let rows: Vec<_> = charts.chunks(2).collect();
+        let areas = Layout::vertical(rows.iter().map(|_| Constraint::Fill(1))).split(curves);
+        for (row, area) in rows.into_iter().zip(areas.iter()) {
+            let areas = Layout::horizontal(row.iter().map(|_| Constraint::Fill(1))).split(*area);
+            for ((title, lines), area) in row.iter().zip(areas.iter()) {
+                self.chart(frame, *area, title, lines);
+            }
         }
 
         let shown = words.height.saturating_sub(2).into();
@@ -135,7 +150,7 @@ impl Page {
         frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: true }).block(Block::bordered()), words);
     }
 
-    fn chart(&self, frame: &mut Frame, area: Rect, title: &str, curves: &[(&str, &Curve, Color)]) {
+    fn chart(&self, frame: &mut Frame, area: Rect, title: &str, curves: &[Drawn]) {
         let values = || curves.iter().flat_map(|(_, curve, _)| &curve.points).map(|point| point.1);
         let most = values().fold(0.0, f64::max).max(1e-6) * 1.05;
         let last = curves.iter().filter_map(|(_, curve, _)| curve.points.last());
@@ -168,11 +183,11 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Takes the terminal for a run from step `done` to step `total`. `facts`: what is trained, on what.
+    /// Takes the terminal for a run from step `done` on. `facts`: what is trained, on what.
     pub fn new(
         facts: Vec<(&'static str, String)>,
         done: u64,
-        total: u64,
+        config: &Config,
         stop: &'static AtomicBool,
     ) -> io::Result<Dashboard> {
         // A panic must leave a terminal that shows it.
@@ -184,7 +199,7 @@ impl Dashboard {
         enable_raw_mode()?;
         execute!(io::stderr(), EnterAlternateScreen)?;
         let terminal = Terminal::new(CrosstermBackend::new(io::stderr()))?;
-        let mut dashboard = Dashboard { terminal, page: Page::new(facts, done, total), drawn: Instant::now(), stop };
+        let mut dashboard = Dashboard { terminal, page: Page::new(facts, done, config), drawn: Instant::now(), stop };
         dashboard.draw();
         Ok(dashboard)
     }
@@ -193,11 +208,11 @@ impl Dashboard {
     pub fn show(&mut self, report: &StepReport, speed: f64, left: Duration) {
         let (page, stats) = (&mut self.page, &report.stats);
         (page.step, page.speed, page.left) = (report.step, speed, left);
-        page.loss.push(report.step, stats.loss);
-        page.active.push(report.step, stats.active);
-        let [positive, negative] = &mut page.distances;
-        positive.push(report.step, stats.d_ap);
-        negative.push(report.step, stats.d_an);
+        for (chart, curves) in &mut page.charts {
+            for (line, curve) in chart.lines.iter().zip(curves) {
+                curve.push(report.step, stats.get(line.statistic));
+            }
+        }
         if self.drawn.elapsed() > DRAW_EVERY {
             self.draw();
         }
@@ -257,6 +272,7 @@ impl Drop for Dashboard {
 mod tests {
     use super::*;
     use ratatui::backend::TestBackend;
+    use siamese::config::PRESETS;
 
     fn text(page: &Page, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -266,12 +282,13 @@ mod tests {
 
     #[test]
     fn page_shows_the_run() {
-        let mut page = Page::new(vec![("network", "conv32 relu".to_owned())], 0, 200);
+        let config = Config { steps: 200, ..PRESETS[0].config() };
+        let mut page = Page::new(vec![("network", "conv32 relu".to_owned())], 0, &config);
         let empty = text(&page, 100, 40);
         assert!(empty.contains("conv32 relu") && empty.contains("step 0/200"), "{empty}");
         assert!(!empty.contains("validation"), "{empty}");
         for step in 1..=50 {
-            page.loss.push(step, 0.25);
+            page.charts[0].1[0].push(step, 0.25);
         }
         (page.step, page.speed, page.left) = (50, 1234.0, Duration::from_secs(75));
         page.validation.push(50, 0.5);

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use siamese::Error;
+use siamese::config::Config;
 use siamese::eval::{Evaluation, Progress};
+use siamese::losses::{Chart, LOSS, NON_FINITE};
 use siamese::tensorboard::TensorBoard;
 use siamese::train::StepReport;
 
@@ -118,18 +120,13 @@ impl Events {
 
     /// The event of a finished step.
     pub fn step(&mut self, report: &StepReport, images_per_s: f64) -> Result<(), Failure> {
-        let stats = &report.stats;
-        self.emit(&json!({
-            "event": "step",
-            "step": report.step,
-            "images": report.images,
-            "loss": stats.loss,
-            "active": stats.active,
-            "d_ap": stats.d_ap,
-            "d_an": stats.d_an,
-            "gradient_norm": stats.gradient_norm,
-            "images_per_s": images_per_s,
-        }))
+        let mut event = json!({ "event": "step", "step": report.step, "images": report.images });
+        // A step with values that are not finite is not reported.
+        for (name, value) in report.stats.iter().filter(|(name, _)| *name != NON_FINITE) {
+            event[name] = json!(value);
+        }
+        event["images_per_s"] = json!(images_per_s);
+        self.emit(&event)
     }
 
     /// The event of an evaluation.
@@ -162,6 +159,8 @@ enum View {
 /// Progress of a training: a bar or a page on a terminal, a line every few seconds elsewhere.
 pub struct Steps {
     view: View,
+    /// What is told of the loss beside its value.
+    shares: Vec<Chart>,
     total: u64,
     images_a_step: u64,
     /// When the steps began that speed is measured over, and how many were done then.
@@ -170,8 +169,10 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// From step `done` to step `total`, on the page if there is one.
-    pub fn new(done: u64, total: u64, images_a_step: u64, page: Option<Dashboard>) -> Self {
+    /// From step `done` to the last of the run, on the page if there is one.
+    pub fn new(done: u64, config: &Config, page: Option<Dashboard>) -> Self {
+        let (total, images_a_step) = (config.steps, config.batch.rows() as u64);
+        let shares = config.loss.charts().into_iter().filter(|chart| chart.share).collect();
         let view = match page {
             Some(page) => View::Page(Box::new(page)),
             None if io::stderr().is_terminal() => {
@@ -182,7 +183,7 @@ impl Steps {
             None => View::Lines,
         };
         let now = Instant::now();
-        Steps { view, total, images_a_step, since: (now, done), line: now }
+        Steps { view, shares, total, images_a_step, since: (now, done), line: now }
     }
 
     /// The first step is done, shaders and all: speed counts from here.
@@ -214,7 +215,9 @@ impl Steps {
         let speed = steps * self.images_a_step as f64 / since.elapsed().as_secs_f64();
         let left = since.elapsed().mul_f64((self.total - report.step) as f64 / steps.max(1.0));
         let stats = &report.stats;
-        let words = format!("loss {:.4}  active {:4.1} %  {speed:.0} images/s", stats.loss, 100.0 * stats.active);
+        let shares = self.shares.iter().flat_map(|chart| chart.lines);
+        let shares = shares.map(|line| format!("  {} {:4.1} %", line.statistic, 100.0 * stats.get(line.statistic)));
+        let words = format!("loss {:.4}{}  {speed:.0} images/s", stats.get(LOSS), shares.collect::<String>());
         match &mut self.view {
             View::Bar(bar) => {
                 bar.set_message(words);

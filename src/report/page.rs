@@ -15,8 +15,9 @@ const POINTS: usize = 1000;
 pub fn render(runs: &[Run]) -> String {
     let run = |run: &Run| {
         let mut value = serde_json::to_value(run).expect("plain data");
-        value["last"] = json!(run.log.steps.last());
-        value["steps"] = json!(thin(&run.log.steps, POINTS));
+        let steps = thin(&run.log.steps, POINTS);
+        value["last"] = json!(run.log.steps.last().map(|step| run.log.json(step)));
+        value["steps"] = steps.iter().map(|step| run.log.json(step)).collect();
         value
     };
     let data = json!({

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use siamese::eval::{Evaluation, Figure};
 use siamese::figures::{Figures, VERSION};
+use siamese::losses::{self, Chart, Loss};
 use siamese::output::{self, Kind};
 use siamese::{Error, Result};
 
@@ -27,6 +28,8 @@ pub struct Run {
     pub name: String,
     /// The settings of [`MANIFEST`].
     manifest: Value,
+    /// How the statistics of its steps are shown.
+    pub charts: Vec<Chart>,
     /// What [`METRICS`] tells.
     #[serde(flatten)]
     pub log: Log,
@@ -41,7 +44,11 @@ pub struct Run {
 pub struct Log {
     /// The last event `start`.
     start: Value,
+    /// Names of the statistics that are shown.
+    #[serde(skip)]
+    names: Vec<&'static str>,
     /// Every step that counts, see [`Log::take`].
+    #[serde(skip)]
     pub steps: Vec<Step>,
     /// The events `validation`.
     validation: Vec<Value>,
@@ -52,51 +59,33 @@ pub struct Log {
     /// The last event `evaluation`.
     #[serde(skip)]
     evaluation: Option<Evaluation>,
-    /// The first and the last step of a part of the run that nothing interrupted, and the part's seconds.
+    /// Of a part of the run that nothing interrupted: images seen by its first step, and its seconds.
     #[serde(skip)]
-    part: Option<(Step, Step, f64)>,
+    part: Option<(f64, f64)>,
 }
 
-/// The statistics of a step, as its event has them.
-#[derive(Clone, Copy, Serialize)]
+/// A step as its event has it.
+#[derive(Clone)]
 pub struct Step {
     /// Number of the step, from 1.
     pub step: f64,
     images: f64,
-    /// The loss.
-    pub loss: f64,
-    /// The share of triplets that cost anything.
-    pub active: f64,
-    d_ap: f64,
-    d_an: f64,
-    gradient_norm: f64,
+    /// The statistics that are shown, in the order of their names.
+    values: Vec<f64>,
 }
 
 impl Step {
-    fn of(event: &Value) -> Option<Step> {
+    fn of(event: &Value, names: &[&str]) -> Option<Step> {
         let number = |name: &str| event[name].as_f64();
-        Some(Step {
-            step: number("step")?,
-            images: number("images")?,
-            loss: number("loss")?,
-            active: number("active")?,
-            d_ap: number("d_ap")?,
-            d_an: number("d_an")?,
-            gradient_norm: number("gradient_norm")?,
-        })
+        let values = names.iter().map(|name| number(name)).collect::<Option<_>>()?;
+        Some(Step { step: number("step")?, images: number("images")?, values })
     }
 
     /// The mean of some steps, at the last of them.
     fn mean(steps: &[Step]) -> Step {
-        let mean = |of: fn(&Step) -> f64| steps.iter().map(of).sum::<f64>() / steps.len() as f64;
-        Step {
-            loss: mean(|step| step.loss),
-            active: mean(|step| step.active),
-            d_ap: mean(|step| step.d_ap),
-            d_an: mean(|step| step.d_an),
-            gradient_norm: mean(|step| step.gradient_norm),
-            ..steps[steps.len() - 1]
-        }
+        let mean = |place: usize| steps.iter().map(|step| step.values[place]).sum::<f64>() / steps.len() as f64;
+        let last = &steps[steps.len() - 1];
+        Step { values: (0..last.values.len()).map(mean).collect(), ..last.clone() }
     }
 }
 
@@ -113,7 +102,11 @@ impl Run {
             serde_json::from_str(&manifest).map_err(|error| Error::run(&path, error.to_string()))?;
         // One line for every kernel and shape: the manifest has them for who repeats a run bit for bit.
         manifest.remove("shaders");
-        let mut log = Log::default();
+        // Of a loss that this program does not know what every loss has is shown.
+        let loss = manifest.get("config").and_then(|config| Loss::deserialize(&config["loss"]).ok());
+        let charts = loss.map_or(losses::COMMON_CHARTS.to_vec(), |loss| loss.charts());
+        let names = charts.iter().flat_map(|chart| chart.lines).map(|line| line.statistic).collect();
+        let mut log = Log { names, ..Log::default() };
         for (number, line) in metrics.lines().enumerate() {
             match serde_json::from_str::<Value>(line) {
                 Ok(event) => log.take(event),
@@ -128,6 +121,7 @@ impl Run {
         Ok(Run {
             name: name.file_name().unwrap_or(name.as_os_str()).to_string_lossy().into_owned(),
             manifest: manifest.into(),
+            charts,
             key_figures: evaluation.map(Evaluation::figures).unwrap_or_default(),
             log,
             figures,
@@ -186,22 +180,35 @@ impl Log {
     }
 
     fn take_step(&mut self, event: &Value) {
-        let Some(step) = Step::of(event) else { return };
+        let Some(step) = Step::of(event, &self.names) else { return };
         let before = |other: f64| other < step.step;
         while self.steps.pop_if(|last| !before(last.step)).is_some() {}
         for events in [&mut self.validation, &mut self.warnings] {
             while events.pop_if(|last| !last["step"].as_f64().is_some_and(before)).is_some() {}
         }
-        self.steps.push(step);
-        let first = self.part.map_or(step, |part| part.0);
+        let first = self.part.map_or(step.images, |part| part.0);
         // The speed is the mean since the second step; the first may wait for shaders.
-        let images = step.images - first.images;
+        let images = step.images - first;
         let speed = event["images_per_s"].as_f64().filter(|&speed| speed > 0.0);
-        self.part = Some((first, step, speed.map_or(0.0, |speed| images / speed)));
+        self.part = Some((first, speed.map_or(0.0, |speed| images / speed)));
+        self.steps.push(step);
     }
 
     fn end_part(&mut self) {
-        self.seconds += self.part.take().map_or(0.0, |part| part.2);
+        self.seconds += self.part.take().map_or(0.0, |part| part.1);
+    }
+
+    /// A step as the page reads it.
+    pub fn json(&self, step: &Step) -> Value {
+        let values = self.names.iter().zip(&step.values).map(|(&name, value)| (name, value));
+        let all = [("step", &step.step), ("images", &step.images)].into_iter().chain(values);
+        all.map(|(name, &value)| (name.to_owned(), json!(value))).collect::<Map<_, _>>().into()
+    }
+
+    /// A statistic of some steps: step and value.
+    pub fn curve(&self, steps: &[Step], statistic: &str) -> Vec<(f64, f64)> {
+        let place = self.names.iter().position(|name| *name == statistic).expect("a statistic that is shown");
+        steps.iter().map(|step| (step.step, step.values[place])).collect()
     }
 }
 
@@ -215,5 +222,5 @@ pub fn thin(steps: &[Step], most: usize) -> Vec<Step> {
     let parts = most - 2;
     let stretch = |part: usize| &middle[part * middle.len() / parts..(part + 1) * middle.len() / parts];
     let means = (0..parts).map(|part| Step::mean(stretch(part)));
-    [*first].into_iter().chain(means).chain([*last]).collect()
+    [first.clone()].into_iter().chain(means).chain([last.clone()]).collect()
 }

@@ -6,26 +6,28 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
+use siamese::losses::LOSS;
 
-use super::run::{Run, Step, thin};
+use super::run::{Run, thin};
 
 const COLUMNS: u16 = 80;
 const LINES: u16 = 14;
 
-/// Prints the curves of loss and active share, and the key figures, on stdout.
+/// Prints the curves of the loss and of what is a share, and the key figures, on stdout.
 pub fn print(run: &Run) -> io::Result<()> {
     let mut out = io::stdout().lock();
     // Two dots stand beside each other in a character.
     let steps = thin(&run.log.steps, 2 * usize::from(COLUMNS));
-    let curve = |of: fn(&Step) -> f64| -> Vec<(f64, f64)> { steps.iter().map(|step| (step.step, of(step))).collect() };
-    let loss = curve(|step| step.loss);
-    let highest = loss.iter().map(|point| point.1).fold(0.0, f64::max);
     writeln!(out, "{}\n", run.name)?;
     if steps.is_empty() {
         return writeln!(out, "no step is done");
     }
-    writeln!(out, "loss\n{}\n", chart(&loss, if highest > 0.0 { highest } else { 1.0 }))?;
-    writeln!(out, "active triplets\n{}\n", chart(&curve(|step| step.active), 1.0))?;
+    for shown in run.charts.iter().filter(|shown| shown.share || shown.lines[0].statistic == LOSS) {
+        let curve = run.log.curve(&steps, shown.lines[0].statistic);
+        let highest = curve.iter().map(|point| point.1).fold(0.0, f64::max);
+        let highest = if shown.share || highest <= 0.0 { 1.0 } else { highest };
+        writeln!(out, "{}\n{}\n", shown.title.to_lowercase(), chart(&curve, highest))?;
+    }
     for figure in &run.key_figures {
         let line = format!("{:<18} {:>9}  {}", figure.name, figure.text, figure.words);
         writeln!(out, "{}", folded(line.trim_end()))?;

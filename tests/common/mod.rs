@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use siamese::config::{Config, Margin, PRESETS, Storage, Update};
+use siamese::config::{Config, PRESETS, Storage, Update};
 use siamese::data::{Split, mnist};
 use siamese::gpu::{self, Device};
+use siamese::losses::Loss;
+use siamese::losses::triplet::Margin;
 use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::sampler::{Augment, Batch, Mining, Positive};
@@ -56,7 +58,8 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
         ..mined(Mining::SemiHard)
     };
     let mut hard = mined(Mining::BatchHard);
-    hard.loss.margin = Margin::Soft(5.0);
+    let Loss::Triplet(triplet) = &mut hard.loss;
+    triplet.margin = Margin::Soft(5.0);
     vec![
         ("random", Config { batch: random(24), ..base.clone() }),
         ("semi-hard, everything", everything),

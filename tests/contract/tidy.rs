@@ -8,11 +8,11 @@ use std::process::Command;
 
 /// The modules from the bottom up. One may use its own rung and those below.
 const LADDER: &[&[&str]] = &[
-    &["kernel", "host", "error", "text", "output", "config", "data", "sampler", "init", "graph"],
+    &["kernel", "host", "error", "text", "output", "data", "sampler", "init", "graph"],
     &["kernels"],
     &["plan"],
-    &["layers", "run"],
-    &["net", "siamese"],
+    &["layers", "losses", "run"],
+    &["net", "siamese", "config"],
     &["cpu", "gpu"],
     &[
         "train",

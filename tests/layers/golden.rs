@@ -9,15 +9,16 @@ use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, Distance, PRESETS, Schedule, Update};
+use siamese::config::{Config, PRESETS, Schedule, Update};
 use siamese::error::Error;
 use siamese::host::{Array, pack};
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense,
     DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, Distances, DistancesShape, L2Norm, L2NormDx, L2NormShape,
     MaxPool, MaxPoolDx, MaxPoolShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TopK,
-    TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window,
+    TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window, terms,
 };
+use siamese::losses::{Distance, GRADIENT_NORM, LOSS, NON_FINITE};
 use siamese::net::Net;
 use siamese::plan::Section;
 use siamese::run::Runner;
@@ -317,20 +318,18 @@ fn triplet_loss() {
         let what = |key: &str| format!("triplet {number}: {key}");
         let e = get("e");
         let (triplets, dims) = (e.dims[0] / 3, e.dims[1]);
-        let scale = match case.distance {
-            Distance::SquaredEuclidean => 1.0,
-            Distance::MeanSquare => 1.0 / dims as f32,
-        };
         // The scale of a mean of five is rounded to f32.
         let tolerance = if case.distance == Distance::MeanSquare { 2.0f64.powi(-24) } else { F64 };
-        let shape = TripletShape { triplets, dims, margin: case.margin, sharpness: 0.0, scale };
+        let shape =
+            TripletShape { triplets, dims, margin: case.margin, sharpness: 0.0, scale: case.distance.scale(dims) };
         let made = run::<Triplet>(shape.clone(), &[("e", e.array())]);
-        let column = |place: usize| made.floats("terms").iter().copied().skip(place).step_by(5).collect::<Vec<_>>();
-        let loss = column(0).iter().sum::<f64>() / triplets as f64;
+        let rows = || made.floats("terms").chunks(terms::TRIPLET);
+        let column = |place: usize| rows().map(|terms| terms[place]).collect::<Vec<_>>();
+        let loss = column(terms::COST).iter().sum::<f64>() / triplets as f64;
         assert_close(&what("loss"), &[loss], &get("loss").values, tolerance);
-        assert_close(&what("d_ap"), &column(3), &get("ap").values, tolerance);
-        assert_close(&what("d_an"), &column(4), &get("an").values, tolerance);
-        let active = column(2).iter().sum::<f64>();
+        assert_close(&what("d_ap"), &column(terms::D_AP), &get("ap").values, tolerance);
+        assert_close(&what("d_an"), &column(terms::D_AN), &get("an").values, tolerance);
+        let active = column(terms::ACTIVE).iter().sum::<f64>();
         assert!(0.0 < active && active < triplets as f64, "triplet {number}: both sides of the hinge must occur");
         let back = run::<TripletDx>(shape, &[("e", e.array()), ("terms", floats(made.floats("terms")))]);
         assert_close(&what("de"), back.floats("de"), &get("de").values, tolerance);
@@ -354,8 +353,8 @@ fn adam() {
         // … and as the trainer hands them over.
         let config = Config { learning_rate: 1e-3, schedule: Schedule::Constant, ..PRESETS[0].config() };
         assert_eq!(config.scalars(step).map(f64::from), scalars.map(|value| f64::from(value as f32)));
-        let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: 0.0 };
-        let stats = floats(&[0.0; 6]);
+        let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: 0.0, norm: 0 };
+        let stats = floats(&[0.0; 2]);
         let inputs = [("step", floats(&scalars)), ("stats", stats), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
         let made = run::<Adam>(shape, &inputs);
         assert_close(&format!("adam: parameters after step {step}"), made.floats("p"), expected, F64);
@@ -373,7 +372,7 @@ fn adamw() {
     let (gradients, steps) = (get("g"), get("steps"));
     let length = gradients.dims[1];
     let Update::Adam { beta1, beta2, epsilon, .. } = Update::ADAM;
-    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay: 0.1, clip: 2.0 };
+    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay: 0.1, clip: 2.0, norm: 0 };
     let mut p = get("p").array();
     let (mut m, mut v) = (floats(&vec![0.0; length]), floats(&vec![0.0; length]));
     for (step, (g, expected)) in (1i32..).zip(gradients.values.chunks(length).zip(steps.values.chunks(length))) {
@@ -381,7 +380,7 @@ fn adamw() {
         let scalars = floats(&[f64::from(1e-3f32), correction(beta1), correction(beta2), 1.0]);
         let norm = g.iter().map(|g| g * g).sum::<f64>().sqrt();
         assert!(norm > 2.0, "a gradient that is not clipped shows nothing");
-        let stats = floats(&[0.0, 0.0, 0.0, 0.0, norm, 0.0]);
+        let stats = floats(&[norm, 0.0]);
         let inputs = [("step", scalars), ("stats", stats), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
         let made = run::<Adam>(shape.clone(), &inputs);
         assert_close(&format!("adamw: parameters after step {step}"), made.floats("p"), expected, 1e-6);
@@ -405,13 +404,17 @@ fn mined() {
         let inputs = [("distance", distance.array("distance").clone())];
         let made =
             if mining == Mining::BatchHard { run::<MineHard>(shape, &inputs) } else { run::<Mine>(shape, &inputs) };
-        let totals =
-            run::<SumRows>(SumRowsShape { rows, columns: 5, splits: 1 }, &[("x", made.array("terms").clone())]);
+        let totals = run::<SumRows>(
+            SumRowsShape { rows, columns: terms::TRIPLET, splits: 1 },
+            &[("x", made.array("terms").clone())],
+        );
         let totals = totals.floats("y");
-        assert!(totals[1] > 0.0 && totals[0] > 0.0, "{}: no triplet counts", what("loss"));
-        assert_close(&what("loss"), &[totals[0] / totals[1]], &get("loss").values, F64);
+        let [cost, count] = [terms::COST, terms::COUNT].map(|column| totals[column]);
+        assert!(count > 0.0 && cost > 0.0, "{}: no triplet counts", what("loss"));
+        assert_close(&what("loss"), &[cost / count], &get("loss").values, F64);
         let inputs = [("e", e.array()), ("w", made.array("w").clone()), ("totals", floats(totals))];
-        let back = run::<MineDx>(MineDxShape { labels, images, dims, scale: 1.0 }, &inputs);
+        let shape = MineDxShape { labels, images, dims, scale: 1.0, columns: terms::TRIPLET };
+        let back = run::<MineDx>(shape, &inputs);
         assert_close(&what("de"), back.floats("de"), &get("de").values, F64);
     }
 }
@@ -542,15 +545,14 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
         }
         runner.run(update.clone()).unwrap();
         let stats = runner.read(id(&runner, slots::STATS)).unwrap();
-        let stats = Stats::from_slot(stats.floats());
-        losses.push(f64::from(stats.loss));
+        let stats = Stats::new(runner.plan().statistics(), stats.floats());
+        losses.push(f64::from(stats.get(LOSS)));
         if step == 1 {
-            let Stats { loss, active, d_ap, d_an, gradient_norm, non_finite } = stats;
-            let got = wide(&[loss, active, d_ap, d_an, gradient_norm]);
+            let got = wide(&[LOSS, "active", "d_ap", "d_an", GRADIENT_NORM].map(|name| stats.get(name)));
             for (got, expected) in got.iter().zip(file.get("network.stats").values) {
                 assert_close(&format!("{what}: statistics"), &[*got], &[expected], allowed.gradients);
             }
-            assert_eq!(non_finite, 0.0, "{what}: non-finite gradients");
+            assert_eq!(stats.get(NON_FINITE), 0.0, "{what}: non-finite gradients");
         }
     }
     assert_close(&format!("{what}: losses"), &losses, &file.get("network.losses").values, allowed.trained);

@@ -6,19 +6,21 @@ use std::sync::Arc;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use siamese::config::{Config, Distance, Loss, Margin, PRESETS};
+use siamese::config::{Config, PRESETS};
 use siamese::cpu;
 use siamese::host::{Array, pack};
 use siamese::kernel::{Element, Kernel};
 use siamese::kernels::{
-    ActDx, ActDxShape, Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense, DenseDw,
-    DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, MaxPool, MaxPoolDx, Triplet, TripletDx,
+    self, ActDx, ActDxShape, Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense, DenseDw,
+    DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, MaxPool, MaxPoolDx, TripletDx, terms,
 };
 use siamese::layers::{LAYERS, Start};
+use siamese::losses::triplet::Margin;
+use siamese::losses::{Distance, Loss, Triplet};
 use siamese::net::Net;
 use siamese::plan::{Plan, Role, Section};
 use siamese::run::Runner;
-use siamese::sampler::{Batch, Mining, Positive};
+use siamese::sampler::{Batch, Positive};
 use siamese::siamese::{Source, training_plan};
 
 use crate::reference::{floats, run};
@@ -52,17 +54,18 @@ const TOLERANCE: f64 = 1e-6;
 /// A network on random images with random weights, its training plan on the CPU runner in f64.
 struct Case {
     net: Net,
+    loss: Loss,
     plan: Arc<Plan>,
     runner: cpu::Runner<f64>,
     rng: ChaCha8Rng,
 }
 
 impl Case {
-    fn new(spec: &str, input: [usize; 3], distance: Distance, margin: Margin, batch: Batch, seed: u64) -> Case {
+    fn new(spec: &str, input: [usize; 3], loss: Loss, batch: Batch, seed: u64) -> Case {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
         let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
-        let config = Config { loss: Loss { distance, margin }, batch, ..PRESETS[0].config() };
+        let config = Config { loss, batch, ..PRESETS[0].config() };
         let plan = Arc::new(training_plan(&net, &source, &config).unshared());
         let mut runner = cpu::Runner::<f64>::new(plan.clone());
 
@@ -80,18 +83,19 @@ impl Case {
             let values: Vec<f64> = (0..plan.slot(slot).len()).map(|_| scale * normal(&mut rng)).collect();
             runner.set(slot, &values);
         }
-        Case { net, plan, runner, rng }
+        Case { net, loss, plan, runner, rng }
     }
 
     /// A column of the loss's terms.
     fn terms(&self, column: usize) -> Vec<f64> {
-        self.runner.get(self.plan.id("terms")).floats().iter().skip(column).step_by(5).copied().collect()
+        let columns = self.loss.terms().len();
+        self.runner.get(self.plan.id("terms")).floats().chunks(columns).map(|terms| terms[column]).collect()
     }
 
     /// Mean penalty at the present parameters.
     fn loss(&mut self) -> f64 {
         self.runner.run(0..self.plan.section(Section::Loss).end).unwrap();
-        let [costs, counts] = [0, 1].map(|column| self.terms(column).iter().sum::<f64>());
+        let [costs, counts] = [terms::COST, terms::COUNT].map(|column| self.terms(column).iter().sum::<f64>());
         costs / counts.max(1.0)
     }
 
@@ -109,7 +113,10 @@ impl Case {
             let outputs = self.runner.get(self.plan.id(&node.name));
             sides.extend(outputs.floats().iter().map(|&y| u32::from(y > 0.0)));
         }
-        sides.extend([1, 2].into_iter().flat_map(|column| self.terms(column)).map(|count| count as u32));
+        // Terms that count something are whole numbers.
+        let whole = (1..self.loss.terms().len()).map(|column| self.terms(column));
+        let whole = whole.filter(|terms| terms.iter().all(|term| term.fract() == 0.0));
+        sides.extend(whole.flatten().map(|count| count as u32));
         // Which pairs a mining chose.
         if let Some(weights) = self.plan.find("weights") {
             sides.extend(self.runner.get(weights).floats().iter().map(|&weight| u32::from(weight != 0.0)));
@@ -122,7 +129,7 @@ impl Case {
         self.loss();
         self.runner.run(self.plan.section(Section::Backward)).unwrap();
         let base = self.sides();
-        let active = self.terms(1).iter().sum::<f64>();
+        let active = self.terms(terms::COUNT).iter().sum::<f64>();
         assert!(active > 0.0, "{name}: no triplet counts, every gradient would be zero");
 
         let whole = rms(self.runner.get(self.plan.id("gradients")).floats());
@@ -179,25 +186,19 @@ impl Case {
 /// The networks by which the words prove themselves. Under a soft margin every triplet counts, on whatever images.
 #[test]
 fn every_word() {
+    let loss = Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Soft(2.0) }.into();
     let batch = Batch::Random { triplets: TRIPLETS, positive: Positive::Other };
     for (spec, input) in LAYERS.iter().flat_map(|word| word.specs) {
-        Case::new(spec, *input, Distance::SquaredEuclidean, Margin::Soft(2.0), batch, 1).check(spec);
+        Case::new(spec, *input, loss, batch, 1).check(spec);
     }
 }
 
-/// The same for every way to choose triplets and both margins.
+/// The same for every loss, through the whole of its part of the plan.
 #[test]
 fn losses() {
     let spec = "conv3 relu pool dense6 relu dense4 l2";
-    let mined = [Mining::SemiHard, Mining::BatchHard, Mining::BatchAll];
-    let batches = mined.map(|mining| Batch::Mined { labels: 3, images: 4, mining });
-    let random = Batch::Random { triplets: TRIPLETS, positive: Positive::Other };
-    for (batch, seed) in batches.into_iter().chain([random]).zip(21..) {
-        for (margin, distance) in
-            [(Margin::Hinge(0.3), Distance::SquaredEuclidean), (Margin::Soft(4.0), Distance::MeanSquare)]
-        {
-            Case::new(spec, [6, 7, 2], distance, margin, batch, seed).check(&format!("{batch:?} {margin:?}"));
-        }
+    for ((loss, batch), seed) in Loss::cases().into_iter().zip(20..) {
+        Case::new(spec, [6, 7, 2], loss, batch, seed).check(&format!("{loss:?} {batch:?}"));
     }
 }
 
@@ -333,7 +334,7 @@ fn gradient_of_the_triplet_loss() {
         let what = format!("{shape:?}");
         let (triplets, dims, sharpness) = (shape.triplets, shape.dims, f64::from(shape.sharpness));
         let e = floats(&normals(3 * triplets * dims, &mut rng));
-        let forward = run::<Triplet>(shape.clone(), &[("e", e.clone())]);
+        let forward = run::<kernels::Triplet>(shape.clone(), &[("e", e.clone())]);
         let terms = forward.floats("terms");
         let back = run::<TripletDx>(shape, &[("e", e.clone()), ("terms", floats(terms))]);
         let de = back.floats("de");
@@ -342,11 +343,12 @@ fn gradient_of_the_triplet_loss() {
             let bound = 1e-14 * (a.abs() + p.abs() + n.abs());
             assert!((a + p + n).abs() <= bound, "{what}: gradients {a}, {p}, {n} at {place} do not sum to zero");
         }
-        let quadratic = terms.chunks(5).fold((0.0, 0.0), |(sum, size), terms| {
+        let quadratic = terms.chunks(terms::TRIPLET).fold((0.0, 0.0), |(sum, size), terms| {
+            let (d_ap, d_an) = (terms[terms::D_AP], terms[terms::D_AN]);
             let slope =
-                if sharpness > 0.0 { 1.0 / (1.0 + (-sharpness * (terms[3] - terms[4])).exp()) } else { terms[2] };
+                if sharpness > 0.0 { 1.0 / (1.0 + (-sharpness * (d_ap - d_an)).exp()) } else { terms[terms::ACTIVE] };
             let f = 2.0 / triplets as f64 * slope;
-            (sum + f * (terms[3] - terms[4]), size + f * (terms[3] + terms[4]))
+            (sum + f * (d_ap - d_an), size + f * (d_ap + d_an))
         });
         assert_equal(&what, quadratic, inner(e.floats(), de));
     }

@@ -102,7 +102,8 @@ fn a_read_before_any_write_is_refused() {
     let step = builder.slot("step", Element::F32, &[4], Role::Input);
     let stats = builder.slot("stats", Element::F32, &[6], Role::Input);
     let [m, v] = ["m", "v"].map(|name| builder.slot(name, Element::F32, &[12], Role::Moment));
-    let shape = AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0 };
+    let shape =
+        AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0, norm: 4 };
     refuses(&["adam", "`p`", "`second`", "before"], || {
         builder.call::<Adam>(Section::Update, shape, &[step, stats, g, p, m, v]);
     });

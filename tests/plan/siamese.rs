@@ -6,9 +6,11 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Config, Distance, Loss, Margin, PRESETS};
+use siamese::config::{Config, PRESETS};
 use siamese::host::pack;
 use siamese::kernel::Element;
+use siamese::losses::triplet::Margin;
+use siamese::losses::{Distance, Triplet};
 use siamese::net::Net;
 use siamese::plan::{Builder, Plan, Role, Section};
 use siamese::run::Runner;
@@ -69,7 +71,7 @@ impl Case {
         .map(|((spec, distance), seed)| {
             let net = Net::parse(spec, [11, 10, 3]).unwrap_or_else(|error| panic!("{error}"));
             let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
-            let loss = Loss { distance, margin: Margin::Hinge(0.2) };
+            let loss = Triplet { distance, margin: Margin::Hinge(0.2) }.into();
             let config = Config {
                 spec: spec.to_owned(),
                 seed,

@@ -1,0 +1,278 @@
+//! The registry of losses: what a batch costs, as a function of its embeddings.
+//!
+//! To add one: its kernels, unless those here do (`mine_dx` makes the gradient of any weights on pairs); one file here
+//! with its settings and what [`Objective`] asks; its name in the `losses!` list below. Plans, statistics, reports and
+//! tests follow this list; none of them needs a line.
+
+pub mod triplet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::plan::{Builder, SlotId};
+use crate::sampler::Batch;
+
+pub use triplet::Triplet;
+
+/// How the distance of two embeddings is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Distance {
+    /// Sum of squared differences, as FaceNet.
+    SquaredEuclidean,
+    /// Mean of squared differences, as the notebook.
+    MeanSquare,
+}
+
+impl Distance {
+    /// Factor on the sum of squared differences of embeddings of `dims` values.
+    pub fn scale(self, dims: usize) -> f32 {
+        match self {
+            Distance::SquaredEuclidean => 1.0,
+            Distance::MeanSquare => 1.0 / dims as f32,
+        }
+    }
+
+    /// The distance of two embeddings of one length.
+    pub fn between(self, a: &[f32], b: &[f32]) -> f32 {
+        let squares: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+        match self {
+            Distance::SquaredEuclidean => squares,
+            Distance::MeanSquare => squares / a.len() as f32,
+        }
+    }
+}
+
+/// A number that a loss makes for each row of a batch: a column of the plan's slot `terms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Its name, under which its mean is reported.
+    pub name: &'static str,
+    /// What the mean is over.
+    pub per: Count,
+}
+
+/// What the sum of a column of terms is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// What counts in the step: the sum of the column `count`.
+    Counted,
+    /// Triplets that are looked at.
+    Triplets,
+    /// Pairs of an anchor and a positive.
+    Positives,
+    /// Pairs of an anchor and a negative.
+    Negatives,
+}
+
+/// Name of the mean cost among the statistics.
+pub const LOSS: &str = "loss";
+/// Name of the Euclidean norm of the whole gradient.
+pub const GRADIENT_NORM: &str = "gradient_norm";
+/// Name of the number of gradient values that are infinite or NaN.
+pub const NON_FINITE: &str = "non_finite";
+
+/// A picture of a report: curves of statistics on one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Chart {
+    /// Its name.
+    pub name: &'static str,
+    /// What stands above it.
+    pub title: &'static str,
+    /// What its numbers are.
+    pub axis: &'static str,
+    /// Whether they are shares of 1.
+    pub share: bool,
+    /// Its curves.
+    pub lines: &'static [Line],
+}
+
+/// A curve of a [`Chart`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Name of the statistic.
+    pub statistic: &'static str,
+    /// What tells it from the other curves; empty where there is no other.
+    pub label: &'static str,
+}
+
+/// How reports show what every loss has: the loss itself, and the gradient.
+pub const COMMON_CHARTS: [Chart; 2] = [
+    Chart { name: "loss", title: "Loss", axis: "loss", share: false, lines: &[Line { statistic: LOSS, label: "" }] },
+    Chart {
+        name: "gradient",
+        title: "Gradient norm",
+        axis: "norm",
+        share: false,
+        lines: &[Line { statistic: GRADIENT_NORM, label: "" }],
+    },
+];
+
+/// What a loss adds to a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Lowered {
+    /// The gradient by the embeddings.
+    pub gradient: SlotId,
+    /// The terms, `[rows, columns]`, the columns those of [`Objective::TERMS`].
+    pub terms: SlotId,
+    /// Their rows.
+    pub rows: usize,
+}
+
+/// The means of some steps' statistics, to be judged.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// Number of steps.
+    pub steps: u64,
+    /// Of these, steps whose loss was zero.
+    pub idle: u64,
+    /// Names and means.
+    pub means: Vec<(&'static str, f64)>,
+}
+
+impl Stretch {
+    /// The mean of a statistic. Panics where there is none of this name.
+    pub fn mean(&self, name: &str) -> f64 {
+        let found = self.means.iter().find(|(own, _)| *own == name);
+        found.unwrap_or_else(|| panic!("there is no statistic `{name}`")).1
+    }
+}
+
+/// What is wrong with a training that goes on without getting anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ailment {
+    /// Its name: of one name a run is told once.
+    pub name: &'static str,
+    /// What is wrong, and what to change.
+    pub words: String,
+}
+
+/// Implemented by the `losses!` list alone, so that a loss left off the list does not compile.
+pub trait Registered {}
+
+/// One loss, by its settings. Nothing here has a default.
+pub trait Objective: Registered + Sized {
+    /// File stem, test id.
+    const NAME: &'static str;
+    /// What it says of each row. The first two are `cost`, whose sum by that of `count` is the loss, and `count`. At
+    /// most [`MOST_TERMS`](crate::kernels::MOST_TERMS).
+    const TERMS: &'static [Term];
+    /// How reports show the terms behind these two.
+    const CHARTS: &'static [Chart];
+    /// Settings and batches that tests run: every way through [`Objective::lower`].
+    fn cases() -> Vec<(Self, Batch)>;
+    /// The distance that it is about, in which thresholds are given.
+    fn distance(&self) -> Distance;
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) with the setting and its range.
+    fn validate(&self) -> Result<()>;
+    /// Checks that it can be had of a batch whose sizes are [valid](Batch::validate).
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) that says what batches it takes.
+    fn takes(&self, batch: &Batch) -> Result<()>;
+    /// How many a batch has; of [`Count::Counted`], which each step counts by itself, 1.
+    fn count(&self, batch: &Batch, of: Count) -> u64;
+    /// Adds its calls to [`Section::Loss`](crate::plan::Section::Loss), on the embeddings of a batch, `[rows, dims]`.
+    fn lower(&self, builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch) -> Lowered;
+    /// What is wrong with a training whose steps came to these means.
+    fn ailment(&self, batch: &Batch, stretch: &Stretch) -> Option<Ailment>;
+}
+
+macro_rules! losses {
+    ($($loss:ident,)*) => {
+        $(impl Registered for $loss {})*
+
+        /// What a batch costs: one of the losses, with its settings.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged, expecting = "expected the settings of a loss, such as distance and margin")]
+        pub enum Loss {
+            $(#[doc = concat!("See [`", stringify!($loss), "`].")] $loss($loss),)*
+        }
+
+        $(impl From<$loss> for Loss {
+            fn from(loss: $loss) -> Loss {
+                Loss::$loss(loss)
+            }
+        })*
+
+        impl Loss {
+            /// Every loss with the settings and batches that tests run.
+            pub fn cases() -> Vec<(Loss, Batch)> {
+                let cases = [$($loss::cases().into_iter().map(|(loss, batch)| (loss.into(), batch)).collect()),*];
+                cases.into_iter().flat_map(|cases: Vec<_>| cases).collect()
+            }
+
+            /// See [`Objective::NAME`].
+            pub fn name(&self) -> &'static str {
+                match self { $(Loss::$loss(_) => $loss::NAME),* }
+            }
+
+            /// See [`Objective::TERMS`].
+            pub fn terms(&self) -> &'static [Term] {
+                match self { $(Loss::$loss(_) => $loss::TERMS),* }
+            }
+
+            fn own_charts(&self) -> &'static [Chart] {
+                match self { $(Loss::$loss(_) => $loss::CHARTS),* }
+            }
+
+            /// See [`Objective::distance`].
+            pub fn distance(&self) -> Distance {
+                match self { $(Loss::$loss(loss) => loss.distance()),* }
+            }
+
+            /// See [`Objective::validate`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn validate(&self) -> Result<()> {
+                match self { $(Loss::$loss(loss) => loss.validate()),* }
+            }
+
+            /// See [`Objective::takes`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn takes(&self, batch: &Batch) -> Result<()> {
+                match self { $(Loss::$loss(loss) => loss.takes(batch)),* }
+            }
+
+            /// See [`Objective::count`].
+            pub fn count(&self, batch: &Batch, of: Count) -> u64 {
+                match self { $(Loss::$loss(loss) => loss.count(batch, of)),* }
+            }
+
+            /// See [`Objective::lower`].
+            pub fn lower(&self, builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch) -> Lowered {
+                match self { $(Loss::$loss(loss) => loss.lower(builder, embedding, dims, batch)),* }
+            }
+
+            /// See [`Objective::ailment`].
+            pub fn ailment(&self, batch: &Batch, stretch: &Stretch) -> Option<Ailment> {
+                match self { $(Loss::$loss(loss) => loss.ailment(batch, stretch)),* }
+            }
+        }
+    };
+}
+
+losses! {
+    Triplet,
+}
+
+impl Loss {
+    /// Names of what a step reports, in the order of the kernel [`Statistics`](crate::kernels::Statistics): the loss,
+    /// the means of the other terms, and what is said of the gradient.
+    pub fn statistics(&self) -> Vec<&'static str> {
+        let means = self.terms()[2..].iter().map(|term| term.name);
+        [LOSS].into_iter().chain(means).chain([GRADIENT_NORM, NON_FINITE]).collect()
+    }
+
+    /// How reports show them.
+    pub fn charts(&self) -> Vec<Chart> {
+        let [loss, gradient] = COMMON_CHARTS;
+        [&[loss], self.own_charts(), &[gradient]].concat()
+    }
+}

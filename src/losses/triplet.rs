@@ -1,0 +1,235 @@
+//! The triplet loss: an anchor must be nearer to its positive, an image of its label, than to its negative, an image of
+//! another, by a margin. Of triplets drawn at random, or mined from a P×K batch by the embeddings of the very step.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ailment, Chart, Count, Distance, Line, Lowered, Objective, Stretch, Term};
+use crate::error::{Error, Result};
+use crate::kernels::{
+    self, Distances, DistancesShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TripletDx,
+    TripletShape,
+};
+use crate::plan::{Builder, Section, SlotId};
+use crate::sampler::{Batch, Mining, Positive};
+
+/// What a triplet costs, by x = d(a, p) - d(a, n).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Margin {
+    /// `max(x + margin, 0)`: the negative must be farther by this much. FaceNet, equation 3.
+    Hinge(f32),
+    /// `ln(1 + exp(s·x)) / s` with this s: never content, and for large s the hinge with margin 0. Hermans, Beyer &
+    /// Leibe, *In Defense of the Triplet Loss*, 2017, have s = 1.
+    Soft(f32),
+}
+
+impl Margin {
+    /// The margin of the hinge, 0 for the soft one.
+    pub fn hinge(self) -> f32 {
+        if let Margin::Hinge(margin) = self { margin } else { 0.0 }
+    }
+
+    /// The s of the soft margin, 0 for the hinge.
+    pub fn sharpness(self) -> f32 {
+        if let Margin::Soft(sharpness) = self { sharpness } else { 0.0 }
+    }
+
+    /// The difference of distances that it asks for.
+    fn wanted(self) -> f64 {
+        f64::from(match self {
+            Margin::Hinge(margin) => margin,
+            Margin::Soft(sharpness) => 1.0 / sharpness,
+        })
+    }
+}
+
+/// The triplet loss, averaged over the triplets that count. Which of a P×K batch do is the batch's
+/// [mining](Batch::Mined).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Triplet {
+    /// The distance d.
+    pub distance: Distance,
+    /// What a triplet costs.
+    pub margin: Margin,
+}
+
+/// The most images of a mined batch: their distances are a matrix.
+const MINED_ROWS: usize = 8192;
+
+/// Part of the distance that is asked for within which it counts as nothing.
+const NOTHING: f64 = 0.03;
+/// Share of active triplets below which all keep the margin, but for a few that are hard by themselves.
+const FEW: f64 = 1e-3;
+/// Part of the distance to negatives below which the distance to positives is that of an image to itself, but for
+/// rounding.
+const ITSELF: f64 = 1e-6;
+
+impl Objective for Triplet {
+    const NAME: &'static str = "triplet";
+    const TERMS: &'static [Term] = &[
+        Term { name: "cost", per: Count::Counted },
+        Term { name: "count", per: Count::Counted },
+        // Those that violate the margin.
+        Term { name: "active", per: Count::Triplets },
+        Term { name: "d_ap", per: Count::Positives },
+        Term { name: "d_an", per: Count::Negatives },
+    ];
+    const CHARTS: &'static [Chart] = &[
+        Chart {
+            name: "active",
+            title: "Active triplets",
+            axis: "share",
+            share: true,
+            lines: &[Line { statistic: "active", label: "" }],
+        },
+        Chart {
+            name: "distances",
+            title: "Mean distance",
+            axis: "distance",
+            share: false,
+            lines: &[
+                Line { statistic: "d_ap", label: "anchor to positive" },
+                Line { statistic: "d_an", label: "anchor to negative" },
+            ],
+        },
+    ];
+
+    fn cases() -> Vec<(Triplet, Batch)> {
+        let mut batches = vec![Batch::Random { triplets: 5, positive: Positive::Other }];
+        let minings = [Mining::SemiHard, Mining::BatchHard, Mining::BatchAll];
+        batches.extend(minings.map(|mining| Batch::Mined { labels: 3, images: 4, mining }));
+        let settings = [
+            Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.3) },
+            Triplet { distance: Distance::MeanSquare, margin: Margin::Soft(4.0) },
+        ];
+        batches.into_iter().flat_map(|batch| settings.map(|triplet| (triplet, batch))).collect()
+    }
+
+    fn distance(&self) -> Distance {
+        self.distance
+    }
+
+    fn validate(&self) -> Result<()> {
+        let (setting, value) = match self.margin {
+            Margin::Hinge(margin) => ("--margin", margin),
+            Margin::Soft(sharpness) => ("--soft-margin", sharpness),
+        };
+        if value.is_finite() && value > 0.0 {
+            return Ok(());
+        }
+        Err(Error::config(setting, format!("{value} is not a positive number")))
+    }
+
+    fn takes(&self, batch: &Batch) -> Result<()> {
+        let reason = match *batch {
+            Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
+                format!("{batch}: triplets need 2 labels or more, and 2 images or more of each")
+            }
+            Batch::Mined { .. } if batch.rows() > MINED_ROWS => {
+                format!("{batch}: more images than the {MINED_ROWS} that can be mined at once")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::config("--batch", reason))
+    }
+
+    fn count(&self, batch: &Batch, of: Count) -> u64 {
+        let (rows, positives, negatives, is_one_each) = match *batch {
+            Batch::Random { triplets, .. } => (triplets, 1, 1, true),
+            // Of each row.
+            Batch::Mined { images, mining, .. } => {
+                let rows = batch.rows();
+                (rows, images - 1, rows - images, mining == Mining::BatchHard)
+            }
+        };
+        let each = match of {
+            Count::Counted => return 1,
+            Count::Triplets if is_one_each => 1,
+            Count::Triplets => positives as u64 * negatives as u64,
+            Count::Positives => positives as u64,
+            Count::Negatives => negatives as u64,
+        };
+        rows as u64 * each
+    }
+
+    fn lower(&self, builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch) -> Lowered {
+        let scale = self.distance.scale(dims);
+        let (margin, sharpness) = (self.margin.hinge(), self.margin.sharpness());
+        let columns = Self::TERMS.len();
+        match *batch {
+            Batch::Random { triplets, .. } => {
+                let shape = TripletShape { triplets, dims, margin, sharpness, scale };
+                let terms = builder.activation("terms", &[triplets, columns]);
+                let gradient = builder.activation("embedding.dx", &[batch.rows(), dims]);
+                builder.call::<kernels::Triplet>(Section::Loss, shape.clone(), &[embedding, terms]);
+                builder.call::<TripletDx>(Section::Loss, shape, &[embedding, terms, gradient]);
+                Lowered { gradient, terms, rows: triplets }
+            }
+            Batch::Mined { labels, images, mining } => {
+                let rows = batch.rows();
+                let distance = builder.activation("distance", &[rows, rows]);
+                let weights = builder.activation("weights", &[rows, rows]);
+                let terms = builder.activation("terms", &[rows, columns]);
+                let totals = builder.activation("totals", &[columns]);
+                let gradient = builder.activation("embedding.dx", &[rows, dims]);
+                let shape = DistancesShape { queries: rows, references: rows, dims };
+                builder.call::<Distances>(Section::Loss, shape, &[embedding, embedding, distance]);
+                let semi_hard = u32::from(mining == Mining::SemiHard);
+                let shape = MineShape { labels, images, margin, sharpness, scale, semi_hard };
+                let mined = [distance, weights, terms];
+                match mining {
+                    Mining::BatchHard => builder.call::<MineHard>(Section::Loss, shape, &mined),
+                    Mining::SemiHard | Mining::BatchAll => builder.call::<Mine>(Section::Loss, shape, &mined),
+                }
+                builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns, splits: 1 }, &[terms, totals]);
+                let shape = MineDxShape { labels, images, dims, scale, columns };
+                builder.call::<MineDx>(Section::Loss, shape, &[embedding, weights, totals, gradient]);
+                Lowered { gradient, terms, rows }
+            }
+        }
+    }
+
+    fn ailment(&self, batch: &Batch, stretch: &Stretch) -> Option<Ailment> {
+        let [loss, active, d_ap, d_an] = [super::LOSS, "active", "d_ap", "d_an"].map(|name| stretch.mean(name));
+        let wanted = self.margin.wanted();
+        let mining = if let Batch::Mined { mining, .. } = *batch { Some(mining) } else { None };
+        let ailment = |name, words: String| Some(Ailment { name, words });
+        if d_an < NOTHING * wanted {
+            let mining = if mining == Some(Mining::BatchHard) { ", and with --mining semi-hard" } else { "" };
+            let words = format!(
+                "the embeddings have collapsed: images of different labels lie at almost one point. Start again with \
+                 a lower --learning-rate or a --warmup{mining}"
+            );
+            return ailment("collapsed", words);
+        }
+        if d_ap < ITSELF * d_an {
+            let words = "every positive is its anchor itself: no label has a second image, so that nothing is learned \
+                         of what the images of a label have in common. Give each label two images or more, or let \
+                         --augment make them";
+            return ailment("singletons", words.to_owned());
+        }
+        if (loss - wanted).abs() < NOTHING * wanted && (d_an - d_ap).abs() < NOTHING * wanted {
+            let words = "the loss stays at the margin: positives are as far from their anchors as negatives are. Start \
+                         again with a lower --learning-rate or another --seed, and see that the labels are right";
+            return ailment("at the margin", words.to_owned());
+        }
+        if 2 * stretch.idle <= stretch.steps {
+            return None;
+        }
+        let words = match mining {
+            None => {
+                "in most steps no triplet counts: those drawn at random have become easy. If the figures are not good \
+                 yet, train with --mining semi-hard, which looks for harder ones, or with a larger --batch or \
+                 --margin; else stop here"
+            }
+            // Only semi-hard mining leaves out what costs something.
+            Some(Mining::SemiHard) if active >= FEW => {
+                "in most steps no triplet counts, though some violate the margin: their negatives are nearer than \
+                 their positives. Start again with a larger --margin or --batch, or with --mining batch-all"
+            }
+            // All triplets keep the margin: such batches have nothing left to teach, and that is no fault.
+            Some(_) => return None,
+        };
+        ailment("no triplets", words.to_owned())
+    }
+}

@@ -1,0 +1,252 @@
+//! Every loss of the registry: what it states, that its part of a plan is right on a device, and what it says of a
+//! training that goes wrong. (That its gradient is that of its cost: `tests/layers/gradients.rs`.)
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use siamese::checkpoint::Checkpoint;
+use siamese::config::{Config, PRESETS};
+use siamese::gpu::Probe;
+use siamese::host::{Array, pack};
+use siamese::losses::triplet::Margin;
+use siamese::losses::{Ailment, Count, Distance, GRADIENT_NORM, LOSS, Loss, NON_FINITE, Objective, Triplet};
+use siamese::net::Net;
+use siamese::plan::Plan;
+use siamese::run::Runner;
+use siamese::sampler::{Batch, Mining, Positive};
+use siamese::siamese::{Source, Stats, slots, training_plan};
+use siamese::train::{Health, StepReport};
+use siamese::{check, gpu, kernels};
+
+const IMAGES: usize = 19;
+
+fn mined(mining: Mining) -> Batch {
+    Batch::Mined { labels: 10, images: 32, mining }
+}
+
+fn hinge(margin: f32) -> Loss {
+    Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(margin) }.into()
+}
+
+/// A small network's plan with a loss on a batch.
+fn plan(config: &Config) -> (Net, Plan) {
+    let net = Net::parse(&config.spec, [4, 4, 1]).unwrap_or_else(|error| panic!("{error}"));
+    let source = Source { slot: "images".to_owned(), images: IMAGES, scale: config.scale() };
+    let plan = training_plan(&net, &source, config);
+    (net, plan)
+}
+
+fn config(loss: Loss, batch: Batch) -> Config {
+    Config { spec: "dense6 relu dense4 l2".to_owned(), loss, batch, ..PRESETS[0].config() }
+}
+
+/// What the kernels of statistics and of weighted pairs rely on, and the order of what is reported.
+#[test]
+fn every_loss_states_cost_and_count_first() {
+    let cases = Loss::cases();
+    assert!(!cases.is_empty());
+    for (loss, batch) in cases {
+        let what = format!("{loss:?} {batch:?}");
+        let names: Vec<_> = loss.terms().iter().map(|term| term.name).collect();
+        assert_eq!([names[kernels::terms::COST], names[kernels::terms::COUNT]], ["cost", "count"], "{what}");
+        assert!(names.len() <= kernels::MOST_TERMS, "{what}: {names:?}");
+        assert!(loss.terms()[..2].iter().all(|term| term.per == Count::Counted), "{what}: the loss is their quotient");
+        for term in &loss.terms()[2..] {
+            assert!(loss.count(&batch, term.per) > 0, "{what}: a mean of `{}` over nothing", term.name);
+        }
+        let statistics = loss.statistics();
+        let expected = [&[LOSS], &names[2..], &[GRADIENT_NORM, NON_FINITE]].concat();
+        assert_eq!(statistics, expected, "{what}");
+        assert_eq!(statistics.iter().collect::<HashSet<_>>().len(), statistics.len(), "{what}: {statistics:?}");
+        let taken = ["event", "step", "images", "images_per_s"];
+        assert!(!statistics.iter().any(|name| taken.contains(name)), "{what}: {taken:?} mean something else in events");
+        config(loss, batch).validate().unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+}
+
+#[test]
+fn every_statistic_of_a_loss_is_in_one_chart() {
+    for (loss, _) in Loss::cases() {
+        let charts = loss.charts();
+        let mut shown: Vec<_> = charts.iter().flat_map(|chart| chart.lines).map(|line| line.statistic).collect();
+        let mut named = loss.statistics();
+        // A step with any is not reported.
+        named.retain(|name| *name != NON_FINITE);
+        shown.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(shown, named, "{loss:?}");
+        let names: HashSet<_> = charts.iter().map(|chart| chart.name).collect();
+        assert_eq!(names.len(), charts.len(), "{loss:?}: two charts of one name");
+        for chart in charts.iter().filter(|chart| chart.lines.len() > 1) {
+            assert!(chart.lines.iter().all(|line| !line.label.is_empty()), "{loss:?}: which line is which?");
+        }
+    }
+}
+
+/// The columns have one order, in the loss, in the references and in the shaders.
+#[test]
+fn columns_of_the_triplet_loss_are_those_of_its_kernels() {
+    use siamese::kernels::terms::{ACTIVE, COST, COUNT, D_AN, D_AP, TRIPLET};
+    let names: Vec<_> = Triplet::TERMS.iter().map(|term| term.name).collect();
+    let constants = [COST, COUNT, ACTIVE, D_AP, D_AN];
+    assert_eq!(constants.map(|column| names[column]), ["cost", "count", "active", "d_ap", "d_an"]);
+    assert_eq!(names.len(), TRIPLET);
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders/lib");
+    let text = ["loss_terms", "triplet_terms"].map(|name| fs::read_to_string(folder.join(format!("{name}.wgsl"))));
+    let text = text.map(Result::unwrap).concat();
+    let found: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("const ")?.split_once(" = ")).collect();
+    let columns = names.iter().enumerate().map(|(column, name)| (name.to_uppercase(), format!("{column}u;")));
+    let expected: Vec<_> = columns.chain([("TERMS".to_owned(), format!("{TRIPLET}u;"))]).collect();
+    assert_eq!(found, expected.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>());
+}
+
+/// Every call of a step with each loss, on the arrays that it finds, within its kernel's tolerance.
+#[test]
+fn every_loss_on_a_device() {
+    let device = crate::common::device();
+    for ((loss, batch), seed) in Loss::cases().into_iter().zip(1..) {
+        let config = config(loss, batch);
+        let (net, plan) = plan(&config);
+        let mut runner = gpu::Runner::new(device.clone(), Arc::new(plan.unshared())).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
+        let rows: Vec<u32> = (0..batch.rows()).map(|_| rng.random_range(0..IMAGES as u32)).collect();
+        let [images, row, step] = ["images", slots::ROWS, slots::STEP].map(|name| runner.plan().id(name));
+        runner.write(images, pack(&bytes).as_slice()).unwrap();
+        runner.write(row, rows.as_slice()).unwrap();
+        runner.write(step, config.scalars(1).as_slice()).unwrap();
+        Checkpoint::initial(&config, &net).restore(&mut runner).unwrap();
+        let reports = check::calls(&mut runner).unwrap();
+        let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(ToString::to_string).collect();
+        assert!(wrong.is_empty(), "{loss:?} {batch:?}: {wrong:?}");
+
+        let stats = runner.read(runner.plan().id(slots::STATS)).unwrap();
+        let stats = Stats::new(runner.plan().statistics(), stats.floats());
+        assert!(stats.get(LOSS) > 0.0 && stats.get(GRADIENT_NORM) > 0.0, "{loss:?} {batch:?}: {stats:?}");
+        assert_eq!(stats.get(NON_FINITE), 0.0, "{loss:?} {batch:?}");
+    }
+}
+
+/// A batch of 10 × 400 images has 5.7e9 triplets, more than 32 bits count.
+#[test]
+fn more_triplets_than_32_bits_count() {
+    let device = crate::common::device();
+    let config = config(hinge(0.2), Batch::Mined { labels: 10, images: 400, mining: Mining::BatchAll });
+    config.validate().unwrap();
+    let triplets = config.loss.count(&config.batch, Count::Triplets);
+    assert_eq!(triplets, 4000 * 399 * 3600);
+    assert!(triplets > u64::from(u32::MAX));
+    let (_, plan) = plan(&config);
+    let statistics = plan.calls().iter().find(|call| call.at.name() == "statistics").unwrap();
+    let mut arrays = check::inputs(&statistics.at, 1);
+    // Every anchor has a million active triplets.
+    let Array::Float(terms) = &mut arrays[0] else { panic!("terms are real numbers") };
+    terms.chunks_mut(kernels::terms::TRIPLET).for_each(|terms| terms[kernels::terms::ACTIVE] = 1e6);
+    for shader in statistics.at.shaders() {
+        let probe = Probe::new(device.clone(), &statistics.at, &shader, &arrays).unwrap();
+        probe.run(1).unwrap();
+        let got = probe.read().unwrap();
+        let report = check::compare(&statistics.at, shader.name, &got, &check::expected(&statistics.at, &arrays));
+        assert!(report.passed(), "{report}");
+        let stats = got[2].as_ref().expect("nothing outside the array is written");
+        let active = f64::from(Stats::new(plan.statistics(), stats.floats()).get("active"));
+        let expected = 4000.0 * 1e6 / triplets as f64;
+        assert!((active - expected).abs() < 1e-5 * expected, "{active} of the triplets are active, not {expected}");
+    }
+}
+
+#[test]
+fn batches_that_a_loss_cannot_be_had_of_are_refused() {
+    for (labels, images, words) in
+        [(1, 8, "2 labels or more"), (8, 1, "2 images or more"), (10, 1000, "8192 that can be mined")]
+    {
+        let batch = Batch::Mined { labels, images, mining: Mining::SemiHard };
+        batch.validate().unwrap();
+        let error = config(hinge(0.2), batch).validate().unwrap_err().to_string();
+        assert!(error.contains(&format!("{labels}x{images}")) && error.contains(words), "{error}");
+    }
+    for batch in [
+        Batch::Mined { labels: usize::MAX, images: 2, mining: Mining::SemiHard },
+        Batch::Mined { labels: 0, images: 2, mining: Mining::SemiHard },
+        Batch::Random { triplets: 0, positive: Positive::Any },
+    ] {
+        let error = batch.validate().unwrap_err().to_string();
+        assert!(error.contains(&batch.to_string()), "{error}");
+    }
+    for margin in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let error = hinge(margin).validate().unwrap_err().to_string();
+        assert!(error.contains("--margin") && error.contains(&margin.to_string()), "{error}");
+    }
+}
+
+/// The settings are stored as they were before there was a registry.
+#[test]
+fn settings_have_one_form_in_files() {
+    let text = r#"{"distance":"squared-euclidean","margin":{"hinge":0.2}}"#;
+    assert_eq!(serde_json::to_string(&hinge(0.2)).unwrap(), text);
+    assert_eq!(serde_json::from_str::<Loss>(text).unwrap(), hinge(0.2));
+    let text = r#"{"distance":"mean-square","margin":{"soft":0.1}}"#;
+    let soft = Triplet { distance: Distance::MeanSquare, margin: Margin::Soft(0.1) };
+    assert_eq!(serde_json::from_str::<Loss>(text).unwrap(), soft.into());
+    let error = serde_json::from_str::<Loss>(r#"{"distance":"mean-square"}"#).unwrap_err().to_string();
+    assert!(error.contains("settings of a loss"), "{error}");
+}
+
+// ------------------------------------------------------------------------------------------------------- diagnosis
+
+/// What comes to light in two hundred steps with these figures each.
+fn found(loss: Loss, batch: Batch, [cost, active, d_ap, d_an]: [f32; 4]) -> Vec<Ailment> {
+    let config = config(loss, batch);
+    let mut health = Health::new(&config);
+    let stats = Stats::new(&loss.statistics(), &[cost, active, d_ap, d_an, 1.0, 0.0]);
+    (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone() })).collect()
+}
+
+/// A hundred reports of one kind bring one warning of the right kind, another hundred none.
+#[test]
+fn ailments_are_named_once() {
+    let soft = Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Soft(10.0) }.into();
+    let random = Batch::Random { triplets: 128, positive: Positive::Other };
+    let [semi_hard, batch_hard, batch_all] = [Mining::SemiHard, Mining::BatchHard, Mining::BatchAll].map(mined);
+    for (loss, batch, stats, expected) in [
+        (hinge(0.2), semi_hard, [0.2, 0.5, 1e-4, 1e-4], "collapsed"),
+        (soft, batch_hard, [0.069, 0.5, 1e-4, 1e-4], "collapsed"),
+        (hinge(0.2), random, [0.199, 0.5, 0.7, 0.701], "at the margin"),
+        (hinge(0.2), random, [0.0, 0.0, 0.1, 1.5], "no triplets"),
+        // The nearest negatives are nearer than the positives.
+        (hinge(0.2), semi_hard, [0.0, 0.4, 0.8, 1.0], "no triplets"),
+        // Every positive is its anchor.
+        (hinge(0.2), semi_hard, [0.1, 0.1, 0.0, 0.4], "singletons"),
+        (hinge(0.2), random, [0.0, 0.0, 0.0, 1.5], "singletons"),
+        // All is learned.
+        (hinge(0.2), semi_hard, [0.0, 0.0, 0.1, 1.5], ""),
+        (hinge(0.2), batch_hard, [0.0, 0.0, 0.1, 1.5], ""),
+        (hinge(0.2), batch_all, [0.0, 1e-5, 0.1, 1.5], ""),
+        (hinge(0.2), semi_hard, [0.09, 0.1, 0.1, 1.5], ""),
+    ] {
+        let found = found(loss, batch, stats);
+        let names: Vec<_> = found.iter().map(|ailment| ailment.name).collect();
+        let expected: Vec<_> = Some(expected).filter(|name| !name.is_empty()).into_iter().collect();
+        assert_eq!(names, expected, "{batch:?} {stats:?}");
+        assert!(found.iter().all(|ailment| ailment.words.contains("--")), "a warning says what to change: {found:?}");
+    }
+}
+
+#[test]
+fn no_ailment_advises_what_is_so_already() {
+    let options = [(Mining::SemiHard, "--mining semi-hard"), (Mining::BatchAll, "--mining batch-all")];
+    for (mining, option) in options {
+        for stats in [[0.2, 0.5, 1e-4, 1e-4], [0.0, 0.4, 0.8, 1.0], [0.199, 0.5, 0.7, 0.701], [0.1, 0.1, 0.0, 0.4]] {
+            for ailment in found(hinge(0.2), mined(mining), stats) {
+                assert!(!ailment.words.contains(option), "{mining:?}: {}", ailment.words);
+            }
+        }
+    }
+    let hard = found(hinge(0.2), mined(Mining::BatchHard), [0.2, 0.5, 1e-4, 1e-4]);
+    assert!(hard[0].words.contains("--mining semi-hard"), "{hard:?}");
+}
