@@ -96,14 +96,12 @@ pub enum Error {
         slot: String,
     },
 
-    /// Embeddings that no figure can be made of.
-    #[error("{data}: the embedding of image {row} {reason}")]
+    /// An embedding that nothing can be compared with.
+    #[error("{image}: its embedding {reason}")]
     Embedding {
-        /// The images.
-        data: String,
-        /// Which of them, from 0.
-        row: usize,
-        /// What is wrong with its embedding.
+        /// Whose it is: a picture's name, or its row in a data set.
+        image: String,
+        /// What is wrong with it.
         reason: String,
     },
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::eval::{Interval, admitted, measurable};
+use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
 use crate::output::{self, Kind};
 
@@ -392,15 +392,6 @@ impl Gallery {
         })
     }
 
-    /// Checks that embeddings, `[_, dims]`, can be compared; `names` are those of their images.
-    ///
-    /// # Errors
-    /// As [`measurable`], naming the image.
-    pub fn check_embeddings(&self, embeddings: &[f32], names: &[String]) -> Result<()> {
-        let mut rows = embeddings.chunks_exact(self.dims).zip(names);
-        rows.try_for_each(|(embedding, name)| measurable(embedding, self.dims, name))
-    }
-
     /// Checks that the gallery belongs to a model.
     ///
     /// # Errors
@@ -507,7 +498,8 @@ impl Gallery {
             return Err(format!("its threshold is {distance}, for a FAR of {far:?}").into());
         }
         let values: Vec<f32> = values.data().as_chunks::<4>().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
-        if let Err(Error::Embedding { row, reason, .. }) = measurable(&values, header.dims, "") {
+        let flaws = values.chunks_exact(header.dims).map(flaw).enumerate();
+        if let Some((row, reason)) = flaws.filter_map(|(row, flaw)| Some((row, flaw?))).next() {
             return Err(format!("its embedding {row} {reason}").into());
         }
         if images.contains(&0) || images.iter().try_fold(0, |sum: u32, &images| sum.checked_add(images)).is_none() {

@@ -1,6 +1,7 @@
 //! The program: runs a command, prints an error and its hint.
 //!
-//! Exit codes: 0 done, 1 a check failed, 2 wrong use or environment, 130 interrupted (and saved).
+//! Exit codes: 0 done, 1 a check failed or some pictures could not be used, 2 wrong use or environment, 130 interrupted
+//! (and saved).
 
 /// Words on stderr. Where nobody can read them any more nothing is lost.
 macro_rules! say {

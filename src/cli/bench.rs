@@ -43,7 +43,7 @@ pub struct Bench {
     #[arg(long, value_enum, value_name = "WHICH")]
     mining: Option<MiningArg>,
     /// Embed images, do not train
-    #[arg(long)]
+    #[arg(long, conflicts_with = "mining")]
     infer: bool,
     /// Sizes of a batch, measured one after the other: labels x images of each, such as 10x32; triplets for random
     /// mining, images for embedding
@@ -53,7 +53,7 @@ pub struct Bench {
     #[arg(long, value_enum, value_name = "BITS", default_value = "f32", conflicts_with = "infer")]
     precision: PrecisionArg,
     /// Seconds of a round
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
     /// Print JSON lines, the throughput last
     #[arg(long)]
@@ -64,6 +64,11 @@ pub struct Bench {
     adapter: AdapterArg,
     #[command(flatten)]
     tune: TuneArgs,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let right = |seconds: &f64| seconds.is_finite() && *seconds > 0.0;
+    text.parse().ok().filter(right).ok_or_else(|| format!("`{text}` is no positive number of seconds"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,6 +108,9 @@ impl Bench {
             Some(Workload::W1Infer) => (preset("cnn"), true),
             Some(Workload::W2) => (preset("cnn"), false),
         };
+        if infer && self.precision == PrecisionArg::F16 {
+            return Err(Error::config("--precision", "f16 is for training; this workload embeds"));
+        }
         let mut sizes: Vec<_> = self.batch.iter().copied().map(Some).collect();
         if sizes.is_empty() {
             sizes.push(None);

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use siamese::Error;
 use siamese::check::{self, Report};
 use siamese::config::PRESETS;
 use siamese::embed::BATCH;
@@ -53,6 +54,9 @@ impl Check {
     pub fn run(self) -> Outcome {
         let engine = Engine::open(&self.adapter.adapter)?;
         let calls: Vec<_> = calls().into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
+        if calls.is_empty() {
+            return Err(Error::config("--kernel", format!("no kernel's name contains `{}`", self.kernel)).into());
+        }
         say!("{}", engine.title());
         let bar = counter(calls.len() as u64, "calls");
         let mut worst: BTreeMap<(String, String), (usize, f64)> = BTreeMap::new();

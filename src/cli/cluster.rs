@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -14,8 +13,8 @@ use siamese::text::plain;
 use siamese::{Error, Result};
 
 use super::engine::Engine;
-use super::images::{self, ImagesArgs};
-use super::{AdapterArg, Outcome, model_file};
+use super::images::{self, ImagesArgs, Tally};
+use super::{AdapterArg, Outcome, model_file, number_from_1};
 
 /// Groups images by whom they show, without being told who there is: one line an image, name and cluster with a tab
 /// between. Where the images have classes, NMI and AMI follow on stderr.
@@ -38,11 +37,11 @@ pub struct Cluster {
     #[arg(long, value_name = "DISTANCE")]
     distance: Option<f32>,
     /// How many clusters, instead of a distance; agglomerative only
-    #[arg(long, value_name = "COUNT", conflicts_with = "distance")]
+    #[arg(long, value_name = "COUNT", conflicts_with = "distance", value_parser = number_from_1)]
     clusters: Option<usize>,
-    /// Images that must lie within the distance for a cluster to grow; dbscan only
-    #[arg(long, value_name = "IMAGES", default_value_t = 5)]
-    min_images: usize,
+    /// Images that must lie within the distance for a cluster to grow; dbscan only [default: 5]
+    #[arg(long, value_name = "IMAGES", value_parser = number_from_1)]
+    min_images: Option<usize>,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
@@ -60,16 +59,21 @@ enum Method {
 
 impl Cluster {
     pub fn run(self) -> Outcome {
+        self.images.check(None)?;
         if self.method == Method::Dbscan && self.clusters.is_some() {
             return Err(Error::config("--clusters", "dbscan finds out how many there are; give --distance").into());
+        }
+        if self.method == Method::Agglomerative && self.min_images.is_some() {
+            return Err(Error::config("--min-images", "clusters grow only with --method dbscan").into());
         }
         if self.distance.is_some_and(|distance| !(distance.is_finite() && distance >= 0.0)) {
             return Err(Error::config("--distance", "it is no distance").into());
         }
         let model = Checkpoint::load(&model_file(&self.model))?.export();
-        let images = self.images.load(&model)?;
+        let mut tally = Tally::new(self.json);
+        let images = self.images.load(&model, &mut tally)?;
         let engine = Engine::open(&self.adapter.adapter)?;
-        let embeddings = images::embed(&engine, &model, &images.data.images)?;
+        let embeddings = images::embed(&engine, &model, &images)?;
         let dims = embeddings.len() / images.names.len();
         let found = self.group(&embeddings, dims, model.config.loss.distance())?;
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -93,7 +97,7 @@ impl Cluster {
             }
         }
         out.flush()?;
-        Ok(ExitCode::SUCCESS)
+        Ok(tally.exit())
     }
 
     fn group(&self, embeddings: &[f32], dims: usize, distance: Distance) -> Result<Vec<Option<u32>>> {
@@ -103,7 +107,7 @@ impl Cluster {
         };
         let within = |default: f32| self.distance.map_or(default, |distance| distance * unit);
         Ok(match self.method {
-            Method::Dbscan => cluster::dbscan(embeddings, dims, within(0.1), self.min_images),
+            Method::Dbscan => cluster::dbscan(embeddings, dims, within(0.1), self.min_images.unwrap_or(5)),
             Method::Agglomerative => {
                 let cut = self.clusters.map_or(Cut::Distance(within(1.0)), Cut::Clusters);
                 cluster::agglomerative(embeddings, dims, cut)?.into_iter().map(Some).collect()

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
@@ -10,7 +9,7 @@ use siamese::checkpoint::Checkpoint;
 use siamese::text::plain;
 
 use super::engine::Engine;
-use super::images::{self, ImagesArgs};
+use super::images::{self, ImagesArgs, Tally};
 use super::{AdapterArg, Outcome, model_file};
 
 /// Prints the distances between images, in the loss's distance: a table with tabs between, one row and one column an
@@ -34,10 +33,12 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(self) -> Outcome {
+        self.images.check(None)?;
         let model = Checkpoint::load(&model_file(&self.model))?.export();
-        let images = self.images.load(&model)?;
+        let mut tally = Tally::new(self.json);
+        let images = self.images.load(&model, &mut tally)?;
         let engine = Engine::open(&self.adapter.adapter)?;
-        let embeddings = images::embed(&engine, &model, &images.data.images)?;
+        let embeddings = images::embed(&engine, &model, &images)?;
         let rows: Vec<&[f32]> = embeddings.chunks_exact(embeddings.len() / images.names.len()).collect();
         let distance = |a: usize, b: usize| model.config.loss.distance().between(rows[a], rows[b]);
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -57,6 +58,6 @@ impl Compare {
             }
         }
         out.flush()?;
-        Ok(ExitCode::SUCCESS)
+        Ok(tally.exit())
     }
 }

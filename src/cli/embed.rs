@@ -1,14 +1,13 @@
 //! `siamese embed`
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use siamese::checkpoint::Checkpoint;
 use siamese::vectors::{Destination, Precision, Shard, Vectors};
 
 use super::engine::Engine;
-use super::images::{self, ImagesArgs};
+use super::images::{self, ImagesArgs, Tally};
 use super::{AdapterArg, Outcome, model_file};
 
 /// Writes the embeddings of images, with their names and classes.
@@ -42,11 +41,13 @@ pub struct Embed {
 
 impl Embed {
     pub fn run(self) -> Outcome {
+        self.images.check(None)?;
         let destination = Destination::prepare(&self.out)?;
         let model = Checkpoint::load(&model_file(&self.model))?.export();
-        let images = self.images.load_part(&model, self.shard)?;
+        let mut tally = Tally::new(false);
+        let images = self.images.load_part(&model, self.shard, &mut tally)?;
         let engine = Engine::open(&self.adapter.adapter)?;
-        let values = images::embed(&engine, &model, &images.data.images)?;
+        let values = images::embed(&engine, &model, &images)?;
         let vectors = Vectors {
             dims: values.len() / images.names.len(),
             values,
@@ -67,6 +68,6 @@ impl Embed {
             let quality = loss.map_at_r.map(|[before, after]| format!("; MAP@R {before:.5} before, {after:.5} after"));
             say!("rounding changes a value by {:.2e} at most{}", loss.max_error, quality.unwrap_or_default());
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(tally.exit())
     }
 }

@@ -1,7 +1,6 @@
 //! `siamese enroll`
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use siamese::checkpoint::Checkpoint;
@@ -10,7 +9,7 @@ use siamese::output::Lock;
 use siamese::{Error, Result};
 
 use super::engine::Engine;
-use super::images::{self, Images, ImagesArgs};
+use super::images::{self, Images, ImagesArgs, Tally};
 use super::{AdapterArg, Failure, Outcome, model_file};
 
 /// Makes a gallery of identities, or changes one.
@@ -31,7 +30,7 @@ pub struct Enroll {
     #[command(flatten)]
     images: ImagesArgs,
     /// Whose images these are [default: the class of each]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "images")]
     identity: Option<String>,
     /// Take an identity out; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -54,6 +53,7 @@ pub struct Enroll {
 
 impl Enroll {
     pub fn run(self) -> Outcome {
+        self.images.check(self.calibrate.as_deref())?;
         let _lock = Lock::take(&self.gallery)?;
         let model = Checkpoint::load(&model_file(&self.model))?.export();
         let mut gallery = if self.gallery.exists() {
@@ -65,12 +65,13 @@ impl Enroll {
         };
         let calibrated = gallery.threshold.and_then(|threshold| threshold.far);
         let engine = Engine::open(&self.adapter.adapter)?;
+        let mut tally = Tally::new(false);
         for identity in &self.remove {
             gallery.remove(identity)?;
         }
         if self.images.is_given() {
-            let images = self.images.load(&model)?;
-            self.enroll(&mut gallery, &images, &images::embed(&engine, &model, &images.data.images)?)?;
+            let images = self.images.load(&model, &mut tally)?;
+            self.enroll(&mut gallery, &images, &images::embed(&engine, &model, &images)?)?;
         } else if self.remove.is_empty() && self.threshold.is_none() && self.far.is_none() && !self.centroid {
             return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
         }
@@ -81,7 +82,8 @@ impl Enroll {
             gallery.threshold = Some(Threshold::given(distance)?);
         }
         if let (Some(far), Some(source)) = (self.far, &self.calibrate) {
-            self.calibrate(&mut gallery, &engine, &model, far, source)?;
+            let images = self.images.others(source, &model, &mut tally)?;
+            calibrate(&mut gallery, &engine, &model, far, &images)?;
         }
         gallery.save(&self.gallery)?;
         let (identities, images) = (gallery.identities().len(), gallery.images());
@@ -94,7 +96,7 @@ impl Enroll {
             Some(Threshold { distance, far: None }) => say!("threshold {distance}, as given"),
             None => say!("no threshold: nobody is unknown; see --far and --threshold"),
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(tally.exit())
     }
 
     fn enroll(&self, gallery: &mut Gallery, images: &Images, embeddings: &[f32]) -> Result<()> {
@@ -102,7 +104,6 @@ impl Enroll {
             let reason = "whose images are these? Say it here, or give a folder with one folder of pictures for each";
             return Err(Error::config("--identity", reason));
         }
-        gallery.check_embeddings(embeddings, &images.names)?;
         let classes = images.classes();
         let rows = embeddings.chunks_exact(embeddings.len() / images.names.len().max(1));
         let mut again = 0;
@@ -114,23 +115,24 @@ impl Enroll {
         }
         Ok(())
     }
+}
 
-    fn calibrate(
-        &self,
-        gallery: &mut Gallery,
-        engine: &Engine,
-        model: &Checkpoint,
-        far: f64,
-        source: &str,
-    ) -> Result<(), Failure> {
-        let images = self.images.others(source, model)?;
-        // An enrolled image is at distance 0 of itself.
-        let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
-        let images = images.subset(&rows);
-        let embeddings = images::embed(engine, model, &images.data.images)?;
-        gallery.check_embeddings(&embeddings, &images.names)?;
-        let impostors = gallery.calibrate(&embeddings, &images.classes(), far)?;
-        say!("calibrated on {impostors} impostors of {}", images.data.name);
-        Ok(())
+fn calibrate(
+    gallery: &mut Gallery,
+    engine: &Engine,
+    model: &Checkpoint,
+    far: f64,
+    images: &Images,
+) -> Result<(), Failure> {
+    // An enrolled image is at distance 0 of itself.
+    let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
+    if rows.is_empty() {
+        let reason = format!("all {} images are enrolled themselves; give others", images.names.len());
+        return Err(Error::config("--calibrate", reason).into());
     }
+    let images = images.subset(&rows);
+    let embeddings = images::embed(engine, model, &images)?;
+    let impostors = gallery.calibrate(&embeddings, &images.classes(), far)?;
+    say!("calibrated on {impostors} impostors of {}", images.data.name);
+    Ok(())
 }

@@ -1,35 +1,43 @@
 //! The images that a command works on, and the embedding of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde_json::json;
 use siamese::checkpoint::Checkpoint;
 use siamese::data::Dataset;
 use siamese::data::pictures::{self, Found};
 use siamese::embed::{BATCH, Embedder};
+use siamese::eval::flaw;
 use siamese::plan::Plan;
 use siamese::run::Runner;
+use siamese::text::plain;
 use siamese::vectors::Shard;
 use siamese::{Error, Result};
 
 use super::engine::{Engine, Job};
-use super::{DataArg, Failure};
+use super::{DataArg, Failure, number_from_1};
 use crate::report::counter;
 
 /// Which images.
 #[derive(Args)]
+#[command(group(ArgGroup::new("images").args(["paths", "set"])))]
 pub struct ImagesArgs {
     /// Pictures, or folders with one folder of pictures a class
     #[arg(value_name = "IMAGES")]
     pub paths: Vec<PathBuf>,
     /// Images of the data set instead of pictures
-    #[arg(long, value_enum, conflicts_with = "paths")]
+    #[arg(long, value_enum)]
     set: Option<Set>,
     #[command(flatten)]
     data: DataArg,
@@ -45,15 +53,16 @@ pub struct ImagesArgs {
 struct Choice {
     /// Which images of each class
     #[arg(long, value_enum, default_value = "all", hide_possible_values = true, value_name = "first|random|all")]
+    #[arg(requires = "images")]
     take: Take,
-    /// How many images of each class to take, the first or at random
-    #[arg(long, value_name = "IMAGES", default_value_t = 1)]
-    per_class: usize,
-    /// Where the random choice comes from
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// How many images of each class --take takes, the first or at random [default: 1]
+    #[arg(long, value_name = "IMAGES", requires = "take", value_parser = number_from_1)]
+    per_class: Option<usize>,
+    /// Where the random choice of --take comes from [default: 0]
+    #[arg(long, requires = "take")]
+    seed: Option<u64>,
     /// Only these classes, by name or number, such as 0-7 or cat,dog
-    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',', requires = "images")]
     classes: Vec<String>,
 }
 
@@ -75,6 +84,49 @@ enum Take {
     Random,
     /// All of them
     All,
+}
+
+/// Counts the pictures that cannot be used, which keeps no other from being used.
+pub struct Tally {
+    json: bool,
+    all: usize,
+    refused: usize,
+}
+
+impl Tally {
+    /// Of none yet; those that are refused become events on stdout too if `json`.
+    pub fn new(json: bool) -> Tally {
+        Tally { json, all: 0, refused: 0 }
+    }
+
+    /// One more picture, named `source`: what became of it, or `None` where that is an error, which is said.
+    pub fn note<T>(&mut self, source: &str, outcome: Result<T>) -> Result<Option<T>, Failure> {
+        self.all += 1;
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => self.refuse(source, &error).map(|()| None),
+        }
+    }
+
+    /// Refuses a picture that was noted.
+    pub fn refuse(&mut self, source: &str, error: &Error) -> Result<(), Failure> {
+        self.refused += 1;
+        let error = error.to_string();
+        say!("error: {}", plain(&error));
+        if self.json {
+            writeln!(std::io::stdout(), "{}", json!({ "event": "error", "source": source, "error": error }))?;
+        }
+        Ok(())
+    }
+
+    /// How a command ends that has done what it could.
+    pub fn exit(&self) -> ExitCode {
+        if self.refused == 0 {
+            return ExitCode::SUCCESS;
+        }
+        say!("{} of {} pictures could not be used", self.refused, self.all);
+        ExitCode::from(1)
+    }
 }
 
 /// Images brought to a network's input.
@@ -109,13 +161,39 @@ impl ImagesArgs {
         self.set.is_some() || !self.paths.is_empty()
     }
 
-    /// The images, brought to the input of a model.
-    pub fn load(&self, model: &Checkpoint) -> Result<Images> {
-        self.load_part(model, None)
+    /// Refuses options that do nothing beside the others. `also` are other images that are asked for, see
+    /// [`ImagesArgs::others`].
+    pub fn check(&self, also: Option<&str>) -> Result<()> {
+        self.choice.check()?;
+        let of_set = self.set.is_some() || also.is_some_and(|source| Set::from_str(source, false).is_ok());
+        if self.data.data.is_some() && !of_set {
+            return Err(Error::config("--data", "it says where the images of --set are, and no --set is asked for"));
+        }
+        Ok(())
+    }
+
+    /// Whether `-` says that the names of pictures come from standard input.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what does nothing then.
+    pub fn is_stream(&self) -> Result<bool> {
+        if !self.paths.iter().any(|path| path == Path::new("-")) {
+            return Ok(false);
+        }
+        if self.paths.len() > 1 {
+            return Err(Error::config("IMAGES", "`-`, standard input, stands alone"));
+        }
+        let reason = "pictures whose names come from standard input have no class to choose by";
+        self.choice.given().map_or(Ok(true), |option| Err(Error::config(option, reason)))
+    }
+
+    /// The images, brought to the input of a model; pictures that cannot be read are left to `tally`.
+    pub fn load(&self, model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
+        self.load_part(model, None, tally)
     }
 
     /// The images of one of many machines: a part of all in order, before anything else is chosen.
-    pub fn load_part(&self, model: &Checkpoint, shard: Option<Shard>) -> Result<Images> {
+    pub fn load_part(&self, model: &Checkpoint, shard: Option<Shard>, tally: &mut Tally) -> Result<Images, Failure> {
         let part = |rows: usize| shard.map_or(0..rows, |shard| shard.rows(rows));
         let images = match self.set {
             Some(set) => {
@@ -123,34 +201,37 @@ impl ImagesArgs {
                 images.subset(&part(images.names.len()).collect::<Vec<_>>())
             }
             None if self.paths.is_empty() => {
-                return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test"));
+                return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
             }
             None => {
-                let found = pictures::find(&self.paths)?;
-                read("pictures", &found[part(found.len())], model)?
+                let mut found = Vec::new();
+                for path in &self.paths {
+                    match pictures::find(slice::from_ref(path)) {
+                        Ok(pictures) => found.extend(pictures),
+                        Err(error) => drop(tally.note::<()>(&path.display().to_string(), Err(error))?),
+                    }
+                }
+                read("pictures", &found[part(found.len())], model, tally)?
             }
         };
         let images = self.choice.apply(images)?;
         if images.names.is_empty() {
-            return Err(Error::config("IMAGES", "no image is left of what was asked for"));
+            return Err(Error::config("IMAGES", "no image is left of what was asked for").into());
         }
         Ok(images)
     }
 
     /// All images of `train`, `validation` or `test` of the data set, or of a folder with one folder a class.
-    pub fn others(&self, source: &str, model: &Checkpoint) -> Result<Images> {
+    pub fn others(&self, source: &str, model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
         if let Ok(set) = Set::from_str(source, false) {
-            return self.set(set, model);
+            return Ok(self.set(set, model)?);
         }
-        let images = read(source, &pictures::find(&[PathBuf::from(source)])?, model)?;
+        let images = read(source, &pictures::find(&[PathBuf::from(source)])?, model, tally)?;
         if images.labelled {
             return Ok(images);
         }
-        Err(Error::data(
-            Path::new(source),
-            "pictures without folders",
-            "one folder a class, or train, validation, test",
-        ))
+        let expected = "one folder a class, or train, validation, test";
+        Err(Error::data(Path::new(source), "pictures without folders", expected).into())
     }
 
     fn set(&self, set: Set, model: &Checkpoint) -> Result<Images> {
@@ -170,42 +251,69 @@ impl ImagesArgs {
     }
 }
 
-/// Reads pictures as the input of a model.
-pub fn read(name: &str, found: &[Found], model: &Checkpoint) -> Result<Images> {
-    let classes = pictures::classes(found);
-    let data = pictures::load(name.to_owned(), found, classes, model.input, model.config.pictures)?;
-    let names = found.iter().map(|found| found.path.display().to_string()).collect();
-    Ok(Images { data, names, labelled: found.iter().all(|found| found.class.is_some()) })
+/// Reads pictures as the input of a model; those that cannot be read are left to `tally`.
+fn read(name: &str, found: &[Found], model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
+    let read = |found: &Found| pictures::read(&found.path, model.input, model.config.pictures);
+    let outcomes: Vec<Result<Vec<u8>>> = found.par_iter().map(read).collect();
+    let (mut kept, mut names, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    for (found, outcome) in found.iter().zip(outcomes) {
+        let name = found.path.display().to_string();
+        if let Some(pixels) = tally.note(&name, outcome)? {
+            images.extend(pixels);
+            names.push(name);
+            kept.push(found.clone());
+        }
+    }
+    let data = pictures::labelled(name.to_owned(), &kept, pictures::classes(&kept), images, model.input);
+    Ok(Images { data, names, labelled: kept.iter().all(|found| found.class.is_some()) })
 }
 
 impl Choice {
+    /// The option that chooses among images, if one is given.
+    fn given(&self) -> Option<&'static str> {
+        if !self.classes.is_empty() {
+            return Some("--classes");
+        }
+        (!matches!(self.take, Take::All)).then_some("--take")
+    }
+
+    /// Refuses options that do nothing beside the others.
+    fn check(&self) -> Result<()> {
+        match self.take {
+            Take::All if self.per_class.is_some() => {
+                Err(Error::config("--per-class", "--take all takes all of each class; take the first, or at random"))
+            }
+            Take::All | Take::First if self.seed.is_some() => {
+                Err(Error::config("--seed", "only --take random takes images at random"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn apply(&self, images: Images) -> Result<Images> {
-        let takes_some = !matches!(self.take, Take::All);
-        if !images.labelled && (takes_some || !self.classes.is_empty()) {
-            let reason = "pictures that lie in no class folder have no class to choose by";
-            return Err(Error::config(if takes_some { "--take" } else { "--classes" }, reason));
+        if let Some(option) = self.given().filter(|_| !images.labelled) {
+            return Err(Error::config(option, "pictures that lie in no class folder have no class to choose by"));
         }
         let mut by_label: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (row, &label) in images.data.labels.iter().enumerate() {
             by_label.entry(label).or_default().push(row);
         }
         if !self.classes.is_empty() {
-            let wanted: Vec<String> = self.classes.iter().flat_map(|part| expand(part)).collect();
-            let names: BTreeMap<u32, String> =
-                by_label.keys().map(|&label| (label, images.data.label_name(label))).collect();
-            if let Some(missing) = wanted.iter().find(|name| !names.values().any(|own| own == *name)) {
-                let known = names.into_values().collect::<Vec<_>>().join(", ");
-                return Err(Error::config("--classes", format!("no image is of class `{missing}`; there are {known}")));
+            let names = by_label.keys().map(|&label| (images.data.label_name(label), label)).collect();
+            let mut wanted = BTreeSet::new();
+            for part in &self.classes {
+                wanted.extend(labels_of(part, &names)?);
             }
-            by_label.retain(|label, _| wanted.contains(&names[label]));
+            by_label.retain(|label, _| wanted.contains(label));
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or(0));
+        let per_class = self.per_class.unwrap_or(1);
         for rows in by_label.values_mut() {
             match self.take {
                 Take::All => {}
-                Take::First => rows.truncate(self.per_class),
+                Take::First => rows.truncate(per_class),
                 Take::Random => {
-                    let wanted = self.per_class.min(rows.len());
+                    let wanted = per_class.min(rows.len());
                     *rows = index::sample(&mut rng, rows.len(), wanted).iter().map(|place| rows[place]).collect();
                 }
             }
@@ -216,18 +324,36 @@ impl Choice {
     }
 }
 
-/// `0-3` is 0, 1, 2 and 3; anything else is itself.
-fn expand(part: &str) -> Vec<String> {
-    let range = part.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse::<u32>().ok()?)));
-    match range {
-        Some((first, last)) => (first..=last).map(|number: u32| number.to_string()).collect(),
-        None => vec![part.to_owned()],
+/// The labels that a part of `--classes` means, of those there are by their names: the class of that very name, or
+/// where there is none and it is a range such as `0-3`, those called 0, 1, 2 and 3.
+fn labels_of(part: &str, names: &BTreeMap<String, u32>) -> Result<Vec<u32>> {
+    let missing = |name: &str| {
+        let known = names.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Error::config("--classes", format!("no image is of class `{name}`; there are {known}"))
+    };
+    if let Some(&label) = names.get(part) {
+        return Ok(vec![label]);
     }
+    let range = part.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse::<u32>().ok()?));
+    // It ends at the first that is missing, however long the range.
+    let found = |number: u32| names.get(&number.to_string()).copied().ok_or_else(|| missing(&number.to_string()));
+    range.filter(|range| !range.is_empty()).ok_or_else(|| missing(part))?.map(found).collect()
 }
 
 /// Embeds images, in their order: `[rows, dims]`.
-pub fn embed(engine: &Engine, model: &Checkpoint, images: &[u8]) -> Result<Vec<f32>, Failure> {
-    engine.run(Embed { model, images })
+///
+/// # Errors
+/// [`Error::Embedding`] where one cannot be compared with others, which is the fault of the model.
+pub fn embed(engine: &Engine, model: &Checkpoint, images: &Images) -> Result<Vec<f32>, Failure> {
+    let embeddings = engine.run(Embed { model, images: &images.data.images })?;
+    let rows = embeddings.chunks_exact(model.net()?.dims());
+    rows.zip(&images.names).try_for_each(|(embedding, name)| comparable(embedding, name))?;
+    Ok(embeddings)
+}
+
+/// Says whether the embedding of an image can be compared with others.
+pub fn comparable(embedding: &[f32], name: &str) -> Result<()> {
+    flaw(embedding).map_or(Ok(()), |reason| Err(Error::Embedding { image: name.to_owned(), reason }))
 }
 
 struct Embed<'a> {

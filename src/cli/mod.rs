@@ -46,7 +46,8 @@ Examples:
   siamese recognize runs/cnn digits.gallery --set test             whom do the others show?
   siamese help recognize                                           everything about a command
 
-Exit codes: 0 done, 1 a check failed, 2 wrong use or environment, 130 interrupted and saved.
+Exit codes: 0 done, 1 a check failed or some pictures could not be used, 2 wrong use or environment, 130 interrupted and
+saved.
 Results go to stdout, words to stderr."
 )]
 pub struct Cli {
@@ -426,6 +427,11 @@ fn parse_labels(text: &str) -> Result<Labels, String> {
     labels.sort_unstable();
     labels.dedup();
     if labels.is_empty() { Err(wrong()) } else { Ok(Labels(labels)) }
+}
+
+/// A count on the command line, 1 at least.
+fn number_from_1(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| format!("`{text}` is no number from 1"))
 }
 
 /// A list of labels; a type of its own, because clap takes a `Vec` for a repeated option.

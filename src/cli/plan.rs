@@ -26,7 +26,7 @@ pub struct Plan {
     #[command(flatten)]
     batch: BatchArgs,
     /// The plan that embeds images, not the one that trains
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["mining", "batch"])]
     infer: bool,
 }
 

@@ -1,8 +1,8 @@
 //! `siamese recognize`
 
-use std::io::{BufRead, Write};
+use std::ffi::OsString;
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
@@ -17,13 +17,14 @@ use siamese::text::plain;
 use siamese::{Error, Result};
 
 use super::engine::{Engine, Job};
-use super::images::{self, ImagesArgs};
+use super::images::{self, ImagesArgs, Tally};
 use super::{AdapterArg, Failure, Outcome, model_file};
 
 /// Says whom images show: the identity, its distance, and how much farther the next one is; or `unknown`.
 ///
 /// One line an image on stdout: name, identity, distance, margin, with tabs between. Where the images have classes, the
-/// accuracy follows on stderr. Images that are enrolled themselves are left out.
+/// accuracy follows on stderr. Images that are enrolled themselves are left out. `-` is a list of pictures on standard
+/// input: lines, or names with NUL between as `find -print0` has them.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -53,6 +54,8 @@ pub struct Recognize {
 
 impl Recognize {
     pub fn run(self) -> Outcome {
+        self.images.check(None)?;
+        let stream = self.images.is_stream()?;
         let model = Checkpoint::load(&model_file(&self.model))?.export();
         let mut gallery = Gallery::load(&self.gallery)?;
         gallery.check_model(&self.gallery, &model)?;
@@ -67,19 +70,18 @@ impl Recognize {
             say!("warning: the gallery has no threshold, so that nobody is unknown; see `siamese enroll --far`");
         }
         let engine = Engine::open(&self.adapter.adapter)?;
-        if self.images.paths == [Path::new("-")] {
-            return engine.run(Stream { arguments: &self, model: &model, gallery: &gallery });
+        let mut tally = Tally::new(self.json);
+        if stream {
+            engine.run(Stream { arguments: &self, model: &model, gallery: &gallery, tally: &mut tally })?;
+            return Ok(tally.exit());
         }
-        let images = self.images.load(&model)?;
+        let images = self.images.load(&model, &mut tally)?;
         let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
-        if rows.len() < images.names.len() {
-            say!("{} images are enrolled themselves and left out", images.names.len() - rows.len());
-        }
+        say_left_out(images.names.len() - rows.len());
         let images = images.subset(&rows);
-        let embeddings = images::embed(&engine, &model, &images.data.images)?;
-        gallery.check_embeddings(&embeddings, &images.names)?;
+        let embeddings = images::embed(&engine, &model, &images)?;
         let answers = gallery.recognise_all(&embeddings, self.nearest as usize);
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let mut out = io::BufWriter::new(io::stdout().lock());
         for (name, answer) in images.names.iter().zip(&answers) {
             self.show(&mut out, name, answer)?;
         }
@@ -93,7 +95,7 @@ impl Recognize {
             summary(recognition);
         }
         out.flush()?;
-        Ok(ExitCode::SUCCESS)
+        Ok(tally.exit())
     }
 
     fn show(&self, out: &mut impl Write, name: &str, answer: &Answer) -> Result<(), Failure> {
@@ -129,28 +131,116 @@ fn summary(recognition: &Recognition) {
     }
 }
 
-/// Paths from standard input, each answered as it comes.
+/// Pictures whose names come from standard input, each answered as it comes.
 struct Stream<'a> {
     arguments: &'a Recognize,
     model: &'a Checkpoint,
     gallery: &'a Gallery,
+    tally: &'a mut Tally,
 }
 
 impl Job for Stream<'_> {
-    type Output = ExitCode;
+    type Output = ();
 
-    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
+    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<(), Failure> {
         let mut embedder = Embedder::new(self.model, 1, make)?;
-        for line in std::io::stdin().lock().lines() {
+        let mut enrolled = 0;
+        for (place, line) in (1..).zip(Names::new(io::stdin().lock())) {
             let line = line.map_err(Error::io("read", Path::new("standard input")))?;
-            let image = pictures::read(Path::new(&line), self.model.input, self.model.config.pictures)?;
+            let name = String::from_utf8_lossy(&line).into_owned();
+            let read = path_of(line, place)
+                .and_then(|path| pictures::read(&path, self.model.input, self.model.config.pictures));
+            let Some(image) = self.tally.note(&name, read)? else { continue };
+            if self.gallery.has_source(&name) {
+                enrolled += 1;
+                continue;
+            }
             let embedding = embedder.embed(&image, |_| ())?;
-            self.gallery.check_embeddings(&embedding, std::slice::from_ref(&line))?;
+            if let Err(error) = images::comparable(&embedding, &name) {
+                self.tally.refuse(&name, &error)?;
+                continue;
+            }
             let answer = self.gallery.recognise(&embedding, self.arguments.nearest as usize);
-            let mut out = std::io::stdout().lock();
-            self.arguments.show(&mut out, &line, &answer)?;
+            let mut out = io::stdout().lock();
+            self.arguments.show(&mut out, &name, &answer)?;
             out.flush()?;
         }
-        Ok(ExitCode::SUCCESS)
+        say_left_out(enrolled);
+        Ok(())
+    }
+}
+
+fn say_left_out(enrolled: usize) {
+    if enrolled > 0 {
+        say!("{enrolled} images are enrolled themselves and left out");
+    }
+}
+
+/// The path that line `place` of standard input names, in the bytes that the system has for it.
+fn path_of(line: Vec<u8>, place: usize) -> Result<PathBuf> {
+    let fault =
+        |found: &str| Error::data(Path::new("standard input"), format!("{found} ({place})"), "a picture's path");
+    if line.is_empty() {
+        return Err(fault("an empty line"));
+    }
+    #[cfg(unix)]
+    let name: Result<OsString> = Ok(std::os::unix::ffi::OsStringExt::from_vec(line));
+    #[cfg(not(unix))]
+    let name = String::from_utf8(line).map(OsString::from).map_err(|_| fault("a line that is not UTF-8"));
+    name.map(PathBuf::from)
+}
+
+/// Names on an input: lines, or with NUL between, by which of the two ends the first.
+struct Names<R> {
+    input: R,
+    end: Option<u8>,
+    begun: bool,
+}
+
+impl<R: BufRead> Names<R> {
+    fn new(input: R) -> Names<R> {
+        Names { input, end: None, begun: false }
+    }
+
+    /// The bytes to the end of a name or of the input; `None` where nothing is left.
+    fn bytes(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut name = Vec::new();
+        loop {
+            let found = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                found => found?,
+            };
+            if found.is_empty() {
+                return Ok(Some(name).filter(|name| !name.is_empty()));
+            }
+            let ends = |&byte: &u8| self.end.map_or(byte == b'\n' || byte == 0, |end| byte == end);
+            let place = found.iter().position(ends);
+            name.extend_from_slice(&found[..place.unwrap_or(found.len())]);
+            self.end = place.map(|place| found[place]).or(self.end);
+            let read = place.map_or(found.len(), |place| place + 1);
+            self.input.consume(read);
+            if place.is_some() {
+                return Ok(Some(name));
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Names<R> {
+    type Item = io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut name = match self.bytes().transpose()? {
+            Ok(name) => name,
+            error => return Some(error),
+        };
+        // As editors and shells of Windows write lists: a mark of UTF-8 at the start, two bytes at the end of a line.
+        if !std::mem::replace(&mut self.begun, true) && name.starts_with(b"\xef\xbb\xbf") {
+            name.drain(..3);
+        }
+        if self.end != Some(0) && name.last() == Some(&b'\r') {
+            name.pop();
+        }
+        Some(Ok(name))
     }
 }

@@ -169,8 +169,7 @@ fn bring(picture: &DynamicImage, [height, width, channels]: [usize; 3], pictures
     values.pixels().flat_map(|pixel| pixel.0.into_iter().take(channels)).collect()
 }
 
-/// Reads pictures as a data set of this name; labels are the classes in the order of `label_names`. Pictures without a
-/// class, or of another, have the label behind the last.
+/// Reads pictures as a data set of this name, as [`labelled`] has it.
 ///
 /// # Errors
 /// As [`read`], for the first picture in order that cannot be read.
@@ -181,11 +180,22 @@ pub fn load(
     input: [usize; 3],
     pictures: Pictures,
 ) -> Result<Dataset> {
+    let images: Result<Vec<_>> = found.par_iter().map(|found| read(&found.path, input, pictures)).collect();
+    Ok(labelled(name, found, label_names, images?.concat(), input))
+}
+
+/// Pictures that were read, `[rows, height, width, channels]`, as a data set of this name; labels are the classes in
+/// the order of `label_names`. Pictures without a class, or of another, have the label behind the last.
+pub fn labelled(
+    name: String,
+    found: &[Found],
+    label_names: Vec<String>,
+    images: Vec<u8>,
+    [height, width, channels]: [usize; 3],
+) -> Dataset {
     let label = |class: &Option<String>| label_names.iter().position(|name| Some(name) == class.as_ref());
     let labels = found.iter().map(|found| label(&found.class).unwrap_or(label_names.len()) as u32).collect();
-    let images: Result<Vec<_>> = found.par_iter().map(|found| read(&found.path, input, pictures)).collect();
-    let [height, width, channels] = input;
-    Ok(Dataset { name, images: images?.concat(), labels, label_names, height, width, channels })
+    Dataset { name, images, labels, label_names, height, width, channels }
 }
 
 /// The classes that occur, in order: of numbers if all are numbers, of letters otherwise.

@@ -253,21 +253,27 @@ impl Sizes {
     }
 }
 
-/// Says whether figures can be made of embeddings, `[_, dims]`: they must be finite, and so must be every squared
-/// distance between two as long as they are. `name` is what the images are called.
+/// What keeps an embedding from being compared with others: it must be finite, and so must be its squared distance to
+/// any other as long as it is.
+pub fn flaw(embedding: &[f32]) -> Option<String> {
+    let square: f64 = embedding.iter().map(|&value| f64::from(value).powi(2)).sum();
+    if !square.is_finite() {
+        return Some("is not finite".to_owned());
+    }
+    // Two that point away from each other are twice as far apart as they are long.
+    let too_long = 4.0 * square >= f64::from(f32::MAX);
+    too_long.then(|| format!("is {:.1e} long; squared distances of such do not fit 32 bits", square.sqrt()))
+}
+
+/// Says whether figures can be made of embeddings, `[_, dims]`: none may have a [`flaw`]. `name` is what the images are
+/// called.
 ///
 /// # Errors
-/// [`Error::Embedding`] naming the first that is not.
+/// [`Error::Embedding`] naming the first that has one.
 pub fn measurable(values: &[f32], dims: usize, name: &str) -> Result<()> {
-    let fault = |row: usize, reason: String| Err(Error::Embedding { data: name.to_owned(), row, reason });
-    for (row, values) in values.chunks_exact(dims).enumerate() {
-        let square: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
-        if !square.is_finite() {
-            return fault(row, "is not finite".to_owned());
-        }
-        // Two that point away from each other are twice as far apart as they are long.
-        if 4.0 * square >= f64::from(f32::MAX) {
-            return fault(row, format!("is {:.1e} long; squared distances of such do not fit 32 bits", square.sqrt()));
+    for (row, embedding) in values.chunks_exact(dims).enumerate() {
+        if let Some(reason) = flaw(embedding) {
+            return Err(Error::Embedding { image: format!("{name}, image {row}"), reason });
         }
     }
     Ok(())

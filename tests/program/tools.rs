@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::program::{SPEC, events, fail, place, run, siamese, small_set, succeed, text};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
+use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::config::PRESETS;
 use siamese::data::idx;
+use siamese::net::Net;
 use siamese::output::Lock;
 
 /// The pictures of an IDX set as PNG files in one folder a class, dark on light: classes 0 to 3.
@@ -227,6 +230,209 @@ fn galleries_are_guarded() {
     }
     assert!(fail(&["train", "--data", &format!("{pictures}/1"), "--out", &other]).contains("expected"));
     assert!(fs::read(&gallery).unwrap() == whole, "none of these changed the gallery");
+}
+
+/// A model that was never trained, for images of 8×8 grey pixels, and the path of a folder in which it lies.
+fn untrained(spec: &str, change: impl Fn(&mut Checkpoint)) -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = PRESETS[0].config();
+    config.spec = spec.to_owned();
+    let mut model = Checkpoint::initial(&config, &Net::parse(spec, [8, 8, 1]).unwrap()).export();
+    change(&mut model);
+    let root = folder.path().to_str().unwrap().to_owned();
+    let path = format!("{root}/model.safetensors");
+    model.save(Path::new(&path), Precision::F32).unwrap();
+    (folder, root, path)
+}
+
+/// Saves a grey picture whose pixels follow from `seed`.
+fn picture(path: &str, seed: u32) {
+    fs::create_dir_all(Path::new(path).parent().unwrap()).unwrap();
+    GrayImage::from_fn(8, 8, |x, y| Luma([((x * 37 + y * 59 + seed * 101) % 251) as u8])).save(path).unwrap();
+}
+
+/// Runs a command with `input` on its standard input.
+fn piped(arguments: &[&str], input: &[u8]) -> Output {
+    let pipe = Stdio::piped;
+    let mut child = siamese(arguments).stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Of a network without l2, whose weights let a white picture overflow and not a black one.
+#[test]
+fn embeddings_that_cannot_be_compared_are_refused_by_name() {
+    let (_folder, root, model) = untrained("dense2", |model| model.parameters[..128].fill(1e37));
+    let at = |name: &str| format!("{root}/{name}");
+    let [black, white, long] = [("black.png", 0), ("white.png", 255), ("long.png", 1)].map(|(name, value)| {
+        GrayImage::from_pixel(8, 8, Luma([value])).save(at(name)).unwrap();
+        at(name)
+    });
+    let gallery = at("a.gallery");
+    succeed(&["enroll", &model, &gallery, &black, "--identity", "night"]);
+    let whole = fs::read(&gallery).unwrap();
+    for (bad, reason) in [(&white, "white.png: its embedding is not finite"), (&long, "long.png: its embedding is 3.5e36 long")] {
+        for command in [
+            ["recognize", &model, &gallery, bad].as_slice(),
+            &["enroll", &model, &gallery, bad, "--identity", "day"],
+            &["enroll", &model, &at("new.gallery"), bad, "--identity", "day"],
+            &["compare", &model, &black, bad],
+            &["cluster", &model, &black, bad],
+            &["cluster", &model, &black, bad, "--method", "dbscan"],
+            &["embed", &model, &black, bad, "--out", &at("e.npy")],
+        ] {
+            let output = run(command);
+            assert_eq!(output.status.code(), Some(2), "{command:?}");
+            let words = text(&output.stderr);
+            assert!(words.contains(reason) && words.contains("hint: train again"), "{command:?}: {words}");
+            assert!(output.stdout.is_empty(), "{command:?}");
+        }
+    }
+    assert!(fs::read(&gallery).unwrap() == whole);
+    assert!(!Path::new(&at("e.npy")).exists() && !Path::new(&at("new.gallery")).exists());
+
+    let list = format!("{white}\n{long}\n{root}/./black.png\n");
+    let output = piped(&["recognize", &model, &gallery, "-"], list.as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), format!("{root}/./black.png\tnight\t0.0000\t-\n"));
+    assert!(text(&output.stderr).contains("2 of 3 pictures could not be used"));
+}
+
+#[test]
+fn a_stream_answers_all_that_can_be_read() {
+    let (_folder, root, model) = untrained(SPEC, |_| ());
+    let at = |name: &str| format!("{root}/{name}");
+    for (place, name) in ["a.png", "b.png", "c.png", "line\nbreak.png"].into_iter().enumerate() {
+        picture(&at(name), place as u32);
+    }
+    fs::write(at("broken.png"), "no picture").unwrap();
+    let gallery = at("a.gallery");
+    succeed(&["enroll", &model, &gallery, &at("c.png"), "--identity", "c"]);
+    let recognize = ["recognize", &model, &gallery, "-"];
+    let answered = |output: &Output| -> Vec<String> {
+        text(&output.stdout).lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    };
+
+    let list = format!("{root}/a.png\n{root}/broken.png\n{root}/none.png\n\n{root}\n{root}/c.png\n{root}/b.png");
+    let output = piped(&recognize, list.as_bytes());
+    let words = text(&output.stderr);
+    assert_eq!((output.status.code(), answered(&output)), (Some(1), vec![at("a.png"), at("b.png")]), "{words}");
+    for part in ["broken.png", "none.png: found nothing there", "an empty line (4)", "4 of 7 pictures"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert!(words.contains("1 images are enrolled themselves and left out"), "{words}");
+    let output = piped(&[recognize.as_slice(), &["--json"]].concat(), list.as_bytes());
+    let found = events(&text(&output.stdout));
+    let kinds: Vec<_> = found.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["answer", "error", "error", "error", "error", "answer"]);
+    assert!(found[1]["source"] == at("broken.png") && found[1]["error"].as_str().unwrap().contains("broken.png"));
+
+    // Lists as Windows writes them, and names with NUL between, in which anything else may stand.
+    let list = format!("\u{feff}{root}/a.png\r\n{root}/b.png\r\n");
+    let output = piped(&recognize, list.as_bytes());
+    assert_eq!((output.status.code(), answered(&output)), (Some(0), vec![at("a.png"), at("b.png")]));
+    let list = format!("{root}/a.png\0{root}/line\nbreak.png\0{root}/b.png\0");
+    let output = piped(&recognize, list.as_bytes());
+    let expected = vec![at("a.png"), at("line\\nbreak.png"), at("b.png")];
+    assert_eq!((output.status.code(), answered(&output)), (Some(0), expected));
+    assert_eq!(piped(&recognize, b"").status.code(), Some(0));
+
+    #[cfg(unix)]
+    {
+        let name = [root.as_bytes(), b"/caf\xe9.png"].concat();
+        let copy: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&name);
+        fs::copy(at("b.png"), copy).unwrap();
+        let output = piped(&recognize, &[&name, b"\n".as_slice(), at("a.png").as_bytes()].concat());
+        assert_eq!((output.status.code(), answered(&output).len()), (Some(0), 2), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn one_picture_that_cannot_be_read_keeps_no_other_from_its_answer() {
+    let (_folder, root, model) = untrained(SPEC, |_| ());
+    let at = |name: &str| format!("{root}/{name}");
+    for (place, name) in ["set/x/1.png", "set/x/2.png", "set/y/1.png", "set/y/2.png"].into_iter().enumerate() {
+        picture(&at(name), place as u32);
+    }
+    picture(&at("other.png"), 9);
+    let (gallery, set, none) = (at("a.gallery"), at("set"), at("none.png"));
+    succeed(&["enroll", &model, &gallery, &at("other.png"), "--identity", "other"]);
+    fs::write(at("set/x/broken.png"), "no picture").unwrap();
+    for (command, lines) in [
+        (["recognize", &model, &gallery, &set, &none].as_slice(), 4),
+        (&["compare", &model, &set, &none], 5),
+        (&["cluster", &model, &set, &none], 4),
+        (&["embed", &model, &set, &none, "--out", &at("e.csv")], 0),
+        (&["enroll", &model, &gallery, &set], 0),
+        (&["enroll", &model, &gallery, "--far", "0.4", "--calibrate", &set], 0),
+    ] {
+        let output = run(command);
+        let words = text(&output.stderr);
+        if command.contains(&"--far") {
+            // All that can be read was enrolled before.
+            assert!(words.contains("--calibrate: all 4 images are enrolled themselves"), "{words}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {words}");
+        assert_eq!(text(&output.stdout).lines().count(), lines, "{command:?}");
+        assert!(words.contains("x/broken.png"), "{command:?}: {words}");
+        let count = if command.contains(&none.as_str()) { "2 of 6 pictures" } else { "1 of 5 pictures" };
+        assert!(words.contains(count), "{command:?}: {words}");
+    }
+    assert_eq!(fs::read_to_string(at("e.csv")).unwrap().lines().count(), 5);
+    assert!(text(&run(&["enroll", &model, &gallery, "--remove", "x"]).stderr).contains("2 identities, 3 images"));
+    let found = run(&["compare", &model, &set, "--json"]);
+    assert_eq!(events(&text(&found.stdout))[0]["event"], "error");
+    assert!(fail(&["cluster", &model, &at("set/x/broken.png"), &none]).contains("no image is left"));
+}
+
+#[test]
+fn options_that_do_nothing_are_refused() {
+    let (_folder, root, model) = untrained(SPEC, |_| ());
+    let at = |name: &str| format!("{root}/{name}");
+    for (place, name) in ["set/x/1.png", "set/x/2.png", "set/2019-2021/1.png"].into_iter().enumerate() {
+        picture(&at(name), place as u32);
+    }
+    let (gallery, set) = (at("a.gallery"), at("set"));
+    succeed(&["enroll", &model, &gallery, &set, "--take", "first"]);
+    let recognize = |more: &[&str]| fail(&[["recognize", &model, &gallery].as_slice(), more].concat());
+    for choice in [["--take", "first"], ["--classes", "x"], ["--take", "random"]] {
+        let words = recognize(&[&["-"], choice.as_slice()].concat());
+        assert!(words.contains(choice[0]) && words.contains("standard input"), "{words}");
+    }
+    assert!(recognize(&["-", &set]).contains("stands alone"));
+    for (command, option) in [
+        (["enroll", &model, &gallery, &set, "--per-class", "2"].as_slice(), "--take"),
+        (&["enroll", &model, &gallery, &set, "--seed", "2"], "--take"),
+        (&["enroll", &model, &gallery, &set, "--take", "first", "--seed", "2"], "--seed"),
+        (&["enroll", &model, &gallery, &set, "--take", "all", "--per-class", "2"], "--per-class"),
+        (&["enroll", &model, &gallery, &set, "--take", "first", "--per-class", "0"], "--per-class"),
+        (&["enroll", &model, &gallery, &set, "--data", &set], "--data"),
+        (&["enroll", &model, &gallery, "--remove", "x", "--identity", "y"], "IMAGES"),
+        (&["enroll", &model, &gallery, "--remove", "x", "--classes", "y"], "IMAGES"),
+        (&["compare", &model, &set, "--set", "test"], "--set"),
+        (&["cluster", &model, &set, "--min-images", "3"], "--min-images"),
+        (&["cluster", &model, &set, "--method", "dbscan", "--clusters", "3"], "--clusters"),
+        (&["cluster", &model, &set, "--clusters", "0"], "--clusters"),
+        (&["cluster", &model, &set, "--method", "dbscan", "--min-images", "0"], "--min-images"),
+        (&["bench", "--seconds", "nan"], "--seconds"),
+        (&["bench", "--seconds", "0"], "--seconds"),
+        (&["bench", "--infer", "--mining", "random"], "--mining"),
+        (&["bench", "--workload", "w1-infer", "--precision", "f16"], "--precision"),
+        (&["plan", "--infer", "--batch", "2x2"], "--batch"),
+        (&["check", "--kernel", "none of them"], "--kernel"),
+    ] {
+        let words = fail(command);
+        assert!(words.contains(option), "{command:?}: {words}");
+    }
+
+    // A class may be called like a range; a range ends at the first class that is missing, however long.
+    let rows = succeed(&["compare", &model, &set, "--classes", "2019-2021"]);
+    assert_eq!(rows.lines().count(), 2);
+    for part in ["0-4294967295", "3-1", "z"] {
+        let words = fail(&["compare", &model, &set, "--classes", part]);
+        assert!(words.contains("--classes") && words.contains("there are 2019-2021, x"), "{words}");
+    }
 }
 
 #[test]
