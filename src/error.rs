@@ -105,6 +105,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// A picture is enrolled as another identity's.
+    #[error("{image}: it is enrolled as a picture of `{identity}`, by the name {known}")]
+    Enrolled {
+        /// The picture.
+        image: String,
+        /// Whose it is.
+        identity: String,
+        /// What it was called when it was enrolled.
+        known: String,
+    },
+
     /// Another program is changing a file or folder.
     #[error("{}: another program is changing it", path.display())]
     Busy {
@@ -228,6 +239,7 @@ impl Error {
                  embeddings at length 1"
                     .into()
             }
+            Error::Enrolled { .. } => "leave it out, or take that identity out by `siamese enroll --remove`".into(),
             Error::Busy { .. } => "wait until that is done, or choose another name".into(),
             Error::Output { .. } => "choose another name, or move away what is there".into(),
             Error::Gallery { .. } => {

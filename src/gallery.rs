@@ -6,17 +6,63 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
 use crate::output::{self, Kind};
+
+/// What a picture is known by, whatever it is called and wherever it lies: the SHA-256, as hexadecimal digits, of the
+/// bytes of its file, or of the pixels of a row of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Content(String);
+
+impl Content {
+    /// Of an image `[height, width, channels]` that is in no file of its own.
+    pub fn of_pixels(pixels: &[u8]) -> Content {
+        Content::digest(Sha256::new_with_prefix(pixels))
+    }
+
+    /// Of a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn of_file(path: &Path) -> Result<Content> {
+        let fault = || Error::io("read", path);
+        let mut file = File::open(path).map_err(fault())?;
+        let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(Content::digest(hash)),
+                Ok(length) => hash.update(&piece[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(fault()(error)),
+            }
+        }
+    }
+
+    fn digest(hash: Sha256) -> Content {
+        Content(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// A picture that is enrolled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Picture {
+    /// What it was called.
+    name: String,
+    /// Number of its identity.
+    identity: u32,
+}
 
 /// One enrolled embedding.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +112,12 @@ struct Header {
     dims: usize,
     distance: Distance,
     identities: Vec<String>,
-    /// The pictures enrolled, by name, and the number of their identity.
+    /// The pictures enrolled.
+    #[serde(default)]
+    pictures: BTreeMap<Content, Picture>,
+    /// Pictures of which no more is known than their name, and the number of their identity: files from before contents
+    /// were noted have these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sources: BTreeMap<String, u32>,
     threshold: Option<Threshold>,
 }
@@ -86,6 +137,7 @@ pub struct Gallery {
     identities: Vec<String>,
     /// The place of each in `identities`.
     numbers: HashMap<String, u32>,
+    pictures: BTreeMap<Content, Picture>,
     sources: BTreeMap<String, u32>,
     entries: Vec<Entry>,
     /// How far a probe may be from its identity. One that was calibrated falls where the gallery changes: its rate was
@@ -167,6 +219,7 @@ impl Gallery {
             distance: model.config.loss.distance(),
             identities: Vec::new(),
             numbers: HashMap::new(),
+            pictures: BTreeMap::new(),
             sources: BTreeMap::new(),
             entries: Vec::new(),
             threshold: None,
@@ -190,9 +243,12 @@ impl Gallery {
         self.entries.iter().map(|entry| u64::from(entry.images)).sum()
     }
 
-    /// Whether the picture of this name has been enrolled.
-    pub fn has_source(&self, source: &str) -> bool {
-        self.sources.contains_key(source)
+    /// Whose picture this is, if it is enrolled: it is known by its content, or, where a gallery from before contents
+    /// were noted has it, by the name that it was enrolled under.
+    pub fn holder(&self, name: &str, content: &Content) -> Option<&str> {
+        let number = self.pictures.get(content).map(|picture| picture.identity);
+        let number = number.or_else(|| self.sources.get(name).copied());
+        number.map(|number| self.identities[number as usize].as_str())
     }
 
     fn number(&self, identity: &str) -> Option<u32> {
@@ -203,15 +259,27 @@ impl Gallery {
         self.threshold = self.threshold.filter(|threshold| threshold.far.is_none());
     }
 
-    /// Adds the embedding of a picture to an identity, which is made if it is new. `source` names the picture; one that
-    /// is enrolled already is not enrolled again: answers whether it was.
+    /// Adds the embedding of a picture to an identity, which is made if it is new. Answers whether it did: a picture that
+    /// is enrolled already is not enrolled again. `name` is what it is called.
+    ///
+    /// # Errors
+    /// [`Error::Enrolled`] where it is the picture of another identity, [`Error::Embedding`] where the embedding has a
+    /// [`flaw`].
     ///
     /// # Panics
     /// If the embedding has not the model's length.
-    pub fn add(&mut self, identity: &str, source: &str, embedding: &[f32]) -> bool {
+    pub fn add(&mut self, identity: &str, name: &str, content: &Content, embedding: &[f32]) -> Result<bool> {
         assert_eq!(embedding.len(), self.dims, "an embedding of another model");
-        if self.has_source(source) {
-            return false;
+        if let Some(reason) = flaw(embedding) {
+            return Err(Error::Embedding { image: name.to_owned(), reason });
+        }
+        if let Some(holder) = self.holder(name, content) {
+            if holder == identity {
+                return Ok(false);
+            }
+            let known = self.pictures.get(content).map_or(name, |picture| &picture.name);
+            let [image, identity, known] = [name, holder, known].map(str::to_owned);
+            return Err(Error::Enrolled { image, identity, known });
         }
         let number = self.number(identity).unwrap_or_else(|| {
             let number = self.identities.len() as u32;
@@ -220,9 +288,9 @@ impl Gallery {
             number
         });
         self.drop_calibration();
-        self.sources.insert(source.to_owned(), number);
+        self.pictures.insert(content.clone(), Picture { name: name.to_owned(), identity: number });
         self.entries.push(Entry { identity: number, images: 1, embedding: embedding.to_vec() });
-        true
+        Ok(true)
     }
 
     /// Takes an identity out.
@@ -239,8 +307,11 @@ impl Gallery {
         self.identities.remove(number as usize);
         self.numbers = numbered(&self.identities);
         self.entries.retain(|entry| entry.identity != number);
+        self.pictures.retain(|_, picture| picture.identity != number);
         self.sources.retain(|_, identity| *identity != number);
-        let numbers = self.entries.iter_mut().map(|entry| &mut entry.identity).chain(self.sources.values_mut());
+        let enrolled = self.entries.iter_mut().map(|entry| &mut entry.identity);
+        let pictures = self.pictures.values_mut().map(|picture| &mut picture.identity);
+        let numbers = enrolled.chain(pictures).chain(self.sources.values_mut());
         numbers.filter(|identity| **identity > number).for_each(|identity| *identity -= 1);
         Ok(())
     }
@@ -423,6 +494,7 @@ impl Gallery {
             dims: self.dims,
             distance: self.distance,
             identities: self.identities.clone(),
+            pictures: self.pictures.clone(),
             sources: self.sources.clone(),
             threshold: self.threshold,
         };
@@ -482,7 +554,8 @@ impl Gallery {
             let reason = format!("{rows} identities, {} counts and embeddings {:?}", images.len(), values.shape());
             return Err(reason.into());
         }
-        let mut numbers_used = identity.iter().chain(header.sources.values());
+        let pictures = header.pictures.values().map(|picture| &picture.identity);
+        let mut numbers_used = identity.iter().chain(pictures).chain(header.sources.values());
         if let Some(number) = numbers_used.find(|&&number| number as usize >= header.identities.len()) {
             return Err(format!("identity {number} of {} is named", header.identities.len()).into());
         }
@@ -517,6 +590,7 @@ impl Gallery {
             distance: header.distance,
             identities: header.identities,
             numbers,
+            pictures: header.pictures,
             sources: header.sources,
             entries: entries.map(entry).collect(),
             threshold: header.threshold,

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::gallery::{Gallery, Threshold};
 use siamese::output::Lock;
-use siamese::{Error, Result};
 
 use super::engine::Engine;
 use super::images::{self, Images, ImagesArgs, Tally};
@@ -71,7 +71,8 @@ impl Enroll {
         }
         if self.images.is_given() {
             let images = self.images.load(&model, &mut tally)?;
-            self.enroll(&mut gallery, &images, &images::embed(&engine, &model, &images)?)?;
+            let embeddings = images::embed(&engine, &model, &images)?;
+            self.enroll(&mut gallery, &images, &embeddings, &mut tally)?;
         } else if self.remove.is_empty() && self.threshold.is_none() && self.far.is_none() && !self.centroid {
             return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
         }
@@ -99,16 +100,28 @@ impl Enroll {
         Ok(tally.exit())
     }
 
-    fn enroll(&self, gallery: &mut Gallery, images: &Images, embeddings: &[f32]) -> Result<()> {
+    fn enroll(
+        &self,
+        gallery: &mut Gallery,
+        images: &Images,
+        embeddings: &[f32],
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
         if !images.labelled && self.identity.is_none() {
             let reason = "whose images are these? Say it here, or give a folder with one folder of pictures for each";
-            return Err(Error::config("--identity", reason));
+            return Err(Error::config("--identity", reason).into());
         }
         let classes = images.classes();
-        let rows = embeddings.chunks_exact(embeddings.len() / images.names.len().max(1));
+        let rows = embeddings.chunks_exact(embeddings.len() / images.names.len());
         let mut again = 0;
-        for ((embedding, name), class) in rows.zip(&images.names).zip(&classes) {
-            again += usize::from(!gallery.add(self.identity.as_ref().unwrap_or(class), name, embedding));
+        for (row, embedding) in rows.enumerate() {
+            let identity = self.identity.as_ref().unwrap_or(&classes[row]);
+            let name = &images.names[row];
+            match gallery.add(identity, name, &images.contents[row], embedding) {
+                Ok(added) => again += usize::from(!added),
+                // Somebody else's picture.
+                Err(error) => tally.refuse(name, &error)?,
+            }
         }
         if again > 0 {
             say!("{again} images were enrolled already");
@@ -124,13 +137,12 @@ fn calibrate(
     far: f64,
     images: &Images,
 ) -> Result<(), Failure> {
-    // An enrolled image is at distance 0 of itself.
-    let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
-    if rows.is_empty() {
-        let reason = format!("all {} images are enrolled themselves; give others", images.names.len());
+    let all = images.names.len();
+    let images = images.new_to(gallery);
+    if images.names.is_empty() {
+        let reason = format!("all {all} images are enrolled themselves; give others");
         return Err(Error::config("--calibrate", reason).into());
     }
-    let images = images.subset(&rows);
     let embeddings = images::embed(engine, model, &images)?;
     let impostors = gallery.calibrate(&embeddings, &images.classes(), far)?;
     say!("calibrated on {impostors} impostors of {}", images.data.name);

@@ -19,6 +19,7 @@ use siamese::data::Dataset;
 use siamese::data::pictures::{self, Found};
 use siamese::embed::{BATCH, Embedder};
 use siamese::eval::flaw;
+use siamese::gallery::{Content, Gallery};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::text::plain;
@@ -135,6 +136,8 @@ pub struct Images {
     pub data: Dataset,
     /// What each is called: the path of a picture, or its set and number.
     pub names: Vec<String>,
+    /// What a gallery knows each by.
+    pub contents: Vec<Content>,
     /// Whether each has a class.
     pub labelled: bool,
 }
@@ -145,13 +148,29 @@ impl Images {
         self.data.labels.iter().map(|&label| self.data.label_name(label)).collect()
     }
 
+    /// Those that are not enrolled in a gallery: what is enrolled is at distance 0 of itself.
+    pub fn new_to(&self, gallery: &Gallery) -> Images {
+        let is_new = |row: &usize| gallery.holder(&self.names[*row], &self.contents[*row]).is_none();
+        let rows: Vec<usize> = (0..self.names.len()).filter(is_new).collect();
+        say_left_out(self.names.len() - rows.len());
+        self.subset(&rows)
+    }
+
     /// Those of `rows`.
-    pub fn subset(&self, rows: &[usize]) -> Images {
+    fn subset(&self, rows: &[usize]) -> Images {
         Images {
             data: self.data.subset(self.data.name.clone(), rows),
             names: rows.iter().map(|&row| self.names[row].clone()).collect(),
+            contents: rows.iter().map(|&row| self.contents[row].clone()).collect(),
             labelled: self.labelled,
         }
+    }
+}
+
+/// Says how many images a gallery holds itself.
+pub fn say_left_out(enrolled: usize) {
+    if enrolled > 0 {
+        say!("{enrolled} images are enrolled themselves and left out");
     }
 }
 
@@ -198,7 +217,9 @@ impl ImagesArgs {
         let images = match self.set {
             Some(set) => {
                 let images = self.set(set, model)?;
-                images.subset(&part(images.names.len()).collect::<Vec<_>>())
+                let images = images.subset(&part(images.names.len()).collect::<Vec<_>>());
+                tally.all += images.names.len();
+                images
             }
             None if self.paths.is_empty() => {
                 return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
@@ -247,25 +268,31 @@ impl ImagesArgs {
         };
         say!("data {} ({} images)", data.name, data.len());
         let names = (0..data.len()).map(|row| format!("{}/{row}", data.name)).collect();
-        Ok(Images { data, names, labelled: true })
+        let contents = (0..data.len()).into_par_iter().map(|row| Content::of_pixels(data.image(row))).collect();
+        Ok(Images { data, names, contents, labelled: true })
     }
 }
 
 /// Reads pictures as the input of a model; those that cannot be read are left to `tally`.
 fn read(name: &str, found: &[Found], model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
-    let read = |found: &Found| pictures::read(&found.path, model.input, model.config.pictures);
-    let outcomes: Vec<Result<Vec<u8>>> = found.par_iter().map(read).collect();
-    let (mut kept, mut names, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    let outcomes: Vec<_> = found.par_iter().map(|found| read_picture(&found.path, model)).collect();
+    let (mut kept, mut names, mut contents, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (found, outcome) in found.iter().zip(outcomes) {
         let name = found.path.display().to_string();
-        if let Some(pixels) = tally.note(&name, outcome)? {
+        if let Some((pixels, content)) = tally.note(&name, outcome)? {
             images.extend(pixels);
             names.push(name);
+            contents.push(content);
             kept.push(found.clone());
         }
     }
     let data = pictures::labelled(name.to_owned(), &kept, pictures::classes(&kept), images, model.input);
-    Ok(Images { data, names, labelled: kept.iter().all(|found| found.class.is_some()) })
+    Ok(Images { data, names, contents, labelled: kept.iter().all(|found| found.class.is_some()) })
+}
+
+/// A picture as the input of a model, and what a gallery knows it by.
+pub fn read_picture(path: &Path, model: &Checkpoint) -> Result<(Vec<u8>, Content)> {
+    Ok((pictures::read(path, model.input, model.config.pictures)?, Content::of_file(path)?))
 }
 
 impl Choice {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
-use siamese::data::pictures;
 use siamese::embed::Embedder;
 use siamese::gallery::{Answer, Gallery, Recognition, Share, Threshold};
 use siamese::plan::Plan;
@@ -76,9 +75,7 @@ impl Recognize {
             return Ok(tally.exit());
         }
         let images = self.images.load(&model, &mut tally)?;
-        let rows: Vec<usize> = (0..images.names.len()).filter(|&row| !gallery.has_source(&images.names[row])).collect();
-        say_left_out(images.names.len() - rows.len());
-        let images = images.subset(&rows);
+        let images = images.new_to(&gallery);
         let embeddings = images::embed(&engine, &model, &images)?;
         let answers = gallery.recognise_all(&embeddings, self.nearest as usize);
         let mut out = io::BufWriter::new(io::stdout().lock());
@@ -148,10 +145,9 @@ impl Job for Stream<'_> {
         for (place, line) in (1..).zip(Names::new(io::stdin().lock())) {
             let line = line.map_err(Error::io("read", Path::new("standard input")))?;
             let name = String::from_utf8_lossy(&line).into_owned();
-            let read = path_of(line, place)
-                .and_then(|path| pictures::read(&path, self.model.input, self.model.config.pictures));
-            let Some(image) = self.tally.note(&name, read)? else { continue };
-            if self.gallery.has_source(&name) {
+            let read = path_of(line, place).and_then(|path| images::read_picture(&path, self.model));
+            let Some((image, content)) = self.tally.note(&name, read)? else { continue };
+            if self.gallery.holder(&name, &content).is_some() {
                 enrolled += 1;
                 continue;
             }
@@ -165,14 +161,8 @@ impl Job for Stream<'_> {
             self.arguments.show(&mut out, &name, &answer)?;
             out.flush()?;
         }
-        say_left_out(enrolled);
+        images::say_left_out(enrolled);
         Ok(())
-    }
-}
-
-fn say_left_out(enrolled: usize) {
-    if enrolled > 0 {
-        say!("{enrolled} images are enrolled themselves and left out");
     }
 }
 

@@ -11,7 +11,7 @@ use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::PRESETS;
 use siamese::data::idx;
 use siamese::data::pictures::{self, Pictures};
-use siamese::gallery::Gallery;
+use siamese::gallery::{Content, Gallery};
 use siamese::net::Net;
 use siamese::sampler::Augment;
 
@@ -80,8 +80,8 @@ static CHECKPOINT: LazyLock<Vec<u8>> =
 static GALLERY: LazyLock<Vec<u8>> = LazyLock::new(|| {
     written(|path| {
         let mut gallery = Gallery::new(&checkpoint()).unwrap();
-        gallery.add("a", "1.png", &[0.0, 0.6, 0.8]);
-        gallery.add("b", "2.png", &[1.0, 0.0, 0.0]);
+        gallery.add("a", "1.png", &Content::of_pixels(b"1"), &[0.0, 0.6, 0.8]).unwrap();
+        gallery.add("b", "2.png", &Content::of_pixels(b"2"), &[1.0, 0.0, 0.0]).unwrap();
         gallery.save(path).unwrap();
     })
 });

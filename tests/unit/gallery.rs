@@ -5,7 +5,7 @@ use std::fs;
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::PRESETS;
-use siamese::gallery::{Gallery, Share, Threshold};
+use siamese::gallery::{Content, Gallery, Share, Threshold};
 use siamese::net::Net;
 
 /// A model of two-dimensional embeddings, whose weights follow from the seed.
@@ -20,9 +20,14 @@ fn model(seed: u64) -> Checkpoint {
 fn gallery() -> Gallery {
     let mut gallery = Gallery::new(&model(0)).unwrap();
     for (identity, name, x) in [("A", "a0", 0.0), ("A", "a1", 1.0), ("B", "b0", 4.0), ("C", "c0", 10.0)] {
-        assert!(gallery.add(identity, name, &[x, 0.0]));
+        assert!(add(&mut gallery, identity, name, x));
     }
     gallery
+}
+
+/// Enrols a picture of its own content at a point on the line; answers whether it was new.
+fn add(gallery: &mut Gallery, identity: &str, name: &str, x: f32) -> bool {
+    gallery.add(identity, name, &Content::of_pixels(name.as_bytes()), &[x, 0.0]).unwrap()
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -62,16 +67,66 @@ fn several_neighbours_vote() {
 #[test]
 fn identities_come_and_go() {
     let mut gallery = gallery();
-    assert!(!gallery.add("B", "a0", &[5.0, 0.0]), "a picture is enrolled once");
     assert_eq!(gallery.counts("A"), (2, 2));
     gallery.remove("A").unwrap();
     assert_eq!(gallery.identities(), ["B", "C"]);
     assert_eq!((gallery.counts("A"), gallery.counts("B"), gallery.counts("C")), ((0, 0), (1, 1), (1, 1)));
     assert_eq!(gallery.recognise(&[0.0, 0.0], 1).nearest, "B");
     assert_eq!(gallery.recognise(&[9.0, 0.0], 1).nearest, "C", "the others keep their names");
-    assert!(gallery.add("A", "a0", &[0.0, 0.0]), "and may come back");
+    assert!(add(&mut gallery, "A", "a0", 0.0), "and may come back");
     let error = gallery.remove("Z").unwrap_err().to_string();
     assert!(error.contains("`Z`") && error.contains("B, C, A"), "{error}");
+}
+
+#[test]
+fn a_picture_is_known_by_its_content() {
+    let mut gallery = gallery();
+    let a0 = Content::of_pixels(b"a0");
+    assert!(!gallery.add("A", "another name", &a0, &[5.0, 0.0]).unwrap(), "a picture is enrolled once");
+    assert_eq!(gallery.holder("another name", &a0), Some("A"));
+    let words = gallery.add("B", "another name", &a0, &[5.0, 0.0]).unwrap_err().to_string();
+    assert!(words.starts_with("another name: ") && words.contains("`A`") && words.contains("a0"), "{words}");
+    assert_eq!((gallery.counts("A"), gallery.counts("B")), ((2, 2), (1, 1)), "none of these is enrolled");
+    assert!(gallery.add("B", "a0", &Content::of_pixels(b"new"), &[5.0, 0.0]).unwrap(), "a file that was overwritten");
+
+    let words = gallery.add("B", "b2", &Content::of_pixels(b"b2"), &[f32::NAN, 0.0]).unwrap_err().to_string();
+    assert!(words.contains("b2: its embedding is not finite"), "{words}");
+
+    // Against `printf 'abc' | sha256sum`.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("abc");
+    fs::write(&file, "abc").unwrap();
+    let content = Content::of_file(&file).unwrap();
+    assert_eq!(content, Content::of_pixels(b"abc"));
+    let digits = "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"";
+    assert_eq!(serde_json::to_string(&content).unwrap(), digits);
+}
+
+/// A file from before contents were noted knows its pictures by their names.
+#[test]
+fn galleries_without_contents_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.gallery");
+    gallery().save(&file).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
+    let pictures = header.find(r#"\"pictures\":{"#).unwrap()..header.find(r#"},\"threshold"#).unwrap() + 1;
+    let old = r#"\"sources\":{\"a0\":0,\"a1\":0,\"b0\":1,\"c0\":2}"#;
+    let header = [&header[..pictures.start], old, &header[pictures.end..]].concat();
+    fs::write(&file, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + length..]].concat())
+        .unwrap();
+
+    let mut gallery = Gallery::load(&file).unwrap();
+    let new = Content::of_pixels(b"new");
+    assert_eq!((gallery.holder("b0", &new), gallery.holder("b1", &new)), (Some("B"), None));
+    assert!(gallery.add("C", "b1", &new, &[6.0, 0.0]).unwrap());
+    gallery.remove("A").unwrap();
+    gallery.save(&file).unwrap();
+    let gallery = Gallery::load(&file).unwrap();
+    assert_eq!((gallery.holder("b0", &new), gallery.holder("", &new)), (Some("C"), Some("C")), "by content first");
+    let other = Content::of_pixels(b"other");
+    assert_eq!((gallery.holder("b0", &other), gallery.holder("a0", &other)), (Some("B"), None));
 }
 
 #[test]
@@ -80,7 +135,7 @@ fn a_centroid_is_the_mean_of_all_images() {
     gallery.to_centroids();
     assert_eq!(gallery.counts("A"), (1, 2));
     assert_eq!(gallery.recognise(&[0.5, 0.0], 1).distance, 0.0);
-    gallery.add("A", "a2", &[3.5, 0.0]);
+    add(&mut gallery, "A", "a2", 3.5);
     gallery.to_centroids();
     assert_eq!(gallery.counts("A"), (1, 3));
     assert_eq!(gallery.recognise(&[1.5, 0.0], 1).distance, 0.0, "the mean of 0, 1 and 3.5");
@@ -109,8 +164,8 @@ fn a_calibrated_threshold_falls_when_the_gallery_changes() {
     let calibrated = Some(Threshold { distance: 0.5, far: Some(0.01) });
     type Change = fn(&mut Gallery);
     let changes: [Change; 4] = [
-        |gallery| assert!(gallery.add("A", "a2", &[2.0, 0.0])),
-        |gallery| assert!(gallery.add("D", "d0", &[20.0, 0.0])),
+        |gallery| assert!(add(gallery, "A", "a2", 2.0)),
+        |gallery| assert!(add(gallery, "D", "d0", 20.0)),
         |gallery| gallery.remove("B").unwrap(),
         Gallery::to_centroids,
     ];
@@ -125,7 +180,7 @@ fn a_calibrated_threshold_falls_when_the_gallery_changes() {
     let mut gallery = gallery();
     gallery.to_centroids();
     gallery.threshold = calibrated;
-    gallery.add("A", "a0", &[0.0, 0.0]);
+    assert!(!add(&mut gallery, "A", "a0", 0.0));
     gallery.to_centroids();
     gallery.remove("Z").unwrap_err();
     assert_eq!(gallery.threshold, calibrated, "none of these changes anything");
@@ -242,7 +297,8 @@ fn headers_that_contradict_themselves_are_refused() {
     for (from, to, reason) in [
         (r#"["A","B","C"]"#, r#"["A","B","C","D"]"#, "`D` has no embedding"),
         (r#"["A","B","C"]"#, r#"["A","B","B"]"#, "one name"),
-        (r#""b0":1"#, r#""b0":3"#, "identity 3 of 3"),
+        (r#""name":"b0","identity":1"#, r#""name":"b0","identity":3"#, "identity 3 of 3"),
+        (r#""threshold""#, r#""sources":{"old.png":3},"threshold""#, "identity 3 of 3"),
         (r#""dims":2"#, r#""dims":0"#, "embeddings"),
         (r#""dims":2"#, r#""dims":3"#, "embeddings"),
         (r#""distance":0.5"#, r#""distance":-0.5"#, "threshold is -0.5"),
