@@ -150,11 +150,12 @@ pub struct Gallery {
 pub struct Answer {
     /// The identity; `None`: unknown, all are farther than the threshold.
     pub identity: Option<String>,
-    /// The identity that is nearest, accepted or not.
+    /// The identity of the nearest embedding, accepted or not.
     pub nearest: String,
-    /// Distance of its nearest embedding.
+    /// Distance of the nearest embedding of `identity`, of an unknown probe of `nearest`.
     pub distance: f32,
-    /// How much farther the nearest embedding of any other identity is; `None` where there is no other.
+    /// How much farther the nearest embedding of any other identity is: below 0 where a vote has overruled the nearest.
+    /// `None` where there is no other.
     pub margin: Option<f32>,
 }
 
@@ -347,37 +348,46 @@ impl Gallery {
         ranking
     }
 
-    /// The identity that most of the `k` nearest embeddings have; of equally many the one whose ranks sum up to less.
-    fn vote(&self, probe: &[f32], k: usize) -> u32 {
-        let mut all: Vec<(f32, u32)> =
-            self.entries.iter().map(|entry| (self.distance.between(probe, &entry.embedding), entry.identity)).collect();
-        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    /// Whether a probe at this distance is accepted.
+    fn admits(&self, distance: f32) -> bool {
+        self.threshold.is_none_or(|threshold| distance <= threshold.distance)
+    }
+
+    /// The identity that most of the `k` nearest embeddings have, of those within the threshold; of equally many the one
+    /// whose ranks sum up to less. `None` where no embedding is within.
+    fn vote(&self, probe: &[f32], k: usize) -> Option<u32> {
+        let all = self.entries.iter().map(|entry| (self.distance.between(probe, &entry.embedding), entry.identity));
+        let mut within: Vec<(f32, u32)> = all.filter(|&(distance, _)| self.admits(distance)).collect();
+        within.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut votes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
-        for (rank, (_, identity)) in all.iter().take(k).enumerate() {
+        for (rank, (_, identity)) in within.iter().take(k).enumerate() {
             let (count, ranks) = votes.entry(*identity).or_default();
             *count += 1;
             *ranks += rank;
         }
         let best = votes.into_iter().min_by_key(|&(_, (count, ranks))| (usize::MAX - count, ranks));
-        best.expect("a gallery with embeddings").0
+        best.map(|(identity, _)| identity)
     }
 
-    /// Recognises a probe by the vote of its `k` nearest embeddings (1: the nearest). Without a threshold every probe
-    /// is somebody.
+    /// Recognises a probe by the vote of its `k` nearest embeddings (1: the nearest). Only embeddings within the
+    /// threshold vote, so that whether a probe is accepted does not depend on `k`, and an identity of a single picture
+    /// is not outvoted by what is far away. Without a threshold every probe is somebody.
     ///
     /// # Panics
     /// If the gallery is empty, `k` is 0, or the probe has not the model's length.
     pub fn recognise(&self, probe: &[f32], k: usize) -> Answer {
         assert_eq!(probe.len(), self.dims, "an embedding of another model");
+        assert!(k > 0, "nobody votes");
         let ranking = self.rank(probe);
-        let winner = if k == 1 { ranking[0].0 } else { self.vote(probe, k) };
-        let distance = ranking.iter().find(|(identity, _)| *identity == winner).expect("all are ranked").1;
-        let second = ranking.iter().find(|(identity, _)| *identity != winner);
-        let name = &self.identities[winner as usize];
-        let accepted = self.threshold.is_none_or(|threshold| distance <= threshold.distance);
+        let (nearest, least) = ranking[0];
+        let winner = if k == 1 { self.admits(least).then_some(nearest) } else { self.vote(probe, k) };
+        let shown = winner.unwrap_or(nearest);
+        let distance = ranking.iter().find(|(identity, _)| *identity == shown).expect("all are ranked").1;
+        let second = ranking.iter().find(|(identity, _)| *identity != shown);
+        let name = |identity: u32| self.identities[identity as usize].clone();
         Answer {
-            identity: accepted.then(|| name.clone()),
-            nearest: name.clone(),
+            identity: winner.map(name),
+            nearest: name(nearest),
             distance,
             margin: second.map(|(_, other)| other - distance),
         }
@@ -477,6 +487,9 @@ impl Gallery {
             )
         } else if dims != self.dims {
             format!("its embeddings have {} numbers, those of its model have {dims}", self.dims)
+        } else if self.distance != model.config.loss.distance {
+            let own = model.config.loss.distance;
+            format!("its distances are {:?}, those of its model are {own:?}", self.distance)
         } else {
             return Ok(());
         };

@@ -38,7 +38,7 @@ pub struct Recognize {
     gallery: PathBuf,
     #[command(flatten)]
     images: ImagesArgs,
-    /// How many of the nearest embeddings vote
+    /// How many of the nearest embeddings vote, of those within the threshold
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     nearest: u64,
     /// Farther than this from everyone is unknown, in the loss's distance [default: the gallery's]

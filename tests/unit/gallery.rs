@@ -4,7 +4,7 @@ use std::fs;
 
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
-use siamese::config::PRESETS;
+use siamese::config::{Distance, PRESETS};
 use siamese::gallery::{Content, Gallery, Share, Threshold};
 use siamese::net::Net;
 
@@ -56,12 +56,36 @@ fn the_nearest_identity_answers() {
 fn several_neighbours_vote() {
     let gallery = gallery();
     // From 2.8 the nearest are B's 4, A's 1 and A's 0.
-    assert_eq!(gallery.recognise(&[2.8, 0.0], 1).nearest, "B");
+    assert_eq!(gallery.recognise(&[2.8, 0.0], 1).identity.as_deref(), Some("B"));
     let answer = gallery.recognise(&[2.8, 0.0], 3);
-    assert_eq!(answer.nearest, "A");
+    assert_eq!((answer.identity.as_deref(), answer.nearest.as_str()), (Some("A"), "B"));
     assert!((answer.distance - 1.8 * 1.8).abs() < 1e-5, "its own nearest: {answer:?}");
     assert!(answer.margin.unwrap() < 0.0, "another identity is nearer: {answer:?}");
-    assert_eq!(gallery.recognise(&[2.8, 0.0], 2).nearest, "B", "one vote each: the nearer wins");
+    let two = gallery.recognise(&[2.8, 0.0], 2);
+    assert_eq!(two.identity.as_deref(), Some("B"), "one vote each: the nearer wins");
+}
+
+/// Nine of A at 10, one of B at 0: B wins where it is near, whatever A has far away.
+#[test]
+fn a_vote_is_among_those_within_the_threshold() {
+    let mut gallery = Gallery::new(&model(0)).unwrap();
+    (0..9).for_each(|n| assert!(add(&mut gallery, "A", &n.to_string(), 10.0)));
+    add(&mut gallery, "B", "b", 0.0);
+    gallery.threshold = Some(Threshold { distance: 2.0, far: None });
+    let probes = line(&[1.0, 9.5, 5.0]);
+    for k in [1, 2, 3, 100] {
+        let answers = gallery.recognise_all(&probes, k);
+        let found: Vec<_> = answers.iter().map(|answer| (answer.identity.as_deref(), answer.nearest.as_str())).collect();
+        assert_eq!(found, [(Some("B"), "B"), (Some("A"), "A"), (None, "A")], "{k}");
+        assert_eq!((answers[0].distance, answers[0].margin), (1.0, Some(80.0)), "{k}");
+        let judged = gallery.judge(&answers, &names("B A B")).unwrap();
+        assert_eq!((judged.closed.unwrap().share, judged.right.unwrap().share), (2.0 / 3.0, 2.0 / 3.0), "{k}");
+    }
+    // The vote counts what is within: two of A against one of B that is nearer.
+    gallery.threshold = Some(Threshold { distance: 60.0, far: None });
+    let answer = gallery.recognise(&[4.0, 0.0], 3);
+    assert_eq!((answer.identity.as_deref(), answer.nearest.as_str()), (Some("A"), "B"));
+    assert_eq!((answer.distance, answer.margin), (36.0, Some(-20.0)));
 }
 
 #[test]
@@ -258,6 +282,10 @@ fn files_keep_everything_and_hold_what_they_say() {
     gallery.check_model(&file, &model(0)).unwrap();
     let words = gallery.check_model(&file, &model(1)).unwrap_err().to_string();
     assert!(words.contains("people.gallery") && words.contains(&model(1).fingerprint()), "{words}");
+    let mut other = model(0);
+    other.config.loss.distance = Distance::MeanSquare;
+    let words = gallery.check_model(&file, &other).unwrap_err().to_string();
+    assert!(words.contains("people.gallery") && words.contains("SquaredEuclidean"), "{words}");
 
     let bytes = fs::read(&file).unwrap();
     for length in 0..bytes.len() {
