@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
 use crate::output::{self, Kind};
+use crate::text::composed;
 
 /// What a picture is known by, whatever it is called and wherever it lies: the SHA-256, as hexadecimal digits, of the
 /// bytes of its file, or of the pixels of a row of a data set.
@@ -133,7 +134,7 @@ pub struct Gallery {
     model: String,
     dims: usize,
     distance: Distance,
-    /// Each has an embedding.
+    /// Each has an embedding, and a name that is [`composed`].
     identities: Vec<String>,
     /// The place of each in `identities`.
     numbers: HashMap<String, u32>,
@@ -208,6 +209,20 @@ fn numbered(identities: &[String]) -> HashMap<String, u32> {
     identities.iter().cloned().zip(0..).collect()
 }
 
+/// The different names of `identities` once they are composed, in order, and the new number of each.
+fn united(identities: &[String]) -> (Vec<String>, Vec<u32>) {
+    let (mut names, mut numbers) = (Vec::new(), HashMap::new());
+    let number = |name: &String| {
+        let name = composed(name).into_owned();
+        *numbers.entry(name.clone()).or_insert_with(|| {
+            names.push(name);
+            names.len() as u32 - 1
+        })
+    };
+    let renumbered = identities.iter().map(number).collect();
+    (names, renumbered)
+}
+
 impl Gallery {
     /// An empty gallery for the embeddings of a model.
     ///
@@ -253,7 +268,7 @@ impl Gallery {
     }
 
     fn number(&self, identity: &str) -> Option<u32> {
-        self.numbers.get(identity).copied()
+        self.numbers.get(&*composed(identity)).copied()
     }
 
     fn drop_calibration(&mut self) {
@@ -274,6 +289,7 @@ impl Gallery {
         if let Some(reason) = flaw(embedding) {
             return Err(Error::Embedding { image: name.to_owned(), reason });
         }
+        let identity = &*composed(identity);
         if let Some(holder) = self.holder(name, content) {
             if holder == identity {
                 return Ok(false);
@@ -450,18 +466,19 @@ impl Gallery {
 
     /// How answers compare with the true names.
     pub fn judge(&self, answers: &[Answer], names: &[String]) -> Option<Recognition> {
-        let enrolled: HashSet<&String> = self.identities.iter().collect();
-        let count = |counts: &dyn Fn(&Answer, &String) -> bool| {
-            answers.iter().zip(names).filter(|(answer, name)| counts(answer, name)).count()
+        let names: Vec<Cow<str>> = names.iter().map(|name| composed(name)).collect();
+        let count = |counts: &dyn Fn(&Answer, &str) -> bool| {
+            answers.iter().zip(&names).filter(|(answer, name)| counts(answer, name)).count()
         };
-        let known = count(&|_, name| enrolled.contains(name));
+        let enrolled = |name: &str| self.number(name).is_some();
+        let known = count(&|_, name| enrolled(name));
         let unknown = answers.len() - known;
-        let closed = count(&|answer, name| answer.nearest == *name);
-        let right = count(&|answer, name| answer.identity.as_ref() == Some(name));
+        let closed = count(&|answer, name| answer.nearest == name);
+        let right = count(&|answer, name| answer.identity.as_deref() == Some(name));
         let wrong = count(&|answer, name| {
-            enrolled.contains(name) && answer.identity.as_ref().is_some_and(|identity| identity != name)
+            enrolled(name) && answer.identity.as_deref().is_some_and(|identity| identity != name)
         });
-        let accepted = count(&|answer, name| !enrolled.contains(name) && answer.identity.is_some());
+        let accepted = count(&|answer, name| !enrolled(name) && answer.identity.is_some());
         Some(Recognition {
             known,
             unknown,
@@ -572,8 +589,7 @@ impl Gallery {
         if let Some(number) = numbers_used.find(|&&number| number as usize >= header.identities.len()) {
             return Err(format!("identity {number} of {} is named", header.identities.len()).into());
         }
-        let numbers = numbered(&header.identities);
-        if numbers.len() != header.identities.len() {
+        if numbered(&header.identities).len() != header.identities.len() {
             return Err("two of its identities have one name".into());
         }
         let enrolled: HashSet<u32> = identity.iter().copied().collect();
@@ -592,21 +608,29 @@ impl Gallery {
             return Err("an embedding is of no image, or all are of too many".into());
         }
         let entries = values.chunks(header.dims).zip(identity).zip(images);
+        // Files from before names were composed may have two that look the same.
+        let (identities, number) = united(&header.identities);
         let entry = |((embedding, identity), images): ((&[f32], u32), u32)| Entry {
-            identity,
+            identity: number[identity as usize],
             images,
             embedding: embedding.to_vec(),
         };
-        Ok(Gallery {
+        let mut gallery = Gallery {
             model: header.model,
             dims: header.dims,
             distance: header.distance,
-            identities: header.identities,
-            numbers,
+            numbers: numbered(&identities),
+            identities,
             pictures: header.pictures,
             sources: header.sources,
             entries: entries.map(entry).collect(),
             threshold: header.threshold,
-        })
+        };
+        let pictures = gallery.pictures.values_mut().map(|picture| &mut picture.identity);
+        pictures.chain(gallery.sources.values_mut()).for_each(|identity| *identity = number[*identity as usize]);
+        if gallery.identities.len() < number.len() {
+            gallery.drop_calibration();
+        }
+        Ok(gallery)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 /// Whether a character would end a line or a cell, speak to a terminal, or turn the order of what stands around it.
 fn is_control(c: char) -> bool {
     let ends_line = matches!(c, '\u{2028}' | '\u{2029}');
@@ -17,4 +19,10 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     }
     let escaped = |c: char| if is_control(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect::<String>().into()
+}
+
+/// A name in the composed form of Unicode (NFC), so that names that look the same are the same: macOS writes the é of a
+/// folder as e and an accent.
+pub fn composed(name: &str) -> Cow<'_, str> {
+    if is_nfc(name) { name.into() } else { name.nfc().collect::<String>().into() }
 }

@@ -1,5 +1,6 @@
 //! `siamese enroll`
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,6 +8,7 @@ use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::gallery::{Gallery, Threshold};
 use siamese::output::Lock;
+use siamese::text::plain;
 
 use super::engine::Engine;
 use super::images::{self, Images, ImagesArgs, Tally};
@@ -113,6 +115,7 @@ impl Enroll {
         }
         let classes = images.classes();
         let rows = embeddings.chunks_exact(embeddings.len() / images.names.len());
+        let before = gallery.identities().len();
         let mut again = 0;
         for (row, embedding) in rows.enumerate() {
             let identity = self.identity.as_ref().unwrap_or(&classes[row]);
@@ -125,6 +128,17 @@ impl Enroll {
         }
         if again > 0 {
             say!("{again} images were enrolled already");
+        }
+        let (old, new) = gallery.identities().split_at(before);
+        let mut known: HashMap<String, &String> = old.iter().map(|name| (name.to_lowercase(), name)).collect();
+        for name in new {
+            if let Some(other) = known.insert(name.to_lowercase(), name) {
+                say!(
+                    "warning: `{}` and `{}` are two identities, and differ in capitals alone",
+                    plain(other),
+                    plain(name)
+                );
+            }
         }
         Ok(())
     }

@@ -428,6 +428,13 @@ fn pictures_are_known_by_what_they_show() {
         assert!(words.contains("4 identities, 7 images"), "{words}");
     }
 
+    // Names that differ in capitals are two, which is said.
+    let words = text(&run(&["enroll", &model, &gallery, &at("new.png"), "--identity", "Z"]).stderr);
+    assert!(words.contains("new.png: it is enrolled as a picture of `z`"), "{words}");
+    picture(&at("newer.png"), 30);
+    let words = text(&run(&["enroll", &model, &gallery, &at("newer.png"), "--identity", "Z"]).stderr);
+    assert!(words.contains("`z` and `Z` are two identities"), "{words}");
+
     // Calibrating on no other than the enrolled.
     let words = fail(&["enroll", &model, &gallery, "--far", "0.5", "--calibrate", &format!("{root}/set/../set")]);
     assert!(words.contains("--calibrate: all 3 images are enrolled themselves"), "{words}");

@@ -75,7 +75,8 @@ fn a_vote_is_among_those_within_the_threshold() {
     let probes = line(&[1.0, 9.5, 5.0]);
     for k in [1, 2, 3, 100] {
         let answers = gallery.recognise_all(&probes, k);
-        let found: Vec<_> = answers.iter().map(|answer| (answer.identity.as_deref(), answer.nearest.as_str())).collect();
+        let found: Vec<_> =
+            answers.iter().map(|answer| (answer.identity.as_deref(), answer.nearest.as_str())).collect();
         assert_eq!(found, [(Some("B"), "B"), (Some("A"), "A"), (None, "A")], "{k}");
         assert_eq!((answers[0].distance, answers[0].margin), (1.0, Some(80.0)), "{k}");
         let judged = gallery.judge(&answers, &names("B A B")).unwrap();
@@ -151,6 +152,41 @@ fn galleries_without_contents_are_read() {
     assert_eq!((gallery.holder("b0", &new), gallery.holder("", &new)), (Some("C"), Some("C")), "by content first");
     let other = Content::of_pixels(b"other");
     assert_eq!((gallery.holder("b0", &other), gallery.holder("a0", &other)), (Some("B"), None));
+}
+
+/// `é` in one character, and as `e` with an accent behind it.
+#[test]
+fn names_that_look_the_same_are_one_identity() {
+    let [composed, apart] = ["Jos\u{e9}", "Jose\u{301}"];
+    let mut gallery = Gallery::new(&model(0)).unwrap();
+    add(&mut gallery, apart, "1", 0.0);
+    add(&mut gallery, composed, "2", 1.0);
+    add(&mut gallery, "Ann", "3", 5.0);
+    assert_eq!(gallery.identities(), [composed, "Ann"]);
+    assert_eq!((gallery.counts(composed), gallery.counts(apart)), ((2, 2), (2, 2)));
+    assert!(!gallery.add(apart, "1", &Content::of_pixels(b"1"), &[0.0, 0.0]).unwrap());
+    let truth = [apart.to_owned(), composed.to_owned(), "Ann".to_owned()];
+    let judged = gallery.judge(&gallery.recognise_all(&line(&[0.0, 0.0, 5.0]), 1), &truth).unwrap();
+    assert_eq!((judged.known, judged.right.unwrap().share, judged.closed.unwrap().share), (3, 1.0, 1.0));
+
+    // A file from before may have both.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("people.gallery");
+    let mut two = Gallery::new(&model(0)).unwrap();
+    ["Ann", "Jose", "Ben", composed].into_iter().zip(0_u8..).for_each(|(identity, n)| {
+        add(&mut two, identity, &n.to_string(), f32::from(n));
+    });
+    two.threshold = Some(Threshold { distance: 0.1, far: Some(0.01) });
+    two.save(&file).unwrap();
+    let bytes = forged(&fs::read(&file).unwrap(), "\"Jose\"", &format!("\"{apart}\""));
+    fs::write(&file, bytes).unwrap();
+    let mut one = Gallery::load(&file).unwrap();
+    assert_eq!((one.identities(), one.threshold), (["Ann", composed, "Ben"].map(str::to_owned).as_slice(), None));
+    assert_eq!((one.counts(apart), one.counts("Ben")), ((2, 2), (1, 1)));
+    assert_eq!(one.holder("", &Content::of_pixels(b"3")), Some(composed));
+    assert_eq!(one.recognise(&[2.9, 0.0], 1).nearest, composed);
+    one.remove(apart).unwrap();
+    assert_eq!(one.identities(), ["Ann", "Ben"]);
 }
 
 #[test]
