@@ -257,6 +257,9 @@ impl Lock {
             // One that an ended program of somebody else has left can be held without being written.
             let made = File::options().create(true).append(true).open(&name);
             let file = made.or_else(|error| File::open(&name).map_err(|_| error)).map_err(fault())?;
+            // In a shared folder anybody may hold it, whatever the umask of its maker, who alone can change that.
+            #[cfg(unix)]
+            drop(file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)));
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: path.to_owned() }),

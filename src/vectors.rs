@@ -107,12 +107,7 @@ impl Vectors {
 
     /// The whole numbers of 8 bits.
     fn bytes(&self) -> impl Iterator<Item = i8> {
-        self.bytes_of(0..self.values.len())
-    }
-
-    fn bytes_of(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = i8> {
-        let scale = self.scale(Precision::I8);
-        self.values[range].iter().map(move |value| (value / scale).round() as i8)
+        bytes_of(&self.values, self.scale(Precision::I8))
     }
 
     /// The values as a file of this precision gives them back.
@@ -200,14 +195,14 @@ impl Vectors {
 
     /// 8-bit integers have a column `scale`, and the metadata name the model.
     fn parquet(&self, file: &mut File, precision: Precision) -> std::io::Result<()> {
-        let (element, scale) = match precision {
+        let (element, factor) = match precision {
             Precision::F32 => ("float element", ""),
             Precision::F16 => ("fixed_len_byte_array (2) element (FLOAT16)", ""),
             Precision::I8 => ("int32 element (INTEGER(8,true))", "required float scale;"),
         };
         let schema = format!(
             "message embeddings {{ required binary name (UTF8); required binary class (UTF8); required group embedding \
-             (LIST) {{ repeated group list {{ required {element}; }} }} {scale} }}"
+             (LIST) {{ repeated group list {{ required {element}; }} }} {factor} }}"
         );
         let schema = Arc::new(parse_message_type(&schema).expect("a schema of our own"));
         let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
@@ -216,11 +211,13 @@ impl Vectors {
             .set_compression(Compression::UNCOMPRESSED)
             .set_key_value_metadata(Some(metadata))
             .build();
+        // Once: it looks at all values.
+        let scale = self.scale(precision);
         let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(parquet_fault)?;
         for start in (0..self.rows()).step_by(GROUP) {
             let rows = start..(start + GROUP).min(self.rows());
             let mut group = writer.next_row_group().map_err(parquet_fault)?;
-            self.write_group(&mut group, rows, precision).map_err(parquet_fault)?;
+            self.write_group(&mut group, rows, precision, scale).map_err(parquet_fault)?;
             group.close().map_err(parquet_fault)?;
         }
         writer.close().map(drop).map_err(parquet_fault)
@@ -231,6 +228,7 @@ impl Vectors {
         group: &mut SerializedRowGroupWriter<&mut File>,
         rows: std::ops::Range<usize>,
         precision: Precision,
+        scale: f32,
     ) -> Result<(), ParquetError> {
         let count = rows.len();
         let values = rows.start * self.dims..rows.end * self.dims;
@@ -259,11 +257,11 @@ impl Vectors {
                     column.typed::<FixedLenByteArrayType>().write_batch(&halves, definition, repetition)?;
                 }
                 (2, Precision::I8) => {
-                    let bytes: Vec<i32> = self.bytes_of(values.clone()).map(i32::from).collect();
+                    let bytes: Vec<i32> = bytes_of(&self.values[values.clone()], scale).map(i32::from).collect();
                     column.typed::<Int32Type>().write_batch(&bytes, definition, repetition)?;
                 }
                 _ => {
-                    let scales = vec![self.scale(precision); count];
+                    let scales = vec![scale; count];
                     column.typed::<FloatType>().write_batch(&scales, None, None)?;
                 }
             }
@@ -306,6 +304,11 @@ impl Vectors {
         })?;
         [vectors, metadata, picture, config].into_iter().try_for_each(Draft::publish)
     }
+}
+
+/// Values as whole numbers of 8 bits.
+fn bytes_of(values: &[f32], scale: f32) -> impl Iterator<Item = i8> {
+    values.iter().map(move |value| (value / scale).round() as i8)
 }
 
 fn npy<T: npyz::AutoSerialize>(file: &mut File, shape: &[u64], values: impl Iterator<Item = T>) -> std::io::Result<()> {

@@ -229,7 +229,10 @@ impl ImagesArgs {
                 for path in &self.paths {
                     match pictures::find(slice::from_ref(path)) {
                         Ok(pictures) => found.extend(pictures),
-                        Err(error) => drop(tally.note::<()>(&path.display().to_string(), Err(error))?),
+                        Err(error) => {
+                            tally.all += 1;
+                            tally.refuse(&path.display().to_string(), &error)?;
+                        }
                     }
                 }
                 read("pictures", &found[part(found.len())], model, tally)?

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::program::{SPEC, events, fail, place, siamese, succeed, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
 
 /// One seed makes one model, on however many threads.
@@ -277,6 +277,91 @@ fn bad_checkpoints_are_refused() {
     succeed(&["import", &exported, "--spec", SPEC, "--input", "8x8x1", "--out", &imported]);
     let words = fail(&["eval", &imported]);
     assert!(words.contains("[28, 28, 1]") && words.contains("[8, 8, 1]"), "{words}");
+}
+
+/// The bytes of a safetensors file with another header, in which `edit` changes what the program says of itself, and
+/// the tensors; none of them where `values` are given, which are then what the file holds.
+fn crafted(bytes: &[u8], edit: impl Fn(&mut Value, &mut Value), values: Option<&[u8]>) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut tensors: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let mut metadata = tensors["__metadata__"].take();
+    let mut own: Value = serde_json::from_str(metadata["siamese"].as_str().unwrap()).unwrap();
+    if values.is_some() {
+        tensors = json!({});
+    }
+    edit(&mut own, &mut tensors);
+    metadata["siamese"] = own.to_string().into();
+    tensors["__metadata__"] = metadata;
+    let header = tensors.to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), values.unwrap_or(&bytes[8 + length..])].concat()
+}
+
+#[test]
+fn crafted_checkpoints_are_refused_by_every_command() {
+    let (_folder, root, data) = place();
+    let at = |name: &str| format!("{root}/{name}");
+    let run_of = |name: &str| format!("{root}/{name}/checkpoint.safetensors");
+    succeed(&["train", "--spec", SPEC, "--data", &data, "--steps", "1", "--batch", "2x4", "--out", &at("run")]);
+    let whole = fs::read(run_of("run")).unwrap();
+    succeed(&["enroll", &at("run"), &at("a.gallery"), "--set", "test", "--take", "first"]);
+    let nothing_of = |input: [u64; 3]| {
+        move |own: &mut Value, tensors: &mut Value| {
+            own["config"]["spec"] = "dense3 l2".into();
+            own["input"] = json!(input);
+            for (place, prefix) in ["", "adam.m.", "adam.v."].into_iter().enumerate() {
+                let of =
+                    |shape: Value, range: [usize; 2]| json!({"dtype": "F32", "shape": shape, "data_offsets": range});
+                tensors[format!("{prefix}dense1.weight")] = of(json!([3, 0]), [0, 0]);
+                tensors[format!("{prefix}dense1.bias")] = of(json!([3]), [12 * place, 12 * place + 12]);
+            }
+        }
+    };
+    let batch = |labels: u64, images: u64| {
+        move |own: &mut Value, _: &mut Value| {
+            own["config"]["batch"] = json!({"mined": {"labels": labels, "images": images, "mining": "semi-hard"}});
+        }
+    };
+    let adam = |key: &'static str, value: f32| {
+        move |own: &mut Value, _: &mut Value| own["config"]["update"]["adam"][key] = value.into()
+    };
+    type Edit = Box<dyn Fn(&mut Value, &mut Value)>;
+    let cases: [(&str, Edit, bool); 11] = [
+        ("zero", Box::new(nothing_of([0, 0, 1])), true),
+        ("flat", Box::new(nothing_of([0, 8, 1])), true),
+        ("wrap", Box::new(nothing_of([1 << 32, 1 << 32, 1])), true),
+        ("wrap2", Box::new(nothing_of([1 << 32, 1 << 31, 2])), true),
+        ("batch", Box::new(batch(1 << 32, 1 << 32)), false),
+        ("batch2", Box::new(batch(2, (1 << 63) + 2)), false),
+        ("labels", Box::new(|own, _| own["config"]["train_labels"] = json!([])), false),
+        ("beta", Box::new(adam("beta1", 5.0)), false),
+        ("beta1", Box::new(adam("beta2", 1.0)), false),
+        ("epsilon", Box::new(adam("epsilon", -1.0)), false),
+        ("steps", Box::new(|own, _| own["config"]["steps"] = u64::MAX.into()), false),
+    ];
+    for (name, edit, bare) in cases {
+        fs::create_dir(at(name)).unwrap();
+        let bytes = crafted(&whole, edit, bare.then_some(&[0; 36]));
+        fs::write(run_of(name), &bytes).unwrap();
+        let (model, gallery) = (at(name), at("a.gallery"));
+        for command in [
+            ["embed", &model, "--set", "test", "--out", &at("e.npy")].as_slice(),
+            &["compare", &model, "--set", "test", "--take", "first"],
+            &["cluster", &model, "--set", "test"],
+            &["recognize", &model, &gallery, "--set", "test"],
+            &["recognize", &model, &gallery, "-"],
+            &["enroll", &model, &at("new.gallery"), "--set", "test"],
+            &["export", &model, "--out", &at("x.onnx")],
+            &["export", &model, "--out", &at("x.safetensors")],
+            &["eval", &model],
+            &["train", "--out", &model, "--resume"],
+            &["train", "--out", &model, "--resume", "--steps", "3"],
+        ] {
+            let words = fail(command);
+            assert!(words.contains("checkpoint.safetensors: "), "{name}, {command:?}: {words}");
+        }
+        assert!(fs::read(run_of(name)).unwrap() == bytes, "{name}: as it was");
+    }
+    assert!(["e.npy", "new.gallery", "x.onnx", "x.safetensors"].iter().all(|name| !Path::new(&at(name)).exists()));
 }
 
 #[test]

@@ -139,6 +139,13 @@ fn one_writer_at_a_time() {
     assert!(matches!(error, Error::Busy { .. }) && error.to_string().contains("people.gallery"), "{error}");
     drop(lock);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the lock goes");
+    #[cfg(unix)]
+    {
+        let _lock = Lock::take(&file).unwrap();
+        let left = fs::metadata(folder.path().join("people.gallery.lock")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&left.permissions());
+        assert_eq!(mode & 0o777, 0o666, "one that is left over keeps nobody out");
+    }
     fs::write(folder.path().join("people.gallery.lock"), "").unwrap();
     Lock::take(&file).unwrap();
 
