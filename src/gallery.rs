@@ -275,8 +275,8 @@ impl Gallery {
         self.threshold = self.threshold.filter(|threshold| threshold.far.is_none());
     }
 
-    /// Adds the embedding of a picture to an identity, which is made if it is new. Answers whether it did: a picture that
-    /// is enrolled already is not enrolled again. `name` is what it is called.
+    /// Adds the embedding of a picture to an identity, which is made if it is new. Answers whether it did: a picture
+    /// that is enrolled already is not enrolled again. `name` is what it is called.
     ///
     /// # Errors
     /// [`Error::Enrolled`] where it is the picture of another identity, [`Error::Embedding`] where the embedding has a
@@ -369,8 +369,8 @@ impl Gallery {
         self.threshold.is_none_or(|threshold| distance <= threshold.distance)
     }
 
-    /// The identity that most of the `k` nearest embeddings have, of those within the threshold; of equally many the one
-    /// whose ranks sum up to less. `None` where no embedding is within.
+    /// The identity that most of the `k` nearest embeddings have, of those within the threshold; of equally many the
+    /// one whose ranks sum up to less. `None` where no embedding is within.
     fn vote(&self, probe: &[f32], k: usize) -> Option<u32> {
         let all = self.entries.iter().map(|entry| (self.distance.between(probe, &entry.embedding), entry.identity));
         let mut within: Vec<(f32, u32)> = all.filter(|&(distance, _)| self.admits(distance)).collect();
@@ -504,8 +504,8 @@ impl Gallery {
             )
         } else if dims != self.dims {
             format!("its embeddings have {} numbers, those of its model have {dims}", self.dims)
-        } else if self.distance != model.config.loss.distance {
-            let own = model.config.loss.distance;
+        } else if self.distance != model.config.loss.distance() {
+            let own = model.config.loss.distance();
             format!("its distances are {:?}, those of its model are {own:?}", self.distance)
         } else {
             return Ok(());

@@ -271,7 +271,9 @@ fn embeddings_that_cannot_be_compared_are_refused_by_name() {
     let gallery = at("a.gallery");
     succeed(&["enroll", &model, &gallery, &black, "--identity", "night"]);
     let whole = fs::read(&gallery).unwrap();
-    for (bad, reason) in [(&white, "white.png: its embedding is not finite"), (&long, "long.png: its embedding is 3.5e36 long")] {
+    for (bad, reason) in
+        [(&white, "white.png: its embedding is not finite"), (&long, "long.png: its embedding is 3.5e36 long")]
+    {
         for command in [
             ["recognize", &model, &gallery, bad].as_slice(),
             &["enroll", &model, &gallery, bad, "--identity", "day"],
@@ -291,10 +293,12 @@ fn embeddings_that_cannot_be_compared_are_refused_by_name() {
     assert!(fs::read(&gallery).unwrap() == whole);
     assert!(!Path::new(&at("e.npy")).exists() && !Path::new(&at("new.gallery")).exists());
 
-    let list = format!("{white}\n{long}\n{root}/./black.png\n");
+    // The same in another file is another picture.
+    GrayImage::new(8, 8).save(at("dark.bmp")).unwrap();
+    let list = format!("{white}\n{long}\n{root}/dark.bmp\n");
     let output = piped(&["recognize", &model, &gallery, "-"], list.as_bytes());
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(text(&output.stdout), format!("{root}/./black.png\tnight\t0.0000\t-\n"));
+    assert_eq!(text(&output.stdout), format!("{root}/dark.bmp\tnight\t0.0000\t-\n"));
     assert!(text(&output.stderr).contains("2 of 3 pictures could not be used"));
 }
 

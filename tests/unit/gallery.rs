@@ -4,7 +4,7 @@ use std::fs;
 
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Distance, PRESETS};
+use siamese::config::PRESETS;
 use siamese::gallery::{Content, Gallery, Share, Threshold};
 use siamese::net::Net;
 
@@ -319,7 +319,7 @@ fn files_keep_everything_and_hold_what_they_say() {
     let words = gallery.check_model(&file, &model(1)).unwrap_err().to_string();
     assert!(words.contains("people.gallery") && words.contains(&model(1).fingerprint()), "{words}");
     let mut other = model(0);
-    other.config.loss.distance = Distance::MeanSquare;
+    other.config.loss = PRESETS.iter().find(|preset| preset.name == "notebook").unwrap().config().loss;
     let words = gallery.check_model(&file, &other).unwrap_err().to_string();
     assert!(words.contains("people.gallery") && words.contains("SquaredEuclidean"), "{words}");
 
