@@ -12,8 +12,6 @@ override references: u32;
 override k: u32;
 
 const CAPACITY = 16u;
-const FAR = 3.4e38;
-
 @group(0) @binding(0) var<storage, read> distance: array<f32>;
 @group(0) @binding(1) var<storage, read_write> index: array<u32>;
 @group(0) @binding(2) var<storage, read_write> nearest: array<f32>;
@@ -26,17 +24,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let q = min(group_index(group, groups), queries - 1u);
     var best: array<f32, CAPACITY>;
     var column: array<u32, CAPACITY>;
+    // A place without a column is empty; no distance, however large, stands for that.
     for (var j = 0u; j < k; j++) {
-        best[j] = FAR;
         column[j] = references;
     }
-    var worst = FAR;
     for (var r = lane; r < references; r += 64u) {
         let value = distance[q * references + r];
-        if value < worst {
+        if value < best[k - 1u] || column[k - 1u] == references {
             var j = k - 1u;
             for (; j > 0u; j--) {
-                if best[j - 1u] <= value {
+                if column[j - 1u] != references && best[j - 1u] <= value {
                     break;
                 }
                 best[j] = best[j - 1u];
@@ -44,7 +41,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             }
             best[j] = value;
             column[j] = r;
-            worst = best[k - 1u];
         }
     }
     for (var j = 0u; j < k; j++) {
@@ -56,18 +52,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         var head: array<u32, 64>;
         for (var j = 0u; j < k; j++) {
             var winner = 0u;
-            var winning = FAR;
+            var winning = 0.0;
             var winning_column = references;
             for (var list = 0u; list < 64u; list++) {
-                if head[list] < k {
-                    let at = list * CAPACITY + head[list];
-                    let closer = shared_distance[at] < winning;
-                    let equal_but_lower = shared_distance[at] == winning && shared_column[at] < winning_column;
-                    if closer || equal_but_lower {
-                        winner = list;
-                        winning = shared_distance[at];
-                        winning_column = shared_column[at];
-                    }
+                let at = list * CAPACITY + min(head[list], k - 1u);
+                let is_left = head[list] < k && shared_column[at] != references;
+                let closer = winning_column == references || shared_distance[at] < winning;
+                let equal_but_lower = shared_distance[at] == winning && shared_column[at] < winning_column;
+                if is_left && (closer || equal_but_lower) {
+                    winner = list;
+                    winning = shared_distance[at];
+                    winning_column = shared_column[at];
                 }
             }
             head[winner] += 1u;

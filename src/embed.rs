@@ -116,8 +116,11 @@ impl<R: Runner> Embedder<R> {
     }
 }
 
+/// Values of a tile of references at most: 64 MiB, which every device binds.
+const TILE: usize = 1 << 24;
+
 /// The `k` nearest of `references` for each of `queries`, both `[rows, dims]`: row numbers `[queries, k]`, nearest
-/// first; empty where there is none of either. Works in tiles of bounded memory.
+/// first, of equally near ones the first; empty where there is none of either. Works in tiles of bounded memory.
 pub fn neighbours<R: Runner>(
     runner: &R,
     references: &[f32],
@@ -130,22 +133,36 @@ pub fn neighbours<R: Runner>(
     if reference_rows == 0 || query_rows == 0 {
         return Ok(Vec::new());
     }
-    // The distances of a tile take at most 64 MiB.
-    let tile = ((1 << 24) / reference_rows).clamp(1, 1024).min(query_rows);
-    let mut fork = runner.fork(Arc::new(neighbours_plan(tile, reference_rows, dims, k)))?;
-    let [query, reference, index] = [slots::QUERY, slots::REFERENCE, slots::INDEX].map(|name| fork.plan().id(name));
-    fork.write(reference, references)?;
+    let rows = (TILE / dims).max(k).min(reference_rows);
+    let firsts: Vec<_> = (0..reference_rows).step_by(rows).collect();
+    // The distances of a tile take as much as its references may.
+    let tile = (TILE / rows).clamp(1, 1024).min(query_rows);
+    let mut fork = runner.fork(Arc::new(neighbours_plan(tile, rows, dims, k)))?;
+    let [query, reference, index, nearest] =
+        [slots::QUERY, slots::REFERENCE, slots::INDEX, slots::NEAREST].map(|name| fork.plan().id(name));
     let all = fork.plan().all();
-    let mut found = Vec::with_capacity(query_rows * k);
+    let mut best: Vec<Vec<(f32, u32)>> = vec![Vec::with_capacity(2 * k); query_rows];
     let mut values = vec![0.0; tile * dims];
-    for (done, rows) in queries.chunks(tile * dims).enumerate() {
-        values[..rows.len()].copy_from_slice(rows);
-        fork.write(query, values.as_slice())?;
-        fork.run(all.clone())?;
-        found.extend_from_slice(&fork.read(index)?.uints()[..rows.len() / dims * k]);
-        progress(done * tile + rows.len() / dims);
+    for (done, &first) in firsts.iter().enumerate() {
+        // All tiles are equally large: the last begins among references of the one before, which are told already.
+        let start = first.min(reference_rows - rows);
+        fork.write(reference, &references[start * dims..][..rows * dims])?;
+        for (part, rows) in queries.chunks(tile * dims).enumerate() {
+            values[..rows.len()].copy_from_slice(rows);
+            fork.write(query, values.as_slice())?;
+            fork.run(all.clone())?;
+            let (index, nearest) = (fork.read(index)?, fork.read(nearest)?);
+            let found = index.uints().chunks(k).zip(nearest.floats().chunks(k));
+            for (best, (index, nearest)) in best[part * tile..].iter_mut().zip(found).take(rows.len() / dims) {
+                let found = nearest.iter().zip(index).map(|(&distance, &row)| (distance, start as u32 + row));
+                best.extend(found.filter(|&(_, row)| row as usize >= first));
+                best.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                best.truncate(k);
+            }
+            progress((done * query_rows + part * tile + rows.len() / dims) / firsts.len());
+        }
     }
-    Ok(found)
+    Ok(best.into_iter().flatten().map(|(_, row)| row).collect())
 }
 
 /// Positive pairs of the published protocol, and as many negative ones.

@@ -76,6 +76,19 @@ pub enum Error {
         needed: u64,
         /// Bytes it may have.
         allowed: u64,
+        /// What makes it smaller.
+        remedy: &'static str,
+    },
+
+    /// The machine has too little memory.
+    #[error("{what} needs {:.1} GB of memory, this machine has {:.1} GB to give", *needed as f64 / 1e9, *available as f64 / 1e9)]
+    Memory {
+        /// What is too large.
+        what: String,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes that can be had.
+        available: u64,
     },
 
     /// The device reported an error, or was lost.
@@ -227,7 +240,8 @@ impl Error {
                  no driver"
                     .into()
             }
-            Error::Limit { .. } => "choose a smaller `--batch` or a smaller network, or another adapter".into(),
+            Error::Limit { remedy, .. } => format!("choose {remedy}, or another adapter"),
+            Error::Memory { .. } => "choose a smaller `--batch`, `--input` or network, or fewer images".into(),
             Error::Device { .. } => {
                 "`siamese check` proves every kernel on this adapter; a smaller `--batch` needs less memory".into()
             }

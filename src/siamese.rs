@@ -74,6 +74,8 @@ pub mod slots {
     pub const REFERENCE: &str = "reference";
     /// Answer of a neighbours plan.
     pub const INDEX: &str = "index";
+    /// The distances of those.
+    pub const NEAREST: &str = "nearest";
 }
 
 /// What a training step reports: numbers by name, see [`Loss::statistics`](crate::losses::Loss::statistics).
@@ -191,7 +193,7 @@ pub fn neighbours_plan(queries: usize, references: usize, dims: usize, k: usize)
     let reference = builder.slot(slots::REFERENCE, Element::F32, &[references, dims], Role::Input);
     let distance = builder.activation("distance", &[queries, references]);
     let index = builder.slot(slots::INDEX, Element::U32, &[queries, k], Role::Activation);
-    let nearest = builder.activation("nearest", &[queries, k]);
+    let nearest = builder.activation(slots::NEAREST, &[queries, k]);
     let shape = DistancesShape { queries, references, dims };
     builder.call::<Distances>(Section::Forward, shape, &[query, reference, distance]);
     builder.call::<TopK>(Section::Forward, TopKShape { queries, references, k }, &[distance, index, nearest]);

@@ -9,7 +9,7 @@ use siamese::gpu::Tuned;
 use siamese::output::{self, Kind};
 use siamese::plan::Plan;
 use siamese::run::Runner;
-use siamese::{Error, Result, cpu, gpu};
+use siamese::{Error, Result, cpu, gpu, memory};
 
 use super::{Failure, Tune, TuneArgs};
 use crate::report::counter;
@@ -142,7 +142,10 @@ impl Engine {
     /// Does a job on runners of this engine.
     pub fn run<J: Job>(&self, job: J) -> Result<J::Output, Failure> {
         match self {
-            Engine::Cpu => job.run(|plan| Ok(cpu::Runner::<f32>::new(plan))),
+            Engine::Cpu => job.run(|plan| {
+                memory::check("the network with its batch", plan.bytes())?;
+                Ok(cpu::Runner::<f32>::new(plan))
+            }),
             Engine::Gpu(device) => job.run(|plan| gpu::Runner::new(device.clone(), plan)),
         }
     }

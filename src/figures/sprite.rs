@@ -31,6 +31,13 @@ pub struct Sprite {
     pub height: usize,
 }
 
+impl Sprite {
+    /// Whether it holds the beginning of a PNG file in base64, and nothing but base64.
+    pub fn is_png(&self) -> bool {
+        STANDARD.decode(&self.png).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG\r\n\x1a\n"))
+    }
+}
+
 /// Collects images for a [`Sprite`]. The same image twice is one tile.
 pub struct Tiles<'a> {
     shape: [usize; 3],

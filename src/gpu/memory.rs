@@ -42,7 +42,37 @@ pub(super) fn from_device(bytes: &[u8], element: Element, len: usize) -> Array {
     }
 }
 
+/// Bytes that the shaders can number: images are gathered by bytes, with 32 bits.
+const MOST_BYTES: u64 = u32::MAX as u64;
+
+/// What makes an array of this role smaller.
+fn remedy(role: Role) -> &'static str {
+    match role {
+        Role::Parameter | Role::Gradient | Role::Moment => "a smaller network",
+        Role::Input => "fewer images or a smaller `--input`, `--adapter cpu`, which holds what the memory holds",
+        Role::Activation | Role::Statistic => "a smaller `--batch` or a smaller network",
+    }
+}
+
 impl Device {
+    /// Whether this device can bind every array of `plan`: data sets, too, lie in one each.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] naming the first array that is too large.
+    pub fn fits(&self, plan: &Plan) -> Result<()> {
+        let report = self.report();
+        let allowed = report.max_binding.min(report.max_buffer).min(MOST_BYTES);
+        let Some(buffer) = plan.buffers().iter().find(|buffer| buffer.bytes > allowed) else { return Ok(()) };
+        let slot = plan.slot(buffer.slot());
+        Err(Error::Limit {
+            adapter: report.title(),
+            what: format!("`{}`", slot.name),
+            needed: buffer.bytes,
+            allowed,
+            remedy: remedy(slot.role),
+        })
+    }
+
     pub(super) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         self.buffers_made.fetch_add(1, Ordering::Relaxed);
         self.bytes_made.fetch_add(size, Ordering::Relaxed);
@@ -96,25 +126,19 @@ pub(super) struct Memory {
 impl Memory {
     /// Makes the buffers, except those shared with another plan's memory: parameters and inputs of equal name and
     /// length.
-    pub(super) fn new(device: &Device, plan: &Plan, shared: Option<(&Plan, &Memory)>) -> Result<Self> {
-        let report = device.report();
-        let allowed = report.max_binding.min(report.max_buffer);
+    pub(super) fn new(device: &Device, plan: &Plan, shared: Option<(&Plan, &Memory)>) -> Self {
         let mut buffers = Vec::with_capacity(plan.buffers().len());
         for buffer in plan.buffers() {
-            let (slot, needed) = (plan.slot(buffer.slot()), buffer.bytes);
-            if needed > allowed {
-                let what = format!("`{}`", slot.name);
-                return Err(Error::Limit { adapter: report.title(), what, needed, allowed });
-            }
+            let slot = plan.slot(buffer.slot());
             let other =
                 shared.filter(|_| matches!(slot.role, Role::Parameter | Role::Input)).and_then(|(other, memory)| {
                     let id = other.find(&slot.name).filter(|&id| other.slot(id).len() == slot.len())?;
                     Some(memory.buffers[other.storage(id).0].clone())
                 });
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-            buffers.push(other.unwrap_or_else(|| device.buffer(&slot.name, needed, usage)));
+            buffers.push(other.unwrap_or_else(|| device.buffer(&slot.name, buffer.bytes, usage)));
         }
-        Ok(Memory { buffers })
+        Memory { buffers }
     }
 
     /// The buffer that holds a slot, and the slot's bytes in it.

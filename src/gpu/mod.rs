@@ -66,9 +66,10 @@ impl Runner {
             let reason = format!("{} has no 16-bit floats to store `{}` in", device.report().title(), slot.name);
             return Err(Error::config("--precision", reason));
         }
+        device.fits(&plan)?;
         let compiled = device.pipelines(plan.calls())?;
         let (memory, ring, launches) = device.scoped(|| {
-            let memory = Memory::new(&device, &plan, shared)?;
+            let memory = Memory::new(&device, &plan, shared);
             let ring = Ring::new(&device, &plan);
             let launches = plan.calls().iter().zip(compiled).map(|(call, (pipeline, groups))| {
                 let bind_group = memory.bind_group(&device, &plan, call, &pipeline);

@@ -126,8 +126,9 @@ impl Device {
     /// rule, and to the next start. `progress` hears of calls done and in all.
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`Error::Limit`] where it cannot hold the plan; what the device reports.
     pub fn tune(&self, plan: &Plan, known: &mut Choices, mut progress: impl FnMut(usize, usize)) -> Result<Tuned> {
+        self.fits(plan)?;
         let begin = Instant::now();
         let features = self.features();
         let mut calls: Vec<_> = plan.distinct().into_iter().map(|at| (features.candidates(&at), at)).collect();

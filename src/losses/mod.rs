@@ -97,7 +97,7 @@ pub struct Line {
 }
 
 /// How reports show what every loss has: the loss itself, and the gradient.
-pub const COMMON_CHARTS: [Chart; 2] = [
+const COMMON_CHARTS: [Chart; 2] = [
     Chart { name: "loss", title: "Loss", axis: "loss", share: false, lines: &[Line { statistic: LOSS, label: "" }] },
     Chart {
         name: "gradient",

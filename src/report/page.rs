@@ -1,6 +1,9 @@
 //! A run as a page of its own, or several on one page to compare: HTML that needs no network and no other file.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::run::{Run, thin};
 
@@ -8,6 +11,8 @@ use super::run::{Run, thin};
 const TEMPLATE: &str = include_str!("page.html");
 /// Where the data stand in it.
 const PLACE: &str = "{{data}}";
+/// Where it names its script by its SHA-256, the only one that a browser may then run.
+const SCRIPT: &str = "{{script}}";
 /// Points of a curve at most.
 const POINTS: usize = 1000;
 
@@ -27,5 +32,8 @@ pub fn render(runs: &[Run]) -> String {
     // In JSON this character stands in strings only; without it no string ends the script element.
     let data = data.to_string().replace('<', "\\u003c");
     let (before, after) = TEMPLATE.split_once(PLACE).expect("the template has a place for the data");
-    [before, &data, after].concat()
+    let script = after.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>"));
+    let (script, _) = script.expect("the script follows the data");
+    let before = before.replacen(SCRIPT, &STANDARD.encode(Sha256::digest(script)), 1);
+    [&before, &data, after].concat()
 }

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use siamese::config::Config;
+use siamese::data::Origin;
 use siamese::eval::{Evaluation, Figure};
 use siamese::figures::{Figures, VERSION};
-use siamese::losses::{self, Chart, Loss};
+use siamese::losses::Chart;
 use siamese::output::{self, Kind};
 use siamese::{Error, Result};
 
@@ -27,7 +29,7 @@ pub struct Run {
     /// Name of the folder.
     pub name: String,
     /// The settings of [`MANIFEST`].
-    manifest: Value,
+    manifest: Manifest,
     /// How the statistics of its steps are shown.
     pub charts: Vec<Chart>,
     /// What [`METRICS`] tells.
@@ -39,21 +41,62 @@ pub struct Run {
     figures: Option<Figures>,
 }
 
+/// What [`MANIFEST`] holds, without its lines on every kernel and shape, which are there for who repeats a run bit for
+/// bit. The folder may be anybody's: what the page does not escape must be numbers.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    version: String,
+    config: Config,
+    input: [usize; 3],
+    data: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    adapter: Adapter,
+}
+
+/// What a run ran on.
+#[derive(Serialize, Deserialize)]
+struct Adapter {
+    name: String,
+    #[serde(flatten)]
+    more: serde_json::Map<String, Value>,
+}
+
+/// The event `start`.
+#[derive(Serialize, Deserialize)]
+struct Start {
+    adapter: String,
+    parameters: u64,
+}
+
+/// The event `validation`.
+#[derive(Serialize, Deserialize)]
+struct Look {
+    step: f64,
+    map_at_r: f64,
+    best: bool,
+}
+
+/// The event `warning`.
+#[derive(Serialize, Deserialize)]
+struct Warning {
+    step: f64,
+    reason: String,
+}
+
 /// What the events of a run tell.
 #[derive(Default, Serialize)]
 pub struct Log {
     /// The last event `start`.
-    start: Value,
+    start: Option<Start>,
     /// Names of the statistics that are shown.
     #[serde(skip)]
     names: Vec<&'static str>,
     /// Every step that counts, see [`Log::take`].
     #[serde(skip)]
     pub steps: Vec<Step>,
-    /// The events `validation`.
-    validation: Vec<Value>,
-    /// The events `warning`.
-    warnings: Vec<Value>,
+    validation: Vec<Look>,
+    warnings: Vec<Warning>,
     /// Seconds spent on steps, by the speeds reported.
     seconds: f64,
     /// The last event `evaluation`.
@@ -98,13 +141,9 @@ impl Run {
         let manifest = read(folder, MANIFEST)?.ok_or_else(|| Error::run(folder, format!("has no {MANIFEST}")))?;
         let metrics = read(folder, METRICS)?.ok_or_else(|| Error::run(folder, format!("has no {METRICS}")))?;
         let path = folder.join(MANIFEST);
-        let mut manifest: Map<String, Value> =
+        let manifest: Manifest =
             serde_json::from_str(&manifest).map_err(|error| Error::run(&path, error.to_string()))?;
-        // One line for every kernel and shape: the manifest has them for who repeats a run bit for bit.
-        manifest.remove("shaders");
-        // Of a loss that this program does not know what every loss has is shown.
-        let loss = manifest.get("config").and_then(|config| Loss::deserialize(&config["loss"]).ok());
-        let charts = loss.map_or(losses::COMMON_CHARTS.to_vec(), |loss| loss.charts());
+        let charts = manifest.config.loss.charts();
         let names = charts.iter().flat_map(|chart| chart.lines).map(|line| line.statistic).collect();
         let mut log = Log { names, ..Log::default() };
         for (number, line) in metrics.lines().enumerate() {
@@ -120,7 +159,7 @@ impl Run {
         let name = folder.canonicalize().map_err(Error::io("read", folder))?;
         Ok(Run {
             name: name.file_name().unwrap_or(name.as_os_str()).to_string_lossy().into_owned(),
-            manifest: manifest.into(),
+            manifest,
             charts,
             key_figures: evaluation.map(Evaluation::figures).unwrap_or_default(),
             log,
@@ -160,7 +199,12 @@ fn figures(path: &Path, text: &str) -> Result<Figures> {
     if !value["version"].as_u64().is_some_and(|version| (1..=u64::from(VERSION)).contains(&version)) {
         return Err(fault(format!("has layout {}, this program reads 1 to {VERSION}", value["version"])));
     }
-    serde_json::from_value(value).map_err(|error| fault(error.to_string()))
+    let figures: Figures = serde_json::from_value(value).map_err(|error| fault(error.to_string()))?;
+    // It stands in a style sheet of the page.
+    if !figures.sprite.is_png() {
+        return Err(fault("the sprite is no PNG file in base64".to_owned()));
+    }
+    Ok(figures)
 }
 
 impl Log {
@@ -169,11 +213,11 @@ impl Log {
         match event["event"].as_str() {
             Some("start") => {
                 self.end_part();
-                self.start = event;
+                self.start = serde_json::from_value(event).ok();
             }
             Some("step") => self.take_step(&event),
-            Some("validation") => self.validation.push(event),
-            Some("warning") => self.warnings.push(event),
+            Some("validation") => self.validation.extend(serde_json::from_value::<Look>(event)),
+            Some("warning") => self.warnings.extend(serde_json::from_value::<Warning>(event)),
             Some("evaluation") => self.evaluation = serde_json::from_value(event).ok(),
             _ => {}
         }
@@ -183,9 +227,8 @@ impl Log {
         let Some(step) = Step::of(event, &self.names) else { return };
         let before = |other: f64| other < step.step;
         while self.steps.pop_if(|last| !before(last.step)).is_some() {}
-        for events in [&mut self.validation, &mut self.warnings] {
-            while events.pop_if(|last| !last["step"].as_f64().is_some_and(before)).is_some() {}
-        }
+        while self.validation.pop_if(|last| !before(last.step)).is_some() {}
+        while self.warnings.pop_if(|last| !before(last.step)).is_some() {}
         let first = self.part.map_or(step.images, |part| part.0);
         // The speed is the mean since the second step; the first may wait for shaders.
         let images = step.images - first;

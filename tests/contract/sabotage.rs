@@ -390,6 +390,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
         "shared_column[at] < winning_column",
         "shared_column[at] > winning_column",
     ),
+    ("topk", "an empty place taken for a reference", "is_left && (closer", "(closer"),
     ("topk", "dropped last list", "list < 64u", "list < 63u"),
     ("topk", "a winner that wins again", "head[winner] += 1u;", ""),
     ("topk", "dropped candidate", "r < references", "r + 1u < references"),

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use headless_chrome::browser::tab::point::Point;
 use headless_chrome::protocol::cdp::types::Method;
 use headless_chrome::protocol::cdp::{Emulation, Page};
@@ -13,6 +15,7 @@ use headless_chrome::{Browser, LaunchOptions, Tab};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::program::{SPEC, fail, place, siamese, succeed, text};
 
@@ -142,6 +145,45 @@ fn what_is_no_run_is_refused() {
     assert!(Path::new(&out).join("report.html").exists(), "the page that was there stays");
 }
 
+/// The folder may be anybody's: what the page shows as it stands are numbers, and its own script is the only one that a
+/// browser runs.
+#[test]
+fn a_foreign_run_folder_runs_no_script() {
+    let (_folder, root, data) = place();
+    let out = trained(&root, &data, "run", &["--batch", "4x6", "--steps", "2"]);
+    let attack = "<img src=x onerror=alert(1)>";
+    for (name, pointer) in [
+        ("run.json", "/config/seed"),
+        ("run.json", "/config/learning_rate"),
+        ("run.json", "/config"),
+        ("run.json", "/input"),
+        ("figures.json", "/sprite/png"),
+        ("figures.json", "/sprite/columns"),
+        ("figures.json", "/step"),
+    ] {
+        let file = format!("{out}/{name}");
+        let bytes = fs::read(&file).unwrap();
+        let mut value: Value = serde_json::from_slice(&bytes).unwrap();
+        *value.pointer_mut(pointer).unwrap() = json!(attack);
+        fs::write(&file, value.to_string()).unwrap();
+        let words = fail(&["report", &out]);
+        assert!(words.contains(name), "{pointer}: {words}");
+        fs::write(&file, bytes).unwrap();
+    }
+    let file = format!("{out}/metrics.jsonl");
+    let forged = ["start", "validation", "warning"].map(|event| {
+        json!({ "event": event, "step": attack, "map_at_r": attack, "parameters": attack, "reason": 0 }).to_string()
+    });
+    fs::write(&file, [&fs::read_to_string(&file).unwrap(), forged.join("\n").as_str()].concat()).unwrap();
+    succeed(&["report", &out]);
+    let page = fs::read_to_string(format!("{out}/report.html")).unwrap();
+    assert!(!page.contains("onerror"), "events of other types are no events");
+    let (_, script) = page.split_once("<script>").unwrap();
+    let hash = STANDARD.encode(Sha256::digest(script.split_once("</script>").unwrap().0));
+    let policy = format!("default-src 'none'; script-src 'sha256-{hash}';");
+    assert!(page.split_once("<style>").unwrap().0.contains(&policy), "the policy stands before all else");
+}
+
 /// A tab of a new headless Chromium, 1280 pixels wide, that collects script errors in `faults`.
 fn tab(profile: &Path) -> (Browser, Arc<Tab>) {
     let flags = ["--disable-quic", "--disable-component-update", "--disable-background-networking"].map(OsStr::new);
@@ -247,6 +289,10 @@ fn page_in_chromium() {
         assert_eq!(ask(&tab, tip), true, "the image of the point");
     }
     assert_eq!(ask(&tab, "return faults"), json!([]), "script errors");
+    let foreign = "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = true\">');
+        await new Promise((done) => setTimeout(done, 300));
+        return window.ran ?? null";
+    assert_eq!(ask(&tab, foreign), Value::Null, "no script runs but the page's own");
 
     if let Ok(file) = std::env::var("SIAMESE_SCREENSHOT") {
         let high = ask(&tab, "return document.documentElement.scrollHeight");

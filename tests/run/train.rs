@@ -567,3 +567,31 @@ fn neighbours_among_a_hundred_thousand() {
         assert_eq!(found.iter().map(|&row| row as usize).collect::<Vec<_>>(), nearest);
     }
 }
+
+/// Distances that 32 bits cannot hold have nearest references all the same; references by the thousand and in more than
+/// one tile, whose last is not full.
+#[test]
+fn neighbours_far_away_and_in_tiles() {
+    let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
+    let source = Source { slot: "images".to_owned(), images: 1, scale: 1.0 };
+    let plan = Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS));
+    let device = gpu::Runner::new(crate::common::device(), plan.clone()).unwrap();
+    let processor = cpu::Runner::<f32>::new(plan);
+
+    let (references, queries) = ([1e20; 300 * 4], [-1e20; 2 * 4]);
+    let on_device = embed::neighbours(&device, &references, &queries, 4, 5, |_| ()).unwrap();
+    assert_eq!(on_device, embed::neighbours(&processor, &references, &queries, 4, 5, |_| ()).unwrap());
+    assert_eq!(on_device, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+
+    // Of so many values a tile has eight references.
+    const DIMS: usize = 1 << 21;
+    let rows: Vec<f32> = (0..19).flat_map(|row| std::iter::repeat_n((row * 7 % 19) as f32, DIMS)).collect();
+    let query = vec![3.2; DIMS];
+    for found in [
+        embed::neighbours(&device, &rows, &query, DIMS, 5, |_| ()).unwrap(),
+        embed::neighbours(&processor, &rows, &query, DIMS, 5, |_| ()).unwrap(),
+    ] {
+        let values: Vec<_> = found.iter().map(|&row| row * 7 % 19).collect();
+        assert_eq!(values, [3, 4, 2, 5, 1]);
+    }
+}

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use siamese::config::PRESETS;
-use siamese::gpu::{Choices, variant};
+use siamese::Error;
+use siamese::config::{Config, PRESETS};
+use siamese::gpu::{self, Choices, variant};
 use siamese::net::Net;
 use siamese::plan::Plan;
-use siamese::siamese::{Source, inference_plan, slots};
+use siamese::sampler::{Batch, Mining};
+use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
 fn plan() -> Plan {
     let net = Net::parse("conv8 relu pool dense16 l2", [12, 12, 1]).unwrap();
@@ -70,4 +72,32 @@ fn the_rule_gives_way_to_a_choice_and_both_to_the_user() {
     let before = device.made().pipelines;
     siamese::gpu::Runner::new(device.clone(), Arc::new(plan)).unwrap();
     assert!(device.made().pipelines > before);
+}
+
+/// What a device cannot hold is an error with a remedy that helps, before anything is measured or made.
+#[test]
+fn what_does_not_fit_is_said_before_tuning() {
+    let device = crate::common::device();
+    let allowed = device.report().max_binding.min(device.report().max_buffer).min(u64::from(u32::MAX));
+    let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
+    let images = (allowed / 784) as usize + 1;
+    let rows = (allowed as f64 / 4.0).sqrt() as usize + 1;
+    let config = |rows| Config {
+        batch: Batch::Mined { labels: 2, images: rows / 2 + 1, mining: Mining::BatchHard },
+        ..PRESETS[0].config()
+    };
+    let source = |images| Source { slot: "digits.images".to_owned(), images, scale: 1.0 };
+    for (plan, array, remedy) in [
+        (training_plan(&net, &source(images), &config(8)), "`digits.images`", "--input"),
+        (training_plan(&net, &source(1), &config(rows)), "`distance`", "--batch"),
+    ] {
+        let plan = Arc::new(plan);
+        let tuned = device.tune(&plan, &mut Choices::default(), |_, _| panic!("nothing is measured"));
+        for error in [tuned.err(), gpu::Runner::new(device.clone(), plan).err()] {
+            let error = error.expect("an array that is too large");
+            let (words, hint) = (error.to_string(), error.hint().expect("a hint"));
+            assert!(matches!(error, Error::Limit { .. }) && words.contains(array), "{words}");
+            assert!(hint.contains(remedy), "{hint}");
+        }
+    }
 }
