@@ -81,7 +81,7 @@ pub enum Error {
     },
 
     /// The machine has too little memory.
-    #[error("{what} needs {:.1} GB of memory, this machine has {:.1} GB to give", *needed as f64 / 1e9, *available as f64 / 1e9)]
+    #[error("{what} needs {} of memory, this machine has {} to give", gigabytes(*needed), gigabytes(*available))]
     Memory {
         /// What is too large.
         what: String,
@@ -180,6 +180,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
 /// Carets below the bytes `start..end` of a line, one where they are none.

@@ -99,7 +99,7 @@
 //! | change | files |
 //! | --- | --- |
 //! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
-//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, a use in a layer, a loss or `siamese.rs` |
+//! | a new kernel | its plain shader, its family and the list in `src/kernels/`, its use in a layer, a loss or a plan |
 //! | a new layer | its kernels, one file in `src/layers/`, its name in [the list there](layers::LAYERS) |
 //! | a new loss | its kernels, one file in `src/losses/`, its name in the `losses!` list there |
 //! | a new optimiser | its kernel, one [`Update`](config::Update) in `src/config.rs`, its call in `src/siamese.rs` |
