@@ -13,8 +13,6 @@ pub enum Init {
     /// `U(±sqrt(6 / fan_in))`: variance `2 / fan_in`, which makes up for the half that ReLU sets to zero. He, Zhang,
     /// Ren and Sun, *Delving Deep into Rectifiers*, ICCV 2015, equation 10, as a uniform distribution of that variance.
     HeUniform,
-    /// All zero; for biases.
-    Zeros,
 }
 
 /// Fills `out` with the first values of the tensor called `tensor`.
@@ -31,7 +29,6 @@ pub fn fill(init: Init, seed: u64, tensor: &str, fan_in: usize, fan_out: usize, 
     let fan = match init {
         Init::GlorotUniform => fan_in + fan_out,
         Init::HeUniform => fan_in,
-        Init::Zeros => return out.fill(0.0),
     };
     assert!(fan > 0, "{tensor}: {init:?} with fan_in {fan_in} and fan_out {fan_out}");
     let limit = (6.0 / fan as f64).sqrt() as f32;

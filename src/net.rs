@@ -71,12 +71,10 @@ pub struct Parameter {
 impl Parameter {
     /// Fills `values` as a training starts.
     pub fn fill(&self, initialisation: Initialisation, seed: u64, values: &mut [f32]) {
-        let (init, fan_in, fan_out) = match (self.start, initialisation, self.activation) {
-            (Start::Zeros, ..) => (Init::Zeros, 0, 0),
-            (Start::Random { fan_in, fan_out }, Initialisation::ByActivation, Activation::Relu) => {
-                (Init::HeUniform, fan_in, fan_out)
-            }
-            (Start::Random { fan_in, fan_out }, ..) => (Init::GlorotUniform, fan_in, fan_out),
+        let Start::Random { fan_in, fan_out } = self.start else { return values.fill(0.0) };
+        let init = match (initialisation, self.activation) {
+            (Initialisation::ByActivation, Activation::Relu) => Init::HeUniform,
+            _ => Init::GlorotUniform,
         };
         init::fill(init, seed, &self.name, fan_in, fan_out, values);
     }
@@ -113,7 +111,9 @@ impl Net {
     /// Parses `spec` for images of `[height, width, channels]`.
     ///
     /// # Errors
-    /// [`Error::Spec`] points at the word that cannot be understood or does not fit the shape that reaches it.
+    /// [`Error::Spec`] points at the word that cannot be understood or does not fit the shape that reaches it;
+    /// [`Error::Config`] if an image has no values or more than 32-bit indices reach, or `spec` more words than
+    /// [`MOST_WORDS`].
     pub fn parse(spec: &str, input: [usize; 3]) -> Result<Net> {
         let pixels = input.into_iter().try_fold(1usize, usize::checked_mul);
         if pixels.is_none_or(|pixels| !(1..=MOST).contains(&pixels)) {

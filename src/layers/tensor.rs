@@ -26,7 +26,7 @@ impl Tensor {
 /// The first values of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Random, as far from zero as the layer's width lets them be.
+    /// Random, as [`Init`](crate::init::Init) has it.
     Random {
         /// Inputs that reach one output.
         fan_in: usize,

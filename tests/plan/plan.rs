@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::Error;
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, Initialisation, PRESETS};
+use siamese::init::{self, Init};
 use siamese::kernel::Element;
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
@@ -225,6 +226,28 @@ fn parameter_counts_are_those_of_the_published_networks() {
         let net = parse(spec);
         assert_eq!(net.parameter_count(), count, "{spec}");
         assert_eq!((net.dims(), net.normalises()), (dims, normalises), "{spec}");
+    }
+}
+
+/// Biases start at zero, weights by the activation behind them or, where the settings say so, all by Glorot.
+#[test]
+fn first_values_are_by_activation() {
+    for parameter in parse("conv4 relu dense3").parameters() {
+        for initialisation in [Initialisation::ByActivation, Initialisation::Glorot] {
+            let name = parameter.name.as_str();
+            let mut values = vec![f32::NAN; parameter.range.len()];
+            let mut expected = vec![0.0; values.len()];
+            match (name, initialisation) {
+                ("conv1.weight", Initialisation::ByActivation) => {
+                    init::fill(Init::HeUniform, 7, name, 9, 36, &mut expected);
+                }
+                ("conv1.weight", _) => init::fill(Init::GlorotUniform, 7, name, 9, 36, &mut expected),
+                ("dense1.weight", _) => init::fill(Init::GlorotUniform, 7, name, 28 * 28 * 4, 3, &mut expected),
+                _ => assert!(name.ends_with(".bias"), "{name}"),
+            }
+            parameter.fill(initialisation, 7, &mut values);
+            assert_eq!(values, expected, "{name}, {initialisation:?}");
+        }
     }
 }
 
