@@ -7,7 +7,8 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use super::pictures::{self, Found, Pictures, find, shape};
+use super::decode::shape;
+use super::pictures::{self, Found, Pictures, find};
 use super::{Origin, Split, sha256};
 use crate::error::{Error, Result};
 

@@ -61,7 +61,7 @@ impl Content {
 /// [`Error::Data`] if the file is missing or is anything but one whole IDX image file; [`Error::Io`] if it cannot be
 /// read.
 pub fn read_images(path: &Path) -> Result<(Vec<u8>, usize, usize, usize)> {
-    let (dimensions, pixels) = read(path, Content::Images)?;
+    let (dimensions, pixels) = read(path, Content::Images, |_| Ok(()))?;
     let size = |axis: usize| dimensions.get(axis).map_or(1, |&size| size as usize);
     Ok((pixels, size(1), size(2), size(3)))
 }
@@ -72,7 +72,19 @@ pub fn read_images(path: &Path) -> Result<(Vec<u8>, usize, usize, usize)> {
 /// [`Error::Data`] if the file is missing or is anything but one whole IDX label file; [`Error::Io`] if it cannot be
 /// read.
 pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
-    let (_, labels) = read(path, Content::Labels)?;
+    let (_, labels) = read(path, Content::Labels, |_| Ok(()))?;
+    Ok(labels.into_iter().map(u32::from).collect())
+}
+
+/// The labels of so many images; a file that announces another number is not read on.
+fn read_labels_of(path: &Path, images: usize, images_path: &Path) -> Result<Vec<u32>> {
+    let (_, labels) = read(path, Content::Labels, |dimensions| {
+        if dimensions[0] as usize == images {
+            return Ok(());
+        }
+        let expected = format!("{images}, one for each image of {}", images_path.display());
+        Err(Error::data(path, format!("{} labels", dimensions[0]), expected))
+    })?;
     Ok(labels.into_iter().map(u32::from).collect())
 }
 
@@ -109,12 +121,7 @@ pub fn load(dir: &Path) -> Result<Split> {
 
 fn read_set(name: String, images_path: &Path, labels_path: &Path) -> Result<Dataset> {
     let (images, height, width, channels) = read_images(images_path)?;
-    let labels = read_labels(labels_path)?;
-    let rows = images.len() / (height * width * channels);
-    if labels.len() != rows {
-        let expected = format!("{rows}, one for each image of {}", images_path.display());
-        return Err(Error::data(labels_path, format!("{} labels", labels.len()), expected));
-    }
+    let labels = read_labels_of(labels_path, images.len() / (height * width * channels), images_path)?;
     Ok(Dataset { name, images, labels, label_names: Vec::new(), height, width, channels })
 }
 
@@ -175,8 +182,8 @@ fn some_names<'a>(files: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
     files.take(SHOWN).map(|path| file_name(path)).collect::<Vec<_>>().join(", ") + more
 }
 
-/// Dimensions and elements of a file.
-fn read(path: &Path, content: Content) -> Result<(Vec<u32>, Vec<u8>)> {
+/// Dimensions and elements of a file. `check` sees the dimensions before the elements are read.
+fn read(path: &Path, content: Content, check: impl Fn(&[u32]) -> Result<()>) -> Result<(Vec<u32>, Vec<u8>)> {
     let file = File::open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::data(path, "nothing there", format!("an IDX {} file", content.name())),
         _ => Error::io("open", path)(error),
@@ -185,7 +192,7 @@ fn read(path: &Path, content: Content) -> Result<(Vec<u32>, Vec<u8>)> {
     let packed = file.fill_buf().map_err(Error::io("read", path))?.starts_with(&GZIP_MAGIC);
     if packed {
         let mut stream = MultiGzDecoder::new(file);
-        parse(path, content, &mut |limit| {
+        parse(path, content, &check, &mut |limit| {
             let mut bytes = Vec::new();
             // A broken stream is a fault of the file; anything else is one of the disk.
             match stream.by_ref().take(limit).read_to_end(&mut bytes) {
@@ -199,7 +206,7 @@ fn read(path: &Path, content: Content) -> Result<(Vec<u32>, Vec<u8>)> {
             }
         })
     } else {
-        parse(path, content, &mut |limit| {
+        parse(path, content, &check, &mut |limit| {
             let mut bytes = Vec::new();
             file.by_ref().take(limit).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
             Ok(bytes)
@@ -209,7 +216,12 @@ fn read(path: &Path, content: Content) -> Result<(Vec<u32>, Vec<u8>)> {
 
 /// `next(limit)` gives the next bytes of the unpacked file: fewer than `limit` only at its end. What is held in memory
 /// grows with what arrives, never with what the header says.
-fn parse(path: &Path, content: Content, next: &mut dyn FnMut(u64) -> Result<Vec<u8>>) -> Result<(Vec<u32>, Vec<u8>)> {
+fn parse(
+    path: &Path,
+    content: Content,
+    check: &dyn Fn(&[u32]) -> Result<()>,
+    next: &mut dyn FnMut(u64) -> Result<Vec<u8>>,
+) -> Result<(Vec<u32>, Vec<u8>)> {
     let magic = next(4)?;
     let &[zero_0, zero_1, element, count] = &magic[..] else {
         let found = if magic.is_empty() { "an empty file".to_owned() } else { format!("only {} bytes", magic.len()) };
@@ -247,6 +259,7 @@ fn parse(path: &Path, content: Content, next: &mut dyn FnMut(u64) -> Result<Vec<
         return Err(Error::data(path, format!("the dimensions {}", shown()), expected));
     };
 
+    check(&dimensions)?;
     let data = next(elements + 1)?;
     if data.len() as u64 != elements {
         let expected = format!("{elements} bytes for {}", shown());

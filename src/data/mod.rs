@@ -1,5 +1,5 @@
 //! Labelled images on the host: the bundled MNIST ([`mnist`]), any set in the IDX format ([`idx`]), and folders of
-//! pictures ([`folder`], [`pictures`]).
+//! pictures ([`folder`], [`pictures`], [`decode`]).
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
+pub mod decode;
 pub mod folder;
 pub mod idx;
 pub mod mnist;

@@ -11,17 +11,15 @@
 //!    it covers (a triangle filter), and centred on a black ground. A picture of the right size stays as it is.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, Rgb, RgbImage, Rgba};
+use image::{DynamicImage, ImageBuffer, Pixel, Rgba};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use super::Dataset;
+use super::{Dataset, decode};
 use crate::error::{Error, Result};
 
 /// What a model wants done to pictures, beyond its input's shape.
@@ -33,11 +31,6 @@ pub struct Pictures {
 
 /// Ends of the names of files that are taken for pictures when a folder is searched.
 const EXTENSIONS: [&str; 12] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "pgm", "ppm", "pnm", "pbm"];
-
-/// Most rows or columns of a picture.
-const MOST_SIDE: u32 = 1 << 15;
-/// Most bytes that decoding may take.
-const MOST_BYTES: u64 = 1 << 29;
 
 /// A picture file that was found, and the class that its folder names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,81 +85,56 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn fault(path: &Path, error: &impl ToString) -> Error {
-    Error::data(
-        path,
-        format!("a picture that cannot be used ({})", error.to_string()),
-        "a whole PNG, JPEG, BMP, GIF, WebP, TIFF or PNM file",
-    )
-}
-
-/// A reader of the file that knows its format, by its content or else by its name.
-fn open(path: &Path) -> Result<ImageReader<BufReader<File>>> {
-    let file = File::open(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::data(path, "nothing there", "a picture"),
-        _ => Error::io("read", path)(error),
-    })?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MOST_SIDE);
-    limits.max_image_height = Some(MOST_SIDE);
-    limits.max_alloc = Some(MOST_BYTES);
-    let mut reader = ImageReader::new(BufReader::new(file));
-    reader.limits(limits);
-    reader.with_guessed_format().map_err(Error::io("read", path))
-}
-
-/// Height, width and channels of a picture as its file's head says: 3 channels where it has colour.
-///
-/// # Errors
-/// [`Error::Data`] naming the file where it is no picture.
-pub fn shape(path: &Path) -> Result<[usize; 3]> {
-    let decoder = open(path)?.into_decoder().map_err(|error| fault(path, &error))?;
-    let (width, height) = decoder.dimensions();
-    Ok([height as usize, width as usize, if decoder.color_type().has_color() { 3 } else { 1 }])
-}
-
 /// A picture as an input `[height, width, channels]`, by the rules of this module.
 ///
 /// # Errors
-/// [`Error::Data`] naming the file where it is missing, broken, no picture, or larger than 32,768 pixels a side or
-/// 512 MiB unpacked.
+/// [`Error::Data`] naming the file where it is missing, broken, no picture, or larger than [`decode`] takes: 64 Mi
+/// pixels, 32,768 a side, 512 MiB unpacked.
 pub fn read(path: &Path, input: [usize; 3], pictures: Pictures) -> Result<Vec<u8>> {
-    let mut decoder = open(path)?.into_decoder().map_err(|error| fault(path, &error))?;
-    // A file without or with a broken note is taken to be upright.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| fault(path, &error))?;
-    picture.apply_orientation(orientation);
-    Ok(bring(&picture, input, pictures))
+    decode::upright(path, |picture| bring(picture, input, pictures))
 }
 
-/// Rules 2 to 5.
-fn bring(picture: &DynamicImage, [height, width, channels]: [usize; 3], pictures: Pictures) -> Vec<u8> {
-    let ground = if pictures.invert { 255 } else { 0 };
-    let opaque = if picture.color().has_alpha() {
-        let mut below =
-            image::RgbaImage::from_pixel(picture.width(), picture.height(), Rgba([ground, ground, ground, 255]));
-        imageops::overlay(&mut below, &picture.to_rgba8(), 0, 0);
-        DynamicImage::ImageRgba8(below)
-    } else {
-        picture.clone()
-    };
-    let colours = if channels == 1 { DynamicImage::ImageLuma8(opaque.to_luma8()) } else { opaque };
-    let mut values = colours.to_rgb8();
+/// Rules 2 to 5. What is no longer needed of a picture goes before the next form of it is made.
+fn bring(mut picture: DynamicImage, [height, width, channels]: [usize; 3], pictures: Pictures) -> Vec<u8> {
+    if picture.color().has_alpha() {
+        let ground = if pictures.invert { 255 } else { 0 };
+        let mut opaque = picture.into_rgba8();
+        for pixel in opaque.pixels_mut() {
+            let mut below = Rgba([ground, ground, ground, 255]);
+            below.blend(pixel);
+            *pixel = below;
+        }
+        picture = opaque.into();
+    }
+    let side = [width as u32, height as u32];
+    if channels == 1 {
+        return fit(picture.into_luma8(), side, pictures).into_raw();
+    }
+    if picture.color().has_color() {
+        return fit(picture.into_rgb8(), side, pictures).into_raw();
+    }
+    fit(picture.into_luma8(), side, pictures).iter().flat_map(|value| [*value; 3]).collect()
+}
+
+/// Rules 4 and 5, for pixels of any kind.
+fn fit<P>(mut values: ImageBuffer<P, Vec<u8>>, [wide, high]: [u32; 2], pictures: Pictures) -> ImageBuffer<P, Vec<u8>>
+where
+    P: Pixel<Subpixel = u8> + 'static,
+{
     if pictures.invert {
         imageops::invert(&mut values);
     }
-    let (wide, high) = (width as u32, height as u32);
-    if values.dimensions() != (wide, high) {
-        let scale = (f64::from(wide) / f64::from(values.width())).min(f64::from(high) / f64::from(values.height()));
-        let side = |length: u32, most: u32| ((f64::from(length) * scale).round() as u32).clamp(1, most);
-        let fitted = [side(values.width(), wide), side(values.height(), high)];
-        let scaled = imageops::resize(&values, fitted[0], fitted[1], FilterType::Triangle);
-        values = RgbImage::from_pixel(wide, high, Rgb([0; 3]));
-        let place = [(wide - fitted[0]) / 2, (high - fitted[1]) / 2];
-        imageops::replace(&mut values, &scaled, place[0].into(), place[1].into());
+    if values.dimensions() == (wide, high) {
+        return values;
     }
-    // Of a grey picture all three values are one.
-    values.pixels().flat_map(|pixel| pixel.0.into_iter().take(channels)).collect()
+    let scale = (f64::from(wide) / f64::from(values.width())).min(f64::from(high) / f64::from(values.height()));
+    let side = |length: u32, most: u32| ((f64::from(length) * scale).round() as u32).clamp(1, most);
+    let fitted = [side(values.width(), wide), side(values.height(), high)];
+    let scaled = imageops::resize(&values, fitted[0], fitted[1], FilterType::Triangle);
+    let mut ground = ImageBuffer::new(wide, high);
+    let place = [(wide - fitted[0]) / 2, (high - fitted[1]) / 2];
+    imageops::replace(&mut ground, &scaled, place[0].into(), place[1].into());
+    ground
 }
 
 /// Reads pictures as a data set of this name, as [`labelled`] has it.

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::PRESETS;
-use siamese::data::idx;
 use siamese::data::pictures::{self, Pictures};
+use siamese::data::{decode, idx};
 use siamese::gallery::{Content, Gallery};
 use siamese::net::Net;
 use siamese::sampler::Augment;
@@ -139,7 +139,7 @@ proptest! {
 
     #[test]
     fn pictures(bytes in file(&PNG)) {
-        names_its_file(&bytes, pictures::shape);
+        names_its_file(&bytes, decode::shape);
         names_its_file(&bytes, |path| pictures::read(path, [4, 4, 3], Pictures::default()));
     }
 

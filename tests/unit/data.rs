@@ -17,6 +17,7 @@ use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
 use tempfile::TempDir;
 
 use crate::common;
+use crate::heap::peak;
 
 const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
 const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
@@ -309,6 +310,18 @@ fn a_gzip_bomb_is_stopped_at_the_announced_length() {
     let folder = folder(&[("bomb", bomb)]);
     let result = idx::read_labels(&folder.path().join("bomb"));
     assert_data_error(result, "bomb", "more data than the header announces", "2 bytes");
+}
+
+/// A megabyte that unpacks to a thousand million labels, beside two images.
+#[test]
+fn labels_are_read_only_where_they_are_as_many_as_the_images() {
+    let mut files = small_set();
+    let labels = [gzip(&[0, 0, 8, 1, 59, 154, 202, 0]), gzip(&vec![0; 1 << 20]).repeat(200)].concat();
+    files[3].1 = labels;
+    let folder = folder(&files);
+    let (result, bytes) = peak(|| idx::load(folder.path()));
+    assert_data_error(result, TEST_LABELS, "1000000000 labels", "2, one for each");
+    assert!(bytes < 1 << 20, "{bytes} bytes");
 }
 
 #[test]

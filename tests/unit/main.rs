@@ -7,6 +7,7 @@ mod data;
 mod eval;
 mod figures;
 mod gallery;
+mod heap;
 mod memory;
 mod output;
 mod pictures;

@@ -2,10 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
-use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage};
-use siamese::data::pictures::{self, Found, Pictures, find, read, shape};
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Pixel, Rgb, RgbImage, Rgba};
+use siamese::data::decode::{Budget, shape};
+use siamese::data::pictures::{self, Found, Pictures, find, read};
 use siamese::data::{Origin, folder};
+
+use crate::heap::peak;
 
 const AS_IS: Pictures = Pictures { invert: false };
 const INVERTED: Pictures = Pictures { invert: true };
@@ -80,6 +86,54 @@ fn other_sizes_are_fitted_and_centred() {
     assert!(read(&path, [8, 8, 1], AS_IS).unwrap().contains(&255));
 }
 
+/// Pixels of any kind are brought as the rules say it, one after the other over whole pictures.
+#[test]
+fn the_rules_hold_for_pixels_of_every_kind() {
+    let noise =
+        |x: u32, y: u32, channel: u32| (x * 7_919 + y * 104_729 + channel * 15_485_863).wrapping_mul(2_654_435_761);
+    let colours = image::ImageBuffer::<Rgba<u16>, _>::from_fn(23, 17, |x, y| {
+        Rgba([0, 1, 2, 3].map(|channel| (noise(x, y, channel) >> 16) as u16))
+    });
+    let colours = DynamicImage::from(colours);
+    let kinds: [DynamicImage; 8] = [
+        colours.to_luma8().into(),
+        colours.to_luma16().into(),
+        colours.to_luma_alpha8().into(),
+        colours.to_luma_alpha16().into(),
+        colours.to_rgb8().into(),
+        colours.to_rgb16().into(),
+        colours.to_rgba8().into(),
+        colours,
+    ];
+    for kind in kinds {
+        let (_folder, path) = saved(kind.clone(), "kind.png");
+        for (side, channels, pictures) in [(10, 1, AS_IS), (10, 3, AS_IS), (40, 1, INVERTED), (40, 3, INVERTED)] {
+            let mut picture = kind.clone();
+            if kind.color().has_alpha() {
+                let ground = if pictures.invert { 255 } else { 0 };
+                let mut opaque = kind.to_rgba8();
+                for pixel in opaque.pixels_mut() {
+                    let mut below = Rgba([ground, ground, ground, 255]);
+                    below.blend(pixel);
+                    *pixel = below;
+                }
+                picture = opaque.into();
+            }
+            let mut values = if channels == 1 { DynamicImage::from(picture.to_luma8()) } else { picture }.to_rgb8();
+            if pictures.invert {
+                imageops::invert(&mut values);
+            }
+            let high = (17.0 * f64::from(side) / 23.0).round() as u32;
+            let scaled = imageops::resize(&values, side, high, FilterType::Triangle);
+            let mut wanted = RgbImage::new(side, side);
+            imageops::replace(&mut wanted, &scaled, 0, i64::from((side - high) / 2));
+            let wanted: Vec<u8> = wanted.pixels().flat_map(|pixel| pixel.0.into_iter().take(channels)).collect();
+            let found = read(&path, [side as usize, side as usize, channels], pictures).unwrap();
+            assert_eq!(found, wanted, "{:?} as {channels} channels of {side}", kind.color());
+        }
+    }
+}
+
 /// A JPEG whose EXIF note says that it lies on its side.
 #[test]
 fn cameras_notes_are_followed() {
@@ -121,6 +175,154 @@ fn broken_and_huge_files_are_named() {
     let path = folder.path().join("bomb.ppm");
     fs::write(&path, b"P6 30000 30000 255\n").unwrap();
     assert!(error(&path).contains("bomb.ppm"), "{}", error(&path));
+}
+
+/// `bytes` with others put at a place.
+fn patched(mut bytes: Vec<u8>, place: usize, with: &[u8]) -> Vec<u8> {
+    bytes[place..][..with.len()].copy_from_slice(with);
+    bytes
+}
+
+fn place_of(bytes: &[u8], what: &[u8]) -> usize {
+    bytes.windows(what.len()).position(|window| window == what).expect("it is there")
+}
+
+fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// Files of less than a kilobyte whose heads announce gigabytes.
+#[test]
+fn what_is_too_large_is_refused_by_its_head() {
+    let small = grey(16, 16, |x, y| (x * y) as u8);
+    let colour = DynamicImage::from(small.clone()).to_rgb8();
+    let side = 30_000_u16;
+    let sides = |bytes: [u8; 2]| [bytes, bytes].concat();
+    let wide = |bytes: [u8; 4]| [bytes, bytes].concat();
+    let png = patched(encoded(small.clone(), ImageFormat::Png), 16, &wide(u32::from(side).to_be_bytes()));
+    let mut sum = flate2::Crc::new();
+    sum.update(&png[12..29]);
+    let png = patched(png, 29, &sum.sum().to_be_bytes());
+    let gif = patched(encoded(colour.clone(), ImageFormat::Gif), 6, &sides(side.to_le_bytes()));
+    let jpeg = encoded(small.clone(), ImageFormat::Jpeg);
+    let head = place_of(&jpeg, &[0xff, 0xc0]);
+    let jpeg = patched(jpeg, head + 5, &sides(side.to_be_bytes()));
+    let bmp = patched(encoded(colour.clone(), ImageFormat::Bmp), 18, &wide(u32::from(side).to_le_bytes()));
+    let webp = encoded(colour.clone(), ImageFormat::WebP);
+    let head = place_of(&webp, b"VP8L") + 9;
+    let webp = patched(webp, head, &[0xfe, 0xbf, 0xff, 0x0f]);
+    let mut tiff = encoded(colour, ImageFormat::Tiff);
+    for tag in [[0, 1], [1, 1]] {
+        let entry = place_of(&tiff, &[tag[0], tag[1], 4, 0, 1, 0, 0, 0]);
+        tiff = patched(tiff, entry + 8, &u32::from(side).to_le_bytes());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let files = [("a.png", png), ("a.gif", gif), ("a.jpg", jpeg), ("a.bmp", bmp), ("a.webp", webp), ("a.tif", tiff)];
+    for (name, bytes) in files.into_iter().chain([("a.ppm", b"P6 30000 30000 255\n".to_vec())]) {
+        assert!(bytes.len() < 2000, "{name}");
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let (found, bytes) = peak(|| read(&path, [8, 8, 1], AS_IS));
+        let words = found.unwrap_err().to_string();
+        // The strips of the TIFF contradict its head already.
+        let reason = if name == "a.tif" { "inconsistent sizes" } else { "pixels are more than the 67108864" };
+        assert!(words.contains(name) && words.contains(reason), "{words}");
+        assert!(bytes < 1 << 20, "{name}: {bytes} bytes");
+        assert!(shape(&path).is_err(), "{name}");
+    }
+    // Few enough, but in a line.
+    let path = folder.path().join("b.pnm");
+    fs::write(&path, "P5 40000 1 255\n").unwrap();
+    let words = read(&path, [8, 8, 1], AS_IS).unwrap_err().to_string();
+    assert!(words.contains("b.pnm") && words.contains("one side is longer than the 32768"), "{words}");
+}
+
+/// A large picture is in memory once, and what is made of it small.
+#[test]
+fn a_large_picture_is_held_once() {
+    let cases: [(DynamicImage, usize); 2] =
+        [(GrayImage::new(4096, 3000).into(), 4096 * 3000), (RgbImage::new(2048, 2000).into(), 2048 * 2000 * 3)];
+    for (picture, size) in cases {
+        let (_folder, path) = saved(picture, "large.png");
+        for input in [[28, 28, 1], [28, 28, 3]] {
+            let (found, bytes) = peak(|| read(&path, input, AS_IS));
+            assert_eq!(found.unwrap().len(), 28 * 28 * input[2]);
+            // Colour that becomes grey is there in both forms for a moment.
+            let most = size as f64 * if size % 3 == 0 && input[2] == 1 { 1.6 } else { 1.3 };
+            assert!((bytes as f64) < most, "{input:?}: {bytes} bytes for a picture of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_budget_is_shared() {
+    let budget = Budget::new(4);
+    let first = budget.take(3);
+    std::thread::scope(|scope| {
+        let (told, heard) = mpsc::channel();
+        let budget = &budget;
+        scope.spawn(move || {
+            let share = budget.take(2);
+            told.send(()).unwrap();
+            drop(share);
+        });
+        drop(budget.take(1));
+        assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "only one byte is free");
+        drop(first);
+        heard.recv_timeout(Duration::from_secs(60)).expect("four bytes are free");
+    });
+    drop(budget.take(4));
+}
+
+/// 32 × 32 pixels, (8x, 8y, 8(x ^ y)), as Pillow's `save("progressive.jpg", quality=60, progressive=True,
+/// optimize=True)` writes them.
+const PROGRESSIVE: &[u8] = include_bytes!("../golden/progressive.jpg");
+
+/// Files in two ways of writing JPEG, and the places of their first scan's data.
+fn jpegs() -> [(Vec<u8>, usize); 2] {
+    let colours = RgbImage::from_fn(32, 32, |x, y| Rgb([8 * x as u8, 8 * y as u8, 8 * (x ^ y) as u8]));
+    [encoded(colours, ImageFormat::Jpeg), PROGRESSIVE.to_vec()].map(|bytes| {
+        let scan = place_of(&bytes, &[0xff, 0xda]);
+        (bytes, scan + 14)
+    })
+}
+
+#[test]
+fn whole_jpegs_are_read_as_others_read_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    for (whole, _) in jpegs() {
+        let wanted = image::load_from_memory(&whole).unwrap().to_rgb8().into_raw();
+        // What cameras write behind the image, and between its segments.
+        let behind = [whole.as_slice(), b"a video, or another picture \xff\xd8\xff"].concat();
+        let between = [&whole[..2], &[0xff, 0xff], &whole[2..20], &[0; 9], &whole[20..]].concat();
+        for bytes in [&whole, &behind, &between] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(read(&path, [32, 32, 3], AS_IS).unwrap(), wanted);
+        }
+    }
+    fs::write(&path, encoded(grey(9, 9, |x, y| (x * y) as u8), ImageFormat::Jpeg)).unwrap();
+    assert_eq!(read(&path, [9, 9, 1], AS_IS).unwrap(), image::open(&path).unwrap().to_luma8().into_raw());
+}
+
+#[test]
+fn broken_jpegs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.jpg");
+    let refused = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        read(&path, [32, 32, 3], AS_IS).is_err_and(|error| error.to_string().contains("cut.jpg"))
+    };
+    for (whole, data) in jpegs() {
+        for percent in [30, 60, 90] {
+            assert!(refused(&whole[..data + (whole.len() - data) * percent / 100]), "cut at {percent} %");
+        }
+        assert!(refused(&whole[..whole.len() - 2]), "without its end");
+        // A code word that no table has: ones alone.
+        assert!(refused(&patched(whole, data + 4, &[0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0])), "smashed");
+    }
 }
 
 /// `paths` with a small picture each.

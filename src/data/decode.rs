@@ -1,0 +1,207 @@
+//! Files of pictures as pixels, whole and within limits.
+//!
+//! A file's head says how large its picture is, and what is too large is refused before a pixel of it is decoded: a few
+//! hundred bytes can announce, and unpack to, gigabytes. What several threads decode at a time is bounded together.
+
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind};
+use std::path::Path;
+use std::sync::{Condvar, Mutex};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::error::{Error, Result};
+
+/// Most rows or columns of a picture.
+pub const MOST_SIDE: u32 = 1 << 15;
+/// Most pixels of a picture: 64 Mi, as 8192 × 8192.
+pub const MOST_PIXELS: u64 = 1 << 26;
+/// Most bytes of a picture unpacked.
+pub const MOST_BYTES: u64 = 1 << 29;
+
+/// Bytes that all pictures may take that are being decoded. The largest takes them all: turning it needs a second one.
+static MEMORY: Budget = Budget::new(2 * MOST_BYTES);
+
+/// Bytes that threads share: one that asks for more than are free waits until others have given theirs back.
+#[derive(Debug)]
+pub struct Budget {
+    free: Mutex<u64>,
+    given_back: Condvar,
+}
+
+/// Bytes taken of a [`Budget`], until they are dropped.
+#[derive(Debug)]
+pub struct Share<'a> {
+    of: &'a Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    /// So many bytes, all free.
+    pub const fn new(bytes: u64) -> Budget {
+        Budget { free: Mutex::new(bytes), given_back: Condvar::new() }
+    }
+
+    /// Takes bytes, as soon as so many are free: at most those that there are at all, or it waits for ever.
+    pub fn take(&self, bytes: u64) -> Share<'_> {
+        let free = self.free.lock().expect("nobody panics while holding it");
+        let mut free = self.given_back.wait_while(free, |free| *free < bytes).expect("nobody panics while holding it");
+        *free -= bytes;
+        Share { of: self, bytes }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        *self.of.free.lock().expect("nobody panics while holding it") += self.bytes;
+        self.of.given_back.notify_all();
+    }
+}
+
+fn fault(path: &Path, reason: impl ToString) -> Error {
+    Error::data(
+        path,
+        format!("a picture that cannot be used ({})", reason.to_string()),
+        "a whole PNG, JPEG, BMP, GIF, WebP, TIFF or PNM file",
+    )
+}
+
+/// A picture of which only the head is read, which is within the limits.
+struct Head {
+    /// What it is by its content, or else by its name.
+    format: Option<ImageFormat>,
+    decoder: Box<dyn ImageDecoder>,
+}
+
+fn open(path: &Path) -> Result<Head> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::data(path, "nothing there", "a picture"),
+        _ => Error::io("read", path)(error),
+    })?;
+    let length = file.metadata().map_err(Error::io("read", path))?.len();
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MOST_BYTES);
+    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(Error::io("read", path))?;
+    reader.limits(limits);
+    let format = reader.format();
+    // Such a file is read whole.
+    if format == Some(ImageFormat::Jpeg) && length > MOST_BYTES {
+        return Err(fault(path, format!("{length} bytes; a JPEG file may have {MOST_BYTES}")));
+    }
+    let decoder: Box<dyn ImageDecoder> = Box::new(reader.into_decoder().map_err(|error| fault(path, error))?);
+    let (width, height) = decoder.dimensions();
+    let (pixels, bytes) = (u64::from(width) * u64::from(height), decoder.total_bytes());
+    let reason = if pixels > MOST_PIXELS {
+        format!("{width} × {height} pixels are more than the {MOST_PIXELS} that a picture may have")
+    } else if width.max(height) > MOST_SIDE {
+        format!("of {width} × {height} pixels one side is longer than the {MOST_SIDE} that it may be")
+    } else if bytes > MOST_BYTES {
+        format!("unpacked it has {bytes} bytes, more than the {MOST_BYTES} that a picture may have")
+    } else {
+        return Ok(Head { format, decoder });
+    };
+    Err(fault(path, reason))
+}
+
+/// Height, width and channels of a picture, upright, as its file's head says: 3 channels where it has colour.
+///
+/// # Errors
+/// [`Error::Data`] naming the file where it is missing, no picture, or beyond [`MOST_PIXELS`], [`MOST_SIDE`] or
+/// [`MOST_BYTES`].
+pub fn shape(path: &Path) -> Result<[usize; 3]> {
+    let mut decoder = open(path)?.decoder;
+    let (width, height) = decoder.dimensions();
+    let turned = matches!(
+        orientation(&mut *decoder),
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+    );
+    let [height, width] = if turned { [width, height] } else { [height, width] };
+    Ok([height as usize, width as usize, if decoder.color_type().has_color() { 3 } else { 1 }])
+}
+
+/// What the EXIF note says. A file without one, or with a broken one, is taken to be upright.
+fn orientation(decoder: &mut dyn ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
+}
+
+/// Decodes a picture, turned as its EXIF note says, and gives it to `take`. One that is large waits until others are
+/// done with.
+///
+/// # Errors
+/// As [`shape`]; and for a file that is broken or ends too early.
+pub fn upright<T>(path: &Path, take: impl FnOnce(DynamicImage) -> T) -> Result<T> {
+    let Head { format, mut decoder } = open(path)?;
+    let _memory = MEMORY.take(2 * decoder.total_bytes());
+    let orientation = orientation(&mut *decoder);
+    let mut picture = if format == Some(ImageFormat::Jpeg) {
+        drop(decoder);
+        jpeg(path)?
+    } else {
+        DynamicImage::from_decoder(decoder).map_err(|error| fault(path, error))?
+    };
+    picture.apply_orientation(orientation);
+    Ok(take(picture))
+}
+
+/// A JPEG file's picture. `image` itself fills with grey what a broken file lacks, and calls that a picture.
+fn jpeg(path: &Path) -> Result<DynamicImage> {
+    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = segments(&bytes).ok_or_else(|| fault(path, "it ends before the end of its image"))?;
+    let side = MOST_SIDE as usize;
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(side).set_max_height(side);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes), options);
+    decoder.decode_headers().map_err(|error| fault(path, error))?;
+    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
+    let space = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
+    decoder.set_options(decoder.options().jpeg_set_out_colorspace(space));
+    let values = decoder.decode().map_err(|error| fault(path, error))?;
+    let (width, height) = decoder.dimensions().expect("the head is read");
+    let (width, height) = (width as u32, height as u32);
+    let picture = if grey {
+        GrayImage::from_raw(width, height, values).map(DynamicImage::from)
+    } else {
+        RgbImage::from_raw(width, height, values).map(DynamicImage::from)
+    };
+    picture.ok_or_else(|| fault(path, "it has fewer pixels than its head says"))
+}
+
+/// What a JPEG file holds up to the end-of-image marker, segment by segment (ITU-T T.81, annex B); `None` where that
+/// marker does not come. What some cameras write between segments and behind the image stays out, since the strict
+/// decoder takes it for a fault.
+fn segments(bytes: &[u8]) -> Option<Vec<u8>> {
+    const RESTART_0: u8 = 0xd0;
+    const RESTART_7: u8 = 0xd7;
+    const END: u8 = 0xd9;
+    const SCAN: u8 = 0xda;
+    // The first place of a marker that `is` wanted: 0xff and a byte that is neither 0 nor 0xff.
+    let marker = |from: usize, is: fn(u8) -> bool| {
+        let pairs = bytes.get(from..)?.windows(2);
+        let mut markers = pairs.enumerate().filter(|(_, pair)| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff));
+        markers.find(|(_, pair)| is(pair[1])).map(|(place, _)| from + place)
+    };
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut place = 0;
+    loop {
+        let start = marker(place, |_| true)?;
+        let kind = bytes[start + 1];
+        let mut end = start + 2;
+        // Restarts, start and end of an image stand alone.
+        if !matches!(kind, RESTART_0..=END) {
+            let length = bytes.get(end..)?.first_chunk()?;
+            end += usize::from(u16::from_be_bytes(*length));
+        }
+        if kind == SCAN {
+            end = marker(end, |kind| !matches!(kind, RESTART_0..=RESTART_7))?;
+        }
+        kept.extend(bytes.get(start..end)?);
+        if kind == END {
+            return Some(kept);
+        }
+        place = end;
+    }
+}
