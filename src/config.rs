@@ -61,6 +61,8 @@ pub enum Initialisation {
 pub struct Validation {
     /// Images held back.
     pub images: usize,
+    /// Which images those are, see [`crate::data::HoldBack::Below`].
+    pub bound: u64,
     /// Steps between two looks.
     pub every: u64,
     /// Looks without a new best after which the run ends; `None`: it goes on to its last step.
@@ -125,8 +127,9 @@ pub struct Config {
     pub thresholds: Vec<f32>,
     /// Images held back to watch the run.
     pub validation: Option<Validation>,
-    /// Labels trained on, the others being what is evaluated; `None`: all are trained on and evaluated.
-    pub train_labels: Option<Vec<u32>>,
+    /// Classes trained on, the others being what is evaluated; `None`: all are trained on and evaluated. By their names,
+    /// since a label is another once a set has more classes.
+    pub train_classes: Option<Vec<String>>,
 }
 
 /// How long to train, in the unit the user likes.
@@ -237,7 +240,7 @@ fn cnn() -> Config {
         seed: 0,
         thresholds: vec![0.5, 1.0],
         validation: None,
-        train_labels: None,
+        train_classes: None,
     }
 }
 
@@ -319,7 +322,7 @@ impl Config {
             );
             return Err(Error::config("--steps", reason));
         }
-        if let Some(Validation { images, every, patience }) = self.validation {
+        if let Some(Validation { images, every, patience, .. }) = self.validation {
             let looks = patience.unwrap_or(1);
             for (setting, value) in
                 [("--validation", images as u64), ("--validate-every", every), ("--patience", looks)]
@@ -333,8 +336,8 @@ impl Config {
                 return Err(Error::config("--patience", reason));
             }
         }
-        if self.train_labels.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Error::config("--train-classes", "no label is left to train on"));
+        if self.train_classes.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Error::config("--train-classes", "no class is left to train on"));
         }
         Ok(())
     }

@@ -21,6 +21,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// A folder is not laid out as a data set.
+    #[error("{}: found {found}, expected {expected}", path.display())]
+    DataSet {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What it should hold.
+        expected: String,
+    },
+
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -208,6 +219,11 @@ impl Error {
         Error::Data { path: path.to_owned(), found: found.to_string(), expected: expected.to_string() }
     }
 
+    /// An [`Error::DataSet`].
+    pub fn data_set(path: &Path, found: impl fmt::Display, expected: impl fmt::Display) -> Error {
+        Error::DataSet { path: path.to_owned(), found: found.to_string(), expected: expected.to_string() }
+    }
+
     /// An [`Error::Config`].
     pub fn config(setting: impl Into<String>, reason: impl Into<String>) -> Error {
         Error::Config { setting: setting.into(), reason: reason.into() }
@@ -226,9 +242,10 @@ impl Error {
     /// What to do about it, as one sentence.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Error::Data { .. } => {
-                "fetch the file again, or name another; a data set is a folder with a folder of pictures for each \
-                 class, or with four IDX files"
+            Error::Data { .. } => "give another file, or fetch or write this one again".into(),
+            Error::DataSet { .. } => {
+                "a data set is a folder with a folder of pictures for each class, or with folders train/ and test/ \
+                 that hold such, or with the four IDX files of a set"
                     .into()
             }
             Error::Io { .. } => return None,

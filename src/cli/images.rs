@@ -1,6 +1,6 @@
 //! The images that a command works on, and the embedding of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +16,8 @@ use rayon::prelude::*;
 use serde_json::json;
 use siamese::checkpoint::Checkpoint;
 use siamese::data::Dataset;
-use siamese::data::pictures::{self, Found};
+use siamese::data::pictures;
+use siamese::data::search::{self, Found};
 use siamese::embed::{BATCH, Embedder};
 use siamese::eval::flaw;
 use siamese::gallery::{Content, Gallery};
@@ -62,7 +63,7 @@ struct Choice {
     /// Where the random choice of --take comes from [default: 0]
     #[arg(long, requires = "take")]
     seed: Option<u64>,
-    /// Only these classes, by name or number, such as 0-7 or cat,dog
+    /// Only these classes, by name or number, such as cat,dog or 0-7; a class that is called 2019-2021 is no range
     #[arg(long, value_name = "CLASSES", value_delimiter = ',', requires = "images")]
     classes: Vec<String>,
 }
@@ -227,7 +228,7 @@ impl ImagesArgs {
             None => {
                 let mut found = Vec::new();
                 for path in &self.paths {
-                    match pictures::find(slice::from_ref(path)) {
+                    match find(slice::from_ref(path)) {
                         Ok(pictures) => found.extend(pictures),
                         Err(error) => {
                             tally.all += 1;
@@ -250,7 +251,7 @@ impl ImagesArgs {
         if let Ok(set) = Set::from_str(source, false) {
             return Ok(self.set(set, model)?);
         }
-        let images = read(source, &pictures::find(&[PathBuf::from(source)])?, model, tally)?;
+        let images = read(source, &find(&[PathBuf::from(source)])?, model, tally)?;
         if images.labelled {
             return Ok(images);
         }
@@ -274,6 +275,13 @@ impl ImagesArgs {
         let contents = (0..data.len()).into_par_iter().map(|row| Content::of_pixels(data.image(row))).collect();
         Ok(Images { data, names, contents, labelled: true })
     }
+}
+
+/// The pictures that paths mean; says what there is to say of them.
+fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
+    let search = search::find(paths)?;
+    search.remarks.iter().for_each(|remark| say!("{}", plain(remark)));
+    Ok(search.found)
 }
 
 /// Reads pictures as the input of a model; those that cannot be read are left to `tally`.
@@ -329,11 +337,7 @@ impl Choice {
             by_label.entry(label).or_default().push(row);
         }
         if !self.classes.is_empty() {
-            let names = by_label.keys().map(|&label| (images.data.label_name(label), label)).collect();
-            let mut wanted = BTreeSet::new();
-            for part in &self.classes {
-                wanted.extend(labels_of(part, &names)?);
-            }
+            let wanted = images.data.labels_named("--classes", &self.classes)?;
             by_label.retain(|label, _| wanted.contains(label));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or(0));
@@ -352,22 +356,6 @@ impl Choice {
         rows.sort_unstable();
         Ok(if rows.len() == images.data.len() { images } else { images.subset(&rows) })
     }
-}
-
-/// The labels that a part of `--classes` means, of those there are by their names: the class of that very name, or
-/// where there is none and it is a range such as `0-3`, those called 0, 1, 2 and 3.
-fn labels_of(part: &str, names: &BTreeMap<String, u32>) -> Result<Vec<u32>> {
-    let missing = |name: &str| {
-        let known = names.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        Error::config("--classes", format!("no image is of class `{name}`; there are {known}"))
-    };
-    if let Some(&label) = names.get(part) {
-        return Ok(vec![label]);
-    }
-    let range = part.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse::<u32>().ok()?));
-    // It ends at the first that is missing, however long the range.
-    let found = |number: u32| names.get(&number.to_string()).copied().ok_or_else(|| missing(&number.to_string()));
-    range.filter(|range| !range.is_empty()).ok_or_else(|| missing(part))?.map(found).collect()
 }
 
 /// Embeds images, in their order: `[rows, dims]`.

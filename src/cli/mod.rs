@@ -30,8 +30,9 @@ use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset, Storage};
 use siamese::data::pictures::Pictures;
-use siamese::data::{self, Parts, Split};
+use siamese::data::{self, HoldBack, Parts, Split};
 use siamese::sampler::{Batch, Mining, Positive};
+use siamese::text::plain;
 
 /// Trains Siamese embedding networks with triplet loss on any GPU.
 #[derive(Parser)]
@@ -202,8 +203,8 @@ struct TuneArgs {
 /// Which images.
 #[derive(Args)]
 struct DataArg {
-    /// Folder with a folder of pictures for each class, or with the four IDX files of a data set, plain or gzipped
-    /// [default: MNIST, built in]
+    /// Folder with a folder of pictures for each class, which may lie in train/ and test/ (or val/); or with the four IDX
+    /// files of a data set, plain or gzipped. EMNIST's are turned upright [default: MNIST, built in]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -217,15 +218,16 @@ impl DataArg {
 
     fn load_from(folder: Option<&Path>, input: Option<[usize; 3]>, pictures: Pictures) -> siamese::Result<Split> {
         let split = match folder {
-            Some(folder) if data::folder::is_one(folder) => data::folder::load(folder, input, pictures),
-            Some(folder) => data::idx::load(folder),
+            Some(folder) => data::load(folder, input, pictures),
             None => data::mnist::load(&data::mnist::Files {
                 train_images: include_bytes!("../../data/mnist/train-images-idx3-ubyte.xz"),
                 train_labels: include_bytes!("../../data/mnist/train-labels-idx1-ubyte.xz"),
                 test_images: include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.xz"),
                 test_labels: include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.xz"),
-            }),
+            })
+            .map(|split| split.adapted(pictures)),
         }?;
+        split.remarks.iter().for_each(|remark| say!("{}", plain(remark)));
         let found = [split.train.height, split.train.width, split.train.channels];
         match input {
             Some(input) if input != found => {
@@ -257,9 +259,9 @@ impl DataArg {
     /// The images as the training of a model divided them; see [`DataArg::load_of`].
     fn load_parts(&self, model: &Checkpoint, other: bool) -> siamese::Result<Parts> {
         let config = &model.config;
-        let held_back = config.validation.map(|validation| validation.images);
+        let held_back = config.validation.map(|validation| HoldBack::Below(validation.bound));
         let split = self.load_of(model, other)?;
-        split.divide(config.train_labels.as_deref(), held_back, config.seed)
+        split.divide(config.train_classes.as_deref(), held_back, config.seed)
     }
 }
 
@@ -388,9 +390,6 @@ impl BatchArgs {
 /// Most values of an image: 8192×8192×4, more than networks for images take.
 const MOST_VALUES: usize = 1 << 28;
 
-/// Most labels of a list on the command line: more than any public set of images has.
-const MOST_LABELS: u32 = 1 << 24;
-
 /// Shape of an input on the command line: `28x28x1`.
 fn parse_input(text: &str) -> Result<[usize; 3], String> {
     let wrong = || format!("`{text}` is no height, width and channels such as 28x28x1 or 64x64x3");
@@ -407,36 +406,10 @@ fn parse_input(text: &str) -> Result<[usize; 3], String> {
     }
 }
 
-/// Labels on the command line: `0-4,7`.
-fn parse_labels(text: &str) -> Result<Labels, String> {
-    let wrong = || format!("`{text}` is no list of labels such as 0-4 or 1,3,5");
-    let number = |text: &str| text.trim().parse::<u32>().map_err(|_| wrong());
-    let mut labels = Vec::new();
-    for part in text.split(',') {
-        match part.split_once('-') {
-            Some((first, last)) => {
-                let (first, last) = (number(first)?, number(last)?);
-                if last.saturating_sub(first) >= MOST_LABELS {
-                    return Err(format!("`{part}` are more than {MOST_LABELS} labels"));
-                }
-                labels.extend(first..=last);
-            }
-            None => labels.push(number(part)?),
-        }
-    }
-    labels.sort_unstable();
-    labels.dedup();
-    if labels.is_empty() { Err(wrong()) } else { Ok(Labels(labels)) }
-}
-
 /// A count on the command line, 1 at least.
 fn number_from_1(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&number| number > 0).ok_or_else(|| format!("`{text}` is no number from 1"))
 }
-
-/// A list of labels; a type of its own, because clap takes a `Vec` for a repeated option.
-#[derive(Clone)]
-struct Labels(Vec<u32>);
 
 /// A checkpoint's name in a run folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, Length, Schedule, Update, Validation};
-use siamese::data::Parts;
+use siamese::data::{HoldBack, Parts};
 use siamese::figures::Figures;
 use siamese::losses::Loss;
 use siamese::losses::triplet::Margin;
@@ -28,8 +28,8 @@ use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{
-    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, Labels, NetworkArgs, Outcome, PREVIOUS, PrecisionArg,
-    Tune, TuneArgs, parse_input, parse_labels,
+    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, NetworkArgs, Outcome, PREVIOUS, PrecisionArg, Tune,
+    TuneArgs, parse_input,
 };
 use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
 use crate::report::{Dashboard, Events, Record, Steps, evaluation_bar, evaluation_table, page, run};
@@ -56,7 +56,7 @@ pub struct Train {
     /// Size that pictures are brought to, such as 28x28x1 or 64x64x3 [default: their own up to 64 a side, else 64x64]
     #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
     input: Option<[usize; 3]>,
-    /// Pictures are dark on light: turn them light on dark, as MNIST is
+    /// Images are dark on light: turn them light on dark, as MNIST is; the model does so with whatever it is shown
     #[arg(long)]
     invert: bool,
     #[command(flatten)]
@@ -142,9 +142,10 @@ struct RecipeArgs {
     /// End after so many looks without a new best
     #[arg(long, value_name = "LOOKS", requires = "validation")]
     patience: Option<u64>,
-    /// Labels to train on, such as 0-4 or 1,3,5; the others are evaluated
-    #[arg(long, value_name = "LABELS", value_parser = parse_labels)]
-    train_classes: Option<Labels>,
+    /// Classes to train on, by name or number, such as cat,dog or 0-4; the others are evaluated. A class that is called
+    /// 2019-2021 is no range
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    train_classes: Vec<String>,
     /// Where every random choice comes from
     #[arg(long)]
     seed: Option<u64>,
@@ -189,7 +190,9 @@ impl RecipeArgs {
         config.clip = self.clip.or(config.clip);
         config.average = self.ema.or(config.average);
         config.storage = self.precision.map_or(config.storage, PrecisionArg::storage);
-        config.train_labels = self.train_classes.clone().map(|labels| labels.0).or(config.train_labels.take());
+        if !self.train_classes.is_empty() {
+            config.train_classes = Some(self.train_classes.clone());
+        }
         config.seed = self.seed.unwrap_or(config.seed);
         if !self.threshold.is_empty() {
             config.thresholds.clone_from(&self.threshold);
@@ -198,9 +201,10 @@ impl RecipeArgs {
     }
 
     /// How a run of `steps` is watched.
-    fn validation(&self, steps: u64) -> Option<Validation> {
+    fn validation(&self, steps: u64, parts: &Parts) -> Option<Validation> {
         let every = self.validate_every.unwrap_or(steps.div_ceil(20));
-        self.validation.map(|images| Validation { images, every, patience: self.patience })
+        let (images, bound) = (parts.validation.as_ref()?.len(), parts.bound?);
+        Some(Validation { images, bound, every, patience: self.patience })
     }
 }
 
@@ -293,7 +297,8 @@ impl Train {
         self.recipe.apply(&mut config)?;
         config.pictures.invert = self.invert;
         let split = self.data.load(self.input, config.pictures)?;
-        let parts = split.divide(config.train_labels.as_deref(), self.recipe.validation, config.seed)?;
+        let held_back = self.recipe.validation.map(HoldBack::Images);
+        let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
         if self.recipe.batch.batch.is_none() {
             let labels = parts.train.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
             config.batch = config.batch.fit(labels);
@@ -306,7 +311,7 @@ impl Train {
             Length::Images(preset.batch.rows() as u64 * preset.steps)
         };
         config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len())?;
-        config.validation = self.recipe.validation(config.steps);
+        config.validation = self.recipe.validation(config.steps, &parts);
         config.validate()?;
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
         let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;

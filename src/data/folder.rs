@@ -1,98 +1,147 @@
 //! A folder of pictures as a data set: one folder a class, `folder/class/picture.png`, or the same in `folder/train`
 //! and `folder/test`.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use rand::SeedableRng;
-use rand::seq::index;
-use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::decode::shape;
-use super::pictures::{self, Found, Pictures, find};
-use super::{Origin, Split, sha256};
+use super::origin::{lot, sha256};
+use super::pictures::{self, Pictures};
+use super::search::{self, Found, Search, Side};
+use super::{Origin, Split};
 use crate::error::{Error, Result};
 
 /// One picture of so many is a test picture where the folder does not say which are.
-const TEST_SHARE: usize = 5;
+const TEST_SHARE: u64 = 5;
 /// The largest side that training takes as it is, without being told.
 const SIDE: usize = 64;
 
-/// Whether `dir` looks like a folder of pictures: it holds folders, and no IDX file.
-pub fn is_one(dir: &Path) -> bool {
-    let entries = || std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_idx = |name: &str| name.contains("idx1-ubyte") || name.contains("idx3-ubyte") || name.contains("idx4-ubyte");
-    entries().any(|entry| entry.path().is_dir()) && !entries().any(|entry| is_idx(&entry.file_name().to_string_lossy()))
-}
-
 /// Reads the folder. `input` is the shape that pictures are brought to, `[height, width, channels]`; without one it is
-/// their own size where all agree on one of at most 64 a side, else 64 × 64, with colour if any has colour.
+/// the size that more than half of them have, of at most 64 a side, else 64 × 64, with colour if any has colour. What
+/// was chosen is one of the split's remarks.
 ///
-/// With folders `train` and `test` those are the two sets. Otherwise a fifth of each class, drawn at random with a
-/// fixed seed, is the test set; of a class with a single picture that is in the training set.
+/// With folders that [`Side`] names, those are the sides: `train`, and `test` or where there is none `val`. Otherwise one
+/// picture in five is a test picture, as a hash of its class and file name has it: always the same, whatever pictures
+/// and classes come or go. So a class of few pictures may have none on one side.
 ///
 /// # Errors
-/// [`Error::Data`] naming the folder where it has no classes or no picture, or the picture that cannot be read.
+/// [`Error::DataSet`] naming the folder where it has no classes, no picture, or not both sides; [`Error::Data`] naming
+/// the picture that cannot be read.
 pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result<Split> {
-    let parts = ["train", "test"].map(|part| dir.join(part));
-    let (train, test) = if parts.iter().all(|part| part.is_dir()) {
-        let [train, test] = parts.map(|part| find_classes(&part));
-        (train?, test?)
+    let Search { found, sides, mut remarks } = search::folder(dir)?;
+    if found.iter().any(|found| found.class.is_none()) {
+        return Err(Error::data_set(dir, "pictures without folders", "one folder a class, such as cats/ and dogs/"));
+    }
+    let (train, test) = if sides.is_empty() {
+        found.into_iter().partition(|found| !is_for_testing(found))
     } else {
-        divide(find_classes(dir)?)
+        by_side(dir, found, &sides, &mut remarks)?
     };
-    if test.is_empty() {
-        return Err(Error::data(dir, "one picture a class", "two or more of some class, to train and to test"));
+    if train.is_empty() || test.is_empty() {
+        let found = format!("{} pictures, all of which fall to one side", train.len() + test.len());
+        return Err(Error::data_set(dir, found, "more of them, or folders train/ and test/ that say what is what"));
     }
     let all = [train.as_slice(), &test].concat();
     let classes = pictures::classes(&all);
-    let input = input.map_or_else(|| common_shape(&all), Ok)?;
+    let input = match input {
+        Some(input) => input,
+        None => common_shape(dir, &all, &mut remarks)?,
+    };
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
     let load =
         |part: &str, found: &[Found]| pictures::load(format!("{name} {part}"), found, classes.clone(), input, pictures);
-    let digest = sides_digest(dir, [("train", &train), ("test", &test)]);
+    let digest = sides_digest([("train", &train), ("test", &test)]);
+    let names = train.iter().map(full_name).collect();
     let (train, test) = (load("train", &train)?, load("test", &test)?);
     let origin = Origin::new(&name, Some(dir), &train, &test, digest);
-    Ok(Split { train, test, origin })
+    Ok(Split { train, test, origin, names, remarks })
 }
 
 /// A digest of which picture is of which class and on which side.
-fn sides_digest(dir: &Path, sides: [(&str, &[Found]); 2]) -> String {
-    let parts = sides.into_iter().flat_map(|(side, found)| found.iter().map(move |found| (side, &found.path)));
-    sha256(parts.flat_map(|(side, path)| {
-        let inside = path.strip_prefix(dir).unwrap_or(path);
-        [side.as_bytes(), b"\0", inside.as_os_str().as_encoded_bytes(), b"\0"]
-    }))
+fn sides_digest(sides: [(&str, &[Found]); 2]) -> String {
+    let names =
+        sides.map(|(side, found)| found.iter().map(|found| format!("{side}\0{}\0", full_name(found))).collect());
+    sha256(names.iter().flat_map(|names: &Vec<String>| names.iter().map(String::as_bytes)))
 }
 
-/// The pictures of the class folders in `dir`.
-fn find_classes(dir: &Path) -> Result<Vec<Found>> {
-    let mut found = find(&[PathBuf::from(dir)])?;
-    found.retain(|found| found.class.is_some());
-    if found.is_empty() {
-        return Err(Error::data(dir, "pictures without folders", "one folder a class, such as cats/ and dogs/"));
+/// Names of class and file.
+fn full_name(found: &Found) -> String {
+    format!("{}\0{}", found.class.as_deref().unwrap_or_default(), found.name)
+}
+
+/// Training and test pictures of a folder that says which they are.
+fn by_side(
+    dir: &Path,
+    found: Vec<Found>,
+    sides: &BTreeMap<Side, String>,
+    remarks: &mut Vec<String>,
+) -> Result<(Vec<Found>, Vec<Found>)> {
+    let mut parts: BTreeMap<Side, Vec<Found>> = BTreeMap::new();
+    for found in found {
+        parts.entry(found.side.expect("all are on a side")).or_default().push(found);
     }
-    Ok(found)
-}
-
-/// Training and test pictures.
-fn divide(found: Vec<Found>) -> (Vec<Found>, Vec<Found>) {
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let (mut train, mut test) = (Vec::new(), Vec::new());
-    for class in found.chunk_by(|a, b| a.class == b.class) {
-        let wanted = if class.len() > 1 { class.len().div_ceil(TEST_SHARE) } else { 0 };
-        let mut chosen = vec![false; class.len()];
-        index::sample(&mut rng, class.len(), wanted).iter().for_each(|place| chosen[place] = true);
-        for (found, chosen) in class.iter().zip(chosen) {
-            if chosen { test.push(found.clone()) } else { train.push(found.clone()) }
+    let named = |side: &Side| format!("{}/", sides[side]);
+    let names = parts.keys().map(named).collect::<Vec<_>>().join(" and ");
+    let missing = || {
+        let found = format!("classes in {names} alone");
+        let expected = "them in train/ and in test/ or val/; --data with the path of one folder divides it by itself";
+        Error::data_set(dir, found, expected)
+    };
+    let train = parts.remove(&Side::Train).ok_or_else(missing)?;
+    let validation = parts.remove(&Side::Validation);
+    let test = match (parts.remove(&Side::Test), validation) {
+        (Some(test), None) => test,
+        (Some(test), Some(validation)) => {
+            remarks.push(format!(
+                "{}: the {} pictures of {} left out, beside {} and {}; --validation holds back some of {0}",
+                dir.display(),
+                validation.len(),
+                named(&Side::Validation),
+                named(&Side::Train),
+                named(&Side::Test),
+            ));
+            test
         }
-    }
-    (train, test)
+        (None, Some(validation)) => {
+            remarks.push(format!("{}: {} is what the network is tested on", dir.display(), named(&Side::Validation)));
+            validation
+        }
+        (None, None) => return Err(missing()),
+    };
+    Ok((train, test))
 }
 
-fn common_shape(found: &[Found]) -> Result<[usize; 3]> {
-    let shapes = found.iter().map(|found| shape(&found.path)).collect::<Result<Vec<_>>>()?;
-    let channels = shapes.iter().map(|shape| shape[2]).max().unwrap_or(1);
-    let [height, width, _] = shapes[0];
-    let one_size = shapes.iter().all(|shape| shape[..2] == [height, width]) && height.max(width) <= SIDE;
-    Ok(if one_size { [height, width, channels] } else { [SIDE, SIDE, channels] })
+/// Whether a picture of a folder that is not divided is a test picture. It follows from the names of its class and
+/// file alone: whatever rule looked at the others as well, so that each class has pictures on both sides, would move
+/// pictures from one side to the other when some come or go.
+fn is_for_testing(found: &Found) -> bool {
+    lot(["test\0", &full_name(found)].map(str::as_bytes)) < u64::MAX / TEST_SHARE
+}
+
+/// The shape that suits the pictures, with a remark on it.
+fn common_shape(dir: &Path, found: &[Found], remarks: &mut Vec<String>) -> Result<[usize; 3]> {
+    let shapes = found.par_iter().map(|found| shape(&found.path)).collect::<Result<Vec<_>>>()?;
+    let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
+    for &[height, width, _] in &shapes {
+        *sizes.entry([height, width]).or_default() += 1;
+    }
+    let all = shapes.len();
+    let coloured = shapes.iter().filter(|shape| shape[2] == 3).count();
+    let common = sizes.iter().find(|&(size, &count)| size.iter().all(|&side| side <= SIDE) && 2 * count > all);
+    let ([height, width], why) = match common {
+        Some((&size, &count)) if count == all => (size, "the size of all".to_owned()),
+        Some((&size, count)) => (size, format!("the size of {count} of {all}")),
+        None if sizes.len() == 1 => ([SIDE; 2], format!("being larger than {SIDE} a side")),
+        None => ([SIDE; 2], format!("being of {} sizes", sizes.len())),
+    };
+    let channels = if coloured > 0 { 3 } else { 1 };
+    let colour = if 0 < coloured && coloured < all {
+        format!(", with the colour of {coloured} of {all}")
+    } else {
+        String::new()
+    };
+    remarks.push(format!("{}: pictures are brought to {height}x{width}x{channels}, {why}{colour}", dir.display()));
+    Ok([height, width, channels])
 }

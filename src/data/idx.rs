@@ -5,7 +5,8 @@
 //! Images have the dimensions `[rows, height, width]`, or `[rows, height, width, channels]` for colour, labels
 //! `[rows]`. Files may be packed with gzip, which shows in their first two bytes, whatever their name.
 //!
-//! Pixels and labels are kept as they are. EMNIST's images are transposed, and its letters are labelled from 1.
+//! Pixels and labels are kept as they are, but for EMNIST (Cohen et al. 2017): its files hold the images transposed, and
+//! are known by their names, so they are turned upright. Its letters are labelled from 1.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -88,16 +89,60 @@ fn read_labels_of(path: &Path, images: usize, images_path: &Path) -> Result<Vec<
     Ok(labels.into_iter().map(u32::from).collect())
 }
 
+/// Whether a file is called as an IDX file.
+fn is_one(path: &Path) -> bool {
+    let name = file_name(path);
+    ["idx1-ubyte", "idx3-ubyte", "idx4-ubyte"].iter().any(|end| name.contains(end))
+}
+
+/// The folder of IDX files that `dir` means: itself, or where it has none, the one such folder `raw` or `gzip` in it or
+/// in a folder of it, as torchvision and the archive of EMNIST have them. `None` where there is none.
+///
+/// # Errors
+/// [`Error::DataSet`] where `dir` is no folder, or has several such folders in it; [`Error::Io`] if it cannot be listed.
+pub fn folder(dir: &Path) -> Result<Option<PathBuf>> {
+    if !dir.is_dir() {
+        let found = if dir.exists() { "a file" } else { "nothing there" };
+        return Err(Error::data_set(dir, found, "a folder of pictures, or of the four files of an IDX set"));
+    }
+    let holds = |dir: &Path| Ok::<_, Error>(list(dir)?.iter().any(|path| is_one(path)));
+    if holds(dir)? {
+        return Ok(Some(dir.to_owned()));
+    }
+    let entries = fs::read_dir(dir).map_err(Error::io("list", dir))?;
+    let folders = entries.map(|entry| Ok(entry.map_err(Error::io("list", dir))?.path())).collect::<Result<Vec<_>>>()?;
+    let usual = |dir: &Path| ["raw", "gzip"].map(|name| dir.join(name));
+    let places = usual(dir).into_iter().chain(folders.iter().flat_map(|folder| usual(folder)));
+    let mut found = Vec::new();
+    for place in places.filter(|place| place.is_dir()) {
+        if holds(&place)? {
+            found.push(place);
+        }
+    }
+    found.sort();
+    match &found[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        several => {
+            let names: Vec<_> = several.iter().map(|place| place.display().to_string()).collect();
+            let found = format!("several folders of IDX files ({})", names.join(", "));
+            Err(Error::data_set(dir, found, "one; say which"))
+        }
+    }
+}
+
 /// Reads the four files of a set from the folder `dir`, and names the two sets after the folder.
 ///
 /// A file is known by the end of its name: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with
 /// `t10k` or `test` for `train`. Anything may come before (`emnist-letters-train-images-idx3-ubyte`), a dot may stand
-/// before `idx`, colour images may say `idx4`, and `.gz` may follow.
+/// before `idx`, colour images may say `idx4`, and `.gz` may follow. Of a file that is there packed and plain the plain one
+/// is read. Files that are called `emnist` hold images that are transposed; they are turned upright, and the split's
+/// remarks say so.
 ///
 /// # Errors
-/// [`Error::Data`] if one of the four is missing or there are several to choose from, if a file is not what
-/// [`read_images`] and [`read_labels`] accept, if images and labels differ in number, or if training and test images
-/// differ in size; [`Error::Io`] if the folder or a file cannot be read.
+/// [`Error::DataSet`] if one of the four is missing or there are several to choose from; [`Error::Data`] if a file is not
+/// what [`read_images`] and [`read_labels`] accept, if images and labels differ in number, or if training and test
+/// images differ in size; [`Error::Io`] if the folder or a file cannot be read.
 pub fn load(dir: &Path) -> Result<Split> {
     let files = list(dir)?;
     // All four are looked for before the first is read: a missing one shows at once.
@@ -116,11 +161,34 @@ pub fn load(dir: &Path) -> Result<Split> {
     }
     let split = Split::new(&name, train, test);
     let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    Ok(Split { origin: Origin { path: Some(path), ..split.origin }, ..split })
+    let turned = is_transposed(train_images) || is_transposed(test_images);
+    let remark = turned.then(|| format!("{}: EMNIST's images are transposed; they are turned upright", dir.display()));
+    Ok(Split { origin: Origin { path: Some(path), ..split.origin }, remarks: remark.into_iter().collect(), ..split })
+}
+
+/// Whether a file has images that are transposed, as those of EMNIST are.
+fn is_transposed(path: &Path) -> bool {
+    file_name(path).to_lowercase().contains("emnist")
+}
+
+/// Images `[rows, width, height, channels]` from those of `[rows, height, width, channels]`.
+fn transposed(images: &[u8], height: usize, width: usize, channels: usize) -> Vec<u8> {
+    let mut turned = Vec::with_capacity(images.len());
+    for image in images.chunks_exact(height * width * channels) {
+        for place in 0..height * width {
+            let (x, y) = (place / height, place % height);
+            turned.extend_from_slice(&image[(y * width + x) * channels..][..channels]);
+        }
+    }
+    turned
 }
 
 fn read_set(name: String, images_path: &Path, labels_path: &Path) -> Result<Dataset> {
-    let (images, height, width, channels) = read_images(images_path)?;
+    let (mut images, mut height, mut width, channels) = read_images(images_path)?;
+    if is_transposed(images_path) {
+        images = transposed(&images, height, width, channels);
+        (height, width) = (width, height);
+    }
     let labels = read_labels_of(labels_path, images.len() / (height * width * channels), images_path)?;
     Ok(Dataset { name, images, labels, label_names: Vec::new(), height, width, channels })
 }
@@ -129,8 +197,8 @@ fn read_set(name: String, images_path: &Path, labels_path: &Path) -> Result<Data
 /// named after the real ones.
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::data(dir, "nothing there", "a folder that holds an IDX set"),
-        ErrorKind::NotADirectory => Error::data(dir, "a file", "a folder that holds an IDX set"),
+        ErrorKind::NotFound => Error::data_set(dir, "nothing there", "a folder that holds an IDX set"),
+        ErrorKind::NotADirectory => Error::data_set(dir, "a file", "a folder that holds an IDX set"),
         _ => Error::io("list", dir)(error),
     })?;
     let mut files = Vec::new();
@@ -163,17 +231,23 @@ fn find<'a>(dir: &Path, files: &'a [PathBuf], parts: &[&str], content: Content) 
             .and_then(|rest| parts.iter().find_map(|part| rest.strip_suffix(part)))
             .is_some_and(|prefix| !prefix.ends_with(char::is_alphanumeric))
     };
-    let candidates: Vec<&PathBuf> = files.iter().filter(fits).collect();
+    // What is there plain and packed is one file.
+    let plain =
+        |path: &&PathBuf| path.extension().is_none_or(|end| end != "gz") || !files.contains(&path.with_extension(""));
+    let candidates: Vec<&PathBuf> = files.iter().filter(fits).filter(plain).collect();
     if let [one] = candidates[..] {
         return Ok(one);
     }
     let expected = format!("one file whose name ends in {}-{}, plain or with .gz", parts[0], suffixes[0]);
     let found = match (candidates.is_empty(), files.is_empty()) {
-        (false, _) => format!("{} ({})", candidates.len(), some_names(candidates.into_iter())),
+        (false, _) => {
+            let found = format!("{} ({})", candidates.len(), some_names(candidates.into_iter()));
+            return Err(Error::data_set(dir, found, expected + "; of several sets give each a folder of its own"));
+        }
         (true, false) => format!("none among its {} files ({})", files.len(), some_names(files.iter())),
         (true, true) => "an empty folder".to_owned(),
     };
-    Err(Error::data(dir, found, expected))
+    Err(Error::data_set(dir, found, expected))
 }
 
 fn some_names<'a>(files: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {

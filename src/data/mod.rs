@@ -1,14 +1,15 @@
 //! Labelled images on the host: the bundled MNIST ([`mnist`]), any set in the IDX format ([`idx`]), and folders of
-//! pictures ([`folder`], [`pictures`], [`decode`]).
+//! pictures ([`folder`], [`search`], [`pictures`], [`decode`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
-use rand::SeedableRng;
-use rand::seq::index;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::text::composed;
+use pictures::Pictures;
 
 pub mod decode;
 pub mod folder;
@@ -16,9 +17,10 @@ pub mod idx;
 pub mod mnist;
 mod origin;
 pub mod pictures;
+pub mod search;
 
 pub use origin::Origin;
-use origin::sha256;
+use origin::{lot, sha256};
 
 /// A labelled set of images of one size.
 #[derive(Clone, PartialEq)]
@@ -72,9 +74,11 @@ impl Dataset {
     /// # Panics
     /// If there is no such row.
     pub fn subset(&self, name: String, rows: &[usize]) -> Dataset {
+        let mut images = Vec::with_capacity(rows.len() * self.pixels());
+        rows.iter().for_each(|&row| images.extend_from_slice(self.image(row)));
         Dataset {
             name,
-            images: rows.iter().flat_map(|&row| self.image(row)).copied().collect(),
+            images,
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
             label_names: self.label_names.clone(),
             ..*self
@@ -90,14 +94,6 @@ impl Dataset {
         sha256([sizes.as_flattened(), &labels].into_iter().chain(pixels.iter().map(String::as_bytes)))
     }
 
-    /// The images whose label is one of `labels`, and the others.
-    fn by_label(&self, labels: &[u32]) -> (Dataset, Dataset) {
-        let (chosen, others): (Vec<_>, Vec<_>) = (0..self.len()).partition(|&row| labels.contains(&self.labels[row]));
-        let names = [format!("{}, chosen labels", self.name), format!("{}, other labels", self.name)];
-        let [chosen_name, others_name] = names;
-        (self.subset(chosen_name, &chosen), self.subset(others_name, &others))
-    }
-
     /// One image, `[height, width, channels]`.
     ///
     /// # Panics
@@ -109,6 +105,40 @@ impl Dataset {
     /// What a label is called: its name, or its number.
     pub fn label_name(&self, label: u32) -> String {
         self.label_names.get(label as usize).cloned().unwrap_or_else(|| label.to_string())
+    }
+
+    /// The labels that `wanted` names among those that images have: each is what a label is called, or a range of
+    /// numbers such as `0-4`, all of which must be so called. A label that is called `2019-2021` is not a range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming `option` and the first that no image has.
+    pub fn labels_named(&self, option: &str, wanted: &[String]) -> Result<BTreeSet<u32>> {
+        let labels: BTreeSet<u32> = self.labels.iter().copied().collect();
+        let known: BTreeMap<String, u32> = labels.iter().map(|&label| (self.label_name(label), label)).collect();
+        let find = |name: &str| {
+            known.get(name).copied().ok_or_else(|| {
+                const SHOWN: usize = 20;
+                let more = if labels.len() > SHOWN { ", …" } else { "" };
+                let names: Vec<_> = labels.iter().take(SHOWN).map(|&label| self.label_name(label)).collect();
+                let reason = format!("no image is of class `{name}`; there are {}{more}", names.join(", "));
+                Error::config(option, reason)
+            })
+        };
+        let mut found = BTreeSet::new();
+        for part in wanted {
+            let part = composed(part.trim());
+            let number = |text: &str| text.parse::<u32>().ok();
+            match part.split_once('-').map(|(first, last)| (number(first), number(last))) {
+                Some((Some(first), Some(last))) if first <= last && !known.contains_key(&*part) => {
+                    // It ends at the first number that is no class, however long the range is.
+                    for number in first..=last {
+                        found.insert(find(&number.to_string())?);
+                    }
+                }
+                _ => _ = found.insert(find(&part)?),
+            }
+        }
+        Ok(found)
     }
 
     /// The rows of each label, ascending: index by label. A label that no image has gives an empty list.
@@ -144,6 +174,33 @@ pub struct Split {
     pub test: Dataset,
     /// Which set they are, or are parts of.
     pub origin: Origin,
+    /// What each training image is known by: the names of its class and file; empty where they are known by their
+    /// pixels.
+    pub names: Vec<String>,
+    /// What a user has to know of how it was read, a sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// Reads a data set from a folder of either kind: of pictures as [`folder`] has it, or of IDX files as [`idx`] has it,
+/// which may lie in a folder `raw` or `gzip` inside, where downloads put them. `input` is the shape that pictures are
+/// brought to; see [`folder::load`].
+///
+/// # Errors
+/// [`Error::DataSet`] where the folder is not there or is neither; what [`folder::load`] and [`idx::load`] report.
+pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result<Split> {
+    match idx::folder(dir)? {
+        Some(dir) => Ok(idx::load(&dir)?.adapted(pictures)),
+        None => folder::load(dir, input, pictures),
+    }
+}
+
+/// Which training images are held back to watch a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldBack {
+    /// So many; copies of the last of them too.
+    Images(usize),
+    /// Those that [`Parts::bound`] had held back: of a set that has grown since, none that was trained on.
+    Below(u64),
 }
 
 /// A data set as a run uses it.
@@ -153,6 +210,8 @@ pub struct Parts {
     pub train: Dataset,
     /// Images held back from the training set to watch the run.
     pub validation: Option<Dataset>,
+    /// What divides them from the others, for [`HoldBack::Below`].
+    pub bound: Option<u64>,
     /// The test images, and the training images that they are compared with.
     pub evaluation: Split,
 }
@@ -169,50 +228,84 @@ impl Split {
     pub fn new(name: &str, train: Dataset, test: Dataset) -> Split {
         let digest = sha256([train.digest().as_bytes(), test.digest().as_bytes()]);
         let origin = Origin::new(name, None, &train, &test, digest);
-        Split { train, test, origin }
+        Split { train, test, origin, names: Vec::new(), remarks: Vec::new() }
     }
 
-    /// Divides the set for a run: `train_labels` are trained on and the others evaluated (`None`: all both), and
-    /// `validation` images, drawn at random as `seed` has it, are held back from what is trained on.
+    /// What a model wants done to pictures, done to images that are in memory and have the right size.
+    pub fn adapted(mut self, pictures: Pictures) -> Split {
+        if pictures.invert {
+            let all = [&mut self.train, &mut self.test].into_iter().flat_map(|set| &mut set.images);
+            all.for_each(|value| *value = 255 - *value);
+        }
+        self
+    }
+
+    /// Divides the set for a run: `train_classes`, as [`Dataset::labels_named`] has them, are trained on and the others
+    /// evaluated (`None`: all both), and some images are held back from what is trained on. Which ones follows for each from `seed` and the names of its class
+    /// and file, or its pixels where it has none: those with the smallest hashes of them.
     ///
     /// # Errors
-    /// [`Error::Config`] where a label does not occur, fewer than two are left for the evaluation, or no image is left
-    /// to train on.
-    pub fn divide(self, train_labels: Option<&[u32]>, validation: Option<usize>, seed: u64) -> Result<Parts> {
-        let (mut train, evaluation) = match train_labels {
-            None => (self.train.clone(), self),
-            Some(labels) => {
-                let fault = |reason: String| Err(Error::config("--train-classes", reason));
-                let known = self.train.rows_by_label();
-                let occurs = |label: u32| known.get(label as usize).is_some_and(|rows| !rows.is_empty());
-                if let Some(missing) = labels.iter().find(|&&label| !occurs(label)) {
-                    return fault(format!("{} has no image with label {missing}", self.train.name));
-                }
-                let (train, reference) = self.train.by_label(labels);
-                let (_, test) = self.test.by_label(labels);
-                if test.rows_by_label().iter().filter(|rows| !rows.is_empty()).count() < 2 {
-                    return fault("fewer than 2 labels are left to evaluate".to_owned());
-                }
-                (train, Split { train: reference, test, origin: self.origin })
+    /// [`Error::Config`] where a class does not occur, fewer than two are left for the evaluation, or no image is held
+    /// back or left to train on.
+    pub fn divide(self, train_classes: Option<&[String]>, hold_back: Option<HoldBack>, seed: u64) -> Result<Parts> {
+        let all = &self.train;
+        let mut rows: Vec<usize> = (0..all.len()).collect();
+        let mut others = None;
+        if let Some(classes) = train_classes {
+            let labels = all.labels_named("--train-classes", classes)?;
+            let is_chosen = |set: &Dataset, row: usize| labels.contains(&set.labels[row]);
+            let rest = |set: &Dataset| {
+                let rows: Vec<usize> = (0..set.len()).filter(|&row| !is_chosen(set, row)).collect();
+                set.subset(format!("{}, other classes", set.name), &rows)
+            };
+            let (train, test) = (rest(all), rest(&self.test));
+            if test.rows_by_label().iter().filter(|rows| !rows.is_empty()).count() < 2 {
+                return Err(Error::config("--train-classes", "fewer than 2 classes are left to evaluate"));
+            }
+            rows.retain(|&row| is_chosen(all, row));
+            others = Some((train, test));
+        }
+        let name = if others.is_some() { format!("{}, chosen classes", all.name) } else { all.name.clone() };
+        let (train, validation, bound) = match hold_back {
+            None => (all.subset(name, &rows), None, None),
+            Some(hold_back) => {
+                let (bound, held, kept) = self.hold_back(rows, hold_back, seed)?;
+                let validation = all.subset(format!("{name}, validation"), &held);
+                (all.subset(format!("{name}, without validation"), &kept), Some(validation), Some(bound))
             }
         };
-        let Some(images) = validation else { return Ok(Parts { train, validation: None, evaluation }) };
-        if images >= train.len() {
-            let reason = format!("{images} images held back leave none of {} to train on", train.len());
+        let evaluation = match others {
+            None => Split { train: train.clone(), ..self },
+            Some((train, test)) => Split { train, test, ..self },
+        };
+        Ok(Parts { train, validation, bound, evaluation })
+    }
+
+    /// The largest lot of training images that are held back, those images, and the others of `rows`.
+    fn hold_back(&self, rows: Vec<usize>, hold_back: HoldBack, seed: u64) -> Result<(u64, Vec<usize>, Vec<usize>)> {
+        let seed = seed.to_le_bytes();
+        let lot = |row: usize| {
+            let known_by = self.names.get(row).map_or(self.train.image(row), |name| name.as_bytes());
+            lot([b"validation\0".as_slice(), &seed, known_by])
+        };
+        let lots: Vec<u64> = rows.par_iter().map(|&row| lot(row)).collect();
+        let bound = match hold_back {
+            HoldBack::Below(bound) => bound,
+            HoldBack::Images(0) => return Err(Error::config("--validation", "0 images cannot watch a run")),
+            HoldBack::Images(images) => {
+                let mut sorted = lots.clone();
+                sorted.sort_unstable();
+                sorted.get(images - 1).copied().unwrap_or(u64::MAX)
+            }
+        };
+        let all = rows.len();
+        let (held, kept): (Vec<_>, Vec<_>) = rows.into_iter().zip(lots).partition(|&(_, lot)| lot <= bound);
+        if held.is_empty() || kept.is_empty() {
+            let reason =
+                format!("of {all} images {} would be held back and {} left to train on", held.len(), kept.len());
             return Err(Error::config("--validation", reason));
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // The sampler has the streams below 2⁶² and above 2⁶³.
-        rng.set_stream(1 << 62);
-        let mut held = index::sample(&mut rng, train.len(), images).into_vec();
-        held.sort_unstable();
-        let kept: Vec<usize> = (0..train.len()).filter(|row| held.binary_search(row).is_err()).collect();
-        let validation = train.subset(format!("{}, validation", train.name), &held);
-        train = train.subset(format!("{}, without validation", train.name), &kept);
-        let evaluation = match train_labels {
-            None => Split { train: train.clone(), ..evaluation },
-            Some(_) => evaluation,
-        };
-        Ok(Parts { train, validation: Some(validation), evaluation })
+        let rows = |chosen: Vec<(usize, u64)>| chosen.into_iter().map(|(row, _)| row).collect();
+        Ok((bound, rows(held), rows(kept)))
     }
 }

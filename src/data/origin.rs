@@ -77,9 +77,18 @@ impl fmt::Display for Origin {
     }
 }
 
-/// SHA-256 of parts one after the other, as hexadecimal digits.
-pub(super) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> impl AsRef<[u8]> {
     let mut hash = Sha256::new();
     parts.into_iter().for_each(|part| hash.update(part));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+}
+
+/// SHA-256 of parts one after the other, as hexadecimal digits.
+pub(super) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    hash(parts).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A number that follows from parts alone, and is as likely to be any as another: the first bytes of their SHA-256.
+pub(super) fn lot<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    u64::from_be_bytes(*hash(parts).as_ref().first_chunk().expect("it has 32"))
 }

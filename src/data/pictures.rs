@@ -10,17 +10,17 @@
 //! 5. A picture of another size is scaled to fit, its proportions kept, each new pixel the weighted mean of those that
 //!    it covers (a triangle filter), and centred on a black ground. A picture of the right size stays as it is.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageBuffer, Pixel, Rgba};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use walkdir::WalkDir;
 
+use super::search::Found;
 use super::{Dataset, decode};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a model wants done to pictures, beyond its input's shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,66 +29,10 @@ pub struct Pictures {
     pub invert: bool,
 }
 
-/// Ends of the names of files that are taken for pictures when a folder is searched.
-const EXTENSIONS: [&str; 12] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "pgm", "ppm", "pnm", "pbm"];
-
-/// A picture file that was found, and the class that its folder names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The file.
-    pub path: PathBuf,
-    /// Name of the folder below the one that was searched; `None` for a file given as such or lying directly in it.
-    pub class: Option<String>,
-}
-
-fn is_hidden(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with('.')
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()))
-}
-
-/// The pictures that `paths` mean, in the order of the paths and within a folder in that of the names: files as they
-/// are, folders with all that lies in them. A picture in a subfolder has the first subfolder's name as its class.
-///
-/// # Errors
-/// [`Error::Data`] for a path where nothing is, and a folder without pictures; [`Error::Io`] for a folder that cannot
-/// be listed.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for path in paths {
-        if !path.exists() {
-            return Err(Error::data(path, "nothing there", "a picture, or a folder of pictures"));
-        }
-        if !path.is_dir() {
-            found.push(Found { path: path.clone(), class: None });
-            continue;
-        }
-        let before = found.len();
-        let seen = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
-        for entry in seen.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
-            let entry = entry.map_err(|error| Error::io("list", path)(error.into()))?;
-            if !entry.file_type().is_file() || !is_picture(entry.path()) {
-                continue;
-            }
-            let inside = entry.path().strip_prefix(path).expect("it was found there");
-            let class = (entry.depth() > 1).then(|| inside.iter().next().expect("a folder").to_string_lossy().into());
-            found.push(Found { path: entry.into_path(), class });
-        }
-        if found.len() == before {
-            let expected = "pictures, or a folder of pictures for each class (png, jpg, bmp, gif, webp, tiff, pnm)";
-            return Err(Error::data(path, "no picture", expected));
-        }
-    }
-    Ok(found)
-}
-
 /// A picture as an input `[height, width, channels]`, by the rules of this module.
 ///
 /// # Errors
-/// [`Error::Data`] naming the file where it is missing, broken, no picture, or larger than [`decode`] takes: 64 Mi
+/// [`Error::Data`](crate::error::Error::Data) naming the file where it is missing, broken, no picture, or larger than [`decode`] takes: 64 Mi
 /// pixels, 32,768 a side, 512 MiB unpacked.
 pub fn read(path: &Path, input: [usize; 3], pictures: Pictures) -> Result<Vec<u8>> {
     decode::upright(path, |picture| bring(picture, input, pictures))
@@ -161,8 +105,9 @@ pub fn labelled(
     images: Vec<u8>,
     [height, width, channels]: [usize; 3],
 ) -> Dataset {
-    let label = |class: &Option<String>| label_names.iter().position(|name| Some(name) == class.as_ref());
-    let labels = found.iter().map(|found| label(&found.class).unwrap_or(label_names.len()) as u32).collect();
+    let known: HashMap<&str, u32> = (0..).zip(&label_names).map(|(label, name)| (name.as_str(), label)).collect();
+    let label = |found: &Found| known.get(found.class.as_deref()?).copied();
+    let labels = found.iter().map(|found| label(found).unwrap_or(label_names.len() as u32)).collect();
     Dataset { name, images, labels, label_names, height, width, channels }
 }
 

@@ -168,7 +168,7 @@ config = {
     "seed": 0,
     "thresholds": [],
     "validation": None,
-    "train_labels": None,
+    "train_classes": None,
 }
 header = {"version": "0.1.0", "config": config, "input": [14, 12, 3], "step": 0, "validation": None}
 metadata = {"siamese": json.dumps(header)}

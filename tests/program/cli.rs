@@ -332,7 +332,7 @@ fn crafted_checkpoints_are_refused_by_every_command() {
         ("wrap2", Box::new(nothing_of([1 << 32, 1 << 31, 2])), true),
         ("batch", Box::new(batch(1 << 32, 1 << 32)), false),
         ("batch2", Box::new(batch(2, (1 << 63) + 2)), false),
-        ("labels", Box::new(|own, _| own["config"]["train_labels"] = json!([])), false),
+        ("labels", Box::new(|own, _| own["config"]["train_classes"] = json!([])), false),
         ("beta", Box::new(adam("beta1", 5.0)), false),
         ("beta1", Box::new(adam("beta2", 1.0)), false),
         ("epsilon", Box::new(adam("epsilon", -1.0)), false),

@@ -10,7 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256};
-use siamese::data::{Dataset, Split, idx, mnist};
+use siamese::data::pictures::Pictures;
+use siamese::data::{self, Dataset, HoldBack, Split, idx, mnist};
 use siamese::error::{Error, Result};
 use siamese::init::{self, Init};
 use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
@@ -68,7 +69,11 @@ fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
 fn assert_data_error<T>(result: Result<T>, name: &str, found: &str, expected: &str) {
     let Err(error) = result else { panic!("{name} was accepted") };
     let text = error.to_string();
-    let Error::Data { path, found: has, expected: wants } = error else { panic!("another kind of error: {text}") };
+    let (Error::Data { path, found: has, expected: wants } | Error::DataSet { path, found: has, expected: wants }) =
+        error
+    else {
+        panic!("another kind of error: {text}")
+    };
     assert_eq!(path.file_name().unwrap().to_str().unwrap(), name, "{text}");
     assert!(has.contains(found), "`{found}` is not in `{has}`");
     assert!(wants.contains(expected), "`{expected}` is not in `{wants}`");
@@ -370,9 +375,68 @@ fn a_set_is_found_under_the_names_in_use() {
         let name = folder.path().file_name().unwrap().to_str().unwrap();
         assert_eq!((set.train.name, set.test.name), (format!("{name} train"), format!("{name} test")));
         assert_eq!((set.train.labels, set.test.labels), (vec![1, 26, 1], vec![26, 7]));
-        assert_eq!((set.train.images, set.test.images), (pixels(30), pixels(20)));
-        assert_eq!((set.train.height, set.train.width, set.train.channels), (2, 5, 1));
+        // EMNIST's files hold transposed images.
+        let turned = names[0].contains("emnist");
+        let upright = |pixels: Vec<u8>| {
+            let images = pixels.chunks(10).map(|image| (0..10).map(|place| image[place % 2 * 5 + place / 2]));
+            if turned { images.flatten().collect() } else { pixels }
+        };
+        assert_eq!((set.train.images, set.test.images), (upright(pixels(30)), upright(pixels(20))));
+        let [height, width] = if turned { [5, 2] } else { [2, 5] };
+        assert_eq!((set.train.height, set.train.width, set.train.channels), (height, width, 1));
+        assert_eq!(set.remarks.iter().any(|remark| remark.contains("turned upright")), turned);
     }
+}
+
+/// As torchvision, and as the archive of EMNIST lays them out.
+#[test]
+fn sets_are_found_where_downloads_put_them() {
+    let downloads = folder(&[]);
+    let write = |dir: &str, prefix: &str| {
+        fs::create_dir_all(downloads.path().join(dir)).unwrap();
+        for (name, bytes) in small_set() {
+            fs::write(downloads.path().join(dir).join(format!("{prefix}{name}")), &bytes).unwrap();
+            fs::write(downloads.path().join(dir).join(format!("{prefix}{name}.gz")), gzip(&bytes)).unwrap();
+        }
+    };
+    let load = |dir: &str| data::load(&downloads.path().join(dir), None, Pictures::default());
+    write("MNIST/raw", "");
+    for dir in ["MNIST/raw", "MNIST", "."] {
+        assert_eq!(load(dir).unwrap().train.labels, [1, 26, 1], "{dir}");
+    }
+    write("gzip", "emnist-letters-");
+    assert_eq!(load("gzip").unwrap().train.labels, [1, 26, 1]);
+    let error = load(".").unwrap_err().to_string();
+    assert!(error.contains("several folders of IDX files") && error.contains("MNIST"), "{error}");
+    write("gzip", "emnist-digits-");
+    assert_data_error(load("gzip"), "gzip", "2 (emnist-digits-train-images-idx3-ubyte, ", "a folder of its own");
+}
+
+/// What is no data set is told what one is, not what one kind of file lacks.
+#[test]
+fn a_folder_of_neither_kind_is_told_so() {
+    let neither = folder(&[("notes.txt", Vec::new())]);
+    let error = data::load(neither.path(), None, Pictures::default()).unwrap_err();
+    assert!(error.to_string().contains("no picture, but 1 other file (1 .txt"), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("pictures for each class") && hint.contains("IDX") && !hint.contains("again"), "{hint}");
+    for (name, found) in [("notes.txt", "a file"), ("none", "nothing there")] {
+        let result = data::load(&neither.path().join(name), None, Pictures::default());
+        assert_data_error(result, name, found, "a folder of pictures, or of the four files of an IDX set");
+    }
+    let broken = Error::data(neither.path(), "found", "expected").hint().unwrap();
+    assert!(broken.contains("again") && !broken.contains("class"), "{broken}");
+}
+
+#[test]
+fn images_in_memory_are_inverted_as_pictures_are() {
+    let set = folder(&small_set());
+    let load = |invert| data::load(set.path(), None, Pictures { invert }).unwrap();
+    let (own, inverted) = (load(false), load(true));
+    for (own, inverted) in [(&own.train, &inverted.train), (&own.test, &inverted.test)] {
+        assert!(own.images.iter().zip(&inverted.images).all(|(own, inverted)| own + inverted == 255));
+    }
+    assert_eq!(own.origin, inverted.origin, "it is the same set");
 }
 
 #[test]
@@ -424,6 +488,29 @@ fn a_set_must_agree_with_itself() {
     let swap =
         |files: &mut Vec<(&'static str, Vec<u8>)>| (files[0].1, files[1].1) = (files[1].1.clone(), files[0].1.clone());
     assert_set_refused(swap, Some(TRAIN_IMAGES), "a file of labels", "an image file");
+}
+
+/// Images of a set that is in memory are known by their pixels.
+#[test]
+fn so_many_images_as_asked_for_are_held_back() {
+    let split = common::mnist();
+    let parts = split.divide(None, Some(HoldBack::Images(5000)), 0).unwrap();
+    let (train, validation) = (&parts.train, parts.validation.as_ref().unwrap());
+    assert_eq!((train.len(), validation.len()), (55_000, 5000));
+    assert_eq!(parts.evaluation.train, *train, "test images are compared with what was trained on");
+    for rows in validation.rows_by_label() {
+        assert!((400..600).contains(&rows.len()), "each digit is among them: {}", rows.len());
+    }
+    let again = common::mnist().divide(None, Some(HoldBack::Below(parts.bound.unwrap())), 0).unwrap();
+    assert_eq!(again, parts);
+
+    let small = || idx::load(folder(&small_set()).path()).unwrap();
+    for images in [0, 3, 4, usize::MAX] {
+        let error = small().divide(None, Some(HoldBack::Images(images)), 0).unwrap_err().to_string();
+        assert!(error.contains("--validation"), "{images}: {error}");
+    }
+    let chosen = small().divide(Some(&named(&[26])), None, 0).unwrap_err().to_string();
+    assert!(chosen.contains("--train-classes"), "one label is left: {chosen}");
 }
 
 // ---------------------------------------------------------------------------------------------------------- sampler
@@ -591,7 +678,8 @@ fn a_set_is_divided() {
     let split = Split::new("part", split.train.take(2000), split.test.take(500));
     let whole = split.clone().divide(None, None, 1).unwrap();
     assert_eq!((&whole.train, &whole.evaluation), (&split.train, &split));
-    let parts = split.clone().divide(Some(&[0, 1, 7]), Some(100), 1).unwrap();
+    let hundred = Some(HoldBack::Images(100));
+    let parts = split.clone().divide(Some(&named(&[0, 1, 7])), hundred, 1).unwrap();
     let held = parts.validation.unwrap();
     assert_eq!(held.len(), 100);
     let chosen = |label: &u32| [0, 1, 7].contains(label);
@@ -600,13 +688,50 @@ fn a_set_is_divided() {
     assert!(!evaluation.train.labels.iter().chain(&evaluation.test.labels).any(chosen));
     assert_eq!(parts.train.len() + 100 + evaluation.train.len(), 2000);
     assert_eq!(evaluation.test.len(), split.test.labels.iter().filter(|label| !chosen(label)).count());
-    let held = |seed| split.clone().divide(None, Some(100), seed).unwrap().validation;
+    let held = |seed| split.clone().divide(None, hundred, seed).unwrap().validation;
     assert_eq!(held(1), held(1));
     assert_ne!(held(1), held(2));
     let names: HashSet<_> = [&parts.train, &evaluation.train, &split.train].map(|set| set.name.clone()).into();
     assert_eq!(names.len(), 3, "runners share images by name");
     for (labels, validation) in [(&[0, 12][..], None), (&[0, 1, 2, 3, 4, 5, 6, 7, 8], None), (&[0, 1], Some(9000))] {
-        assert!(split.clone().divide(Some(labels), validation, 1).is_err(), "{labels:?}, {validation:?}");
+        let validation = validation.map(HoldBack::Images);
+        assert!(split.clone().divide(Some(&named(labels)), validation, 1).is_err(), "{labels:?}, {validation:?}");
+    }
+}
+
+fn named(labels: &[u32]) -> Vec<String> {
+    labels.iter().map(u32::to_string).collect()
+}
+
+#[test]
+fn labels_go_by_their_names() {
+    let chosen = |names: &[&str], wanted: &[&str]| {
+        let set = Dataset {
+            label_names: names.iter().map(|&name| name.to_owned()).collect(),
+            labels: (0..4).collect(),
+            ..small_dataset()
+        };
+        let wanted: Vec<String> = wanted.iter().map(|&part| part.to_owned()).collect();
+        set.labels_named("--classes", &wanted).map(|labels| labels.into_iter().collect::<Vec<_>>())
+    };
+    let numbers = ["1", "2", "3", "4"];
+    assert_eq!(chosen(&numbers, &["1-2", "4"]).unwrap(), [0, 1, 3], "by what folders are called, not by their places");
+    assert_eq!(chosen(&[], &["0-2"]).unwrap(), [0, 1, 2]);
+    assert_eq!(chosen(&["cat", "dog", "owl", "2019-2021"], &["owl", " cat", "2019-2021"]).unwrap(), [0, 2, 3]);
+    assert_eq!(chosen(&["Jos\u{e9}", "b", "c", "d"], &["Jose\u{301}"]).unwrap(), [0]);
+    for (names, wanted, missing) in [
+        (numbers, "0-2", "`0`"),
+        (numbers, "3-4294967295", "`5`"),
+        (numbers, "4-3", "`4-3`"),
+        (["cat", "dog", "owl", "2019-2021"], "0-1", "`0`"),
+        (numbers, "-1", "`-1`"),
+        (numbers, "", "``"),
+    ] {
+        let error = chosen(&names, &[wanted]).unwrap_err().to_string();
+        assert!(
+            error.contains("--classes") && error.contains(missing) && error.contains(names[3]),
+            "{wanted}: {error}"
+        );
     }
 }
 

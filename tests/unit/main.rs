@@ -6,6 +6,7 @@ mod common;
 mod data;
 mod eval;
 mod figures;
+mod folders;
 mod gallery;
 mod heap;
 mod memory;

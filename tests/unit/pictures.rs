@@ -1,4 +1,4 @@
-//! Pictures as inputs: each rule of `siamese::data::pictures`, and folders of them as data sets.
+//! Pictures as inputs: each rule of `siamese::data::pictures`, and what is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,7 @@ use std::time::Duration;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Pixel, Rgb, RgbImage, Rgba};
 use siamese::data::decode::{Budget, shape};
-use siamese::data::pictures::{self, Found, Pictures, find, read};
-use siamese::data::{Origin, folder};
+use siamese::data::pictures::{Pictures, read};
 
 use crate::heap::peak;
 
@@ -323,96 +322,4 @@ fn broken_jpegs_are_refused() {
         // A code word that no table has: ones alone.
         assert!(refused(&patched(whole, data + 4, &[0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0])), "smashed");
     }
-}
-
-/// `paths` with a small picture each.
-fn tree(paths: &[&str]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (place, path) in paths.iter().enumerate() {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        grey(6, 4, |_, _| place as u8).save(path).unwrap();
-    }
-    folder
-}
-
-#[test]
-fn classes_are_folders() {
-    let folder = tree(&["10/a.png", "9/b.png", "9/deep/c.png", "9/.hidden/d.png", "e.png"]);
-    fs::write(folder.path().join("9/notes.txt"), "no picture").unwrap();
-    let found = find(&[folder.path().to_owned()]).unwrap();
-    let classes: Vec<_> = found.iter().map(|found| found.class.as_deref()).collect();
-    assert_eq!(classes, [Some("10"), Some("9"), Some("9"), None]);
-    assert_eq!(pictures::classes(&found), ["9", "10"], "numbers in the order of numbers");
-    let named =
-        [Found { path: "x".into(), class: Some("b".into()) }, Found { path: "y".into(), class: Some("10".into()) }];
-    assert_eq!(pictures::classes(&named), ["10", "b"]);
-    let empty = tempfile::tempdir().unwrap();
-    assert!(find(&[empty.path().to_owned()]).unwrap_err().to_string().contains("no picture"));
-    assert!(find(&[empty.path().join("none")]).unwrap_err().to_string().contains("nothing there"));
-}
-
-#[test]
-fn a_folder_is_a_data_set() {
-    let paths: Vec<String> = (0..10)
-        .map(|n| format!("cat/{n}.png"))
-        .chain((0..5).map(|n| format!("dog/{n}.png")))
-        .chain(["owl/0.png".into()])
-        .collect();
-    let folder = tree(&paths.iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(folder::is_one(folder.path()));
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
-    assert_eq!(split.train.label_names, ["cat", "dog", "owl"]);
-    let counts = |set: &siamese::data::Dataset| set.rows_by_label().iter().map(Vec::len).collect::<Vec<_>>();
-    assert_eq!(
-        (counts(&split.train), counts(&split.test)),
-        (vec![8, 4, 1], vec![2, 1]),
-        "a fifth of each, none of one"
-    );
-    assert_eq!((split.train.height, split.train.width, split.train.channels), (4, 6, 1), "their own size");
-    let mut seen: Vec<u8> =
-        [&split.train, &split.test].iter().flat_map(|set| set.images.chunks(24).map(|image| image[0])).collect();
-    seen.sort_unstable();
-    assert_eq!(seen, (0..16).collect::<Vec<u8>>(), "each picture is in one of the two");
-    assert_eq!(folder::load(folder.path(), None, AS_IS).unwrap(), split, "and always the same");
-    let other = folder::load(folder.path(), Some([12, 12, 3]), AS_IS).unwrap();
-    assert_eq!(other.test.images.len(), 3 * 12 * 12 * 3);
-}
-
-#[test]
-fn a_folder_may_say_what_is_for_testing() {
-    let folder = tree(&["train/a/1.png", "train/b/2.png", "test/b/3.png", "test/c/4.png"]);
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
-    assert_eq!((split.train.labels, split.test.labels), (vec![0, 1], vec![1, 2]));
-    let flat = tree(&["1.png", "2.png"]);
-    assert!(folder::load(flat.path(), None, AS_IS).unwrap_err().to_string().contains("one folder a class"));
-    let single = tree(&["a/1.png", "b/2.png"]);
-    assert!(folder::load(single.path(), None, AS_IS).unwrap_err().to_string().contains("one picture a class"));
-}
-
-/// A set is the same wherever it lies and whatever it is called, and another once a picture comes, goes or is renamed.
-#[test]
-fn a_folder_is_known_again() {
-    let names = ["a/1.png", "a/2.png", "b/1.png", "b/2.png"];
-    let origin = |names: &[&str]| folder::load(tree(names).path(), None, AS_IS).unwrap().origin;
-    let own = origin(&names);
-    assert_eq!((own.train, own.test, own.labels), (2, 2, 2));
-    assert!(own.path.as_ref().is_some_and(|path| path.is_absolute()));
-    assert_eq!(own.difference(&origin(&names)), None);
-    let grown = own.difference(&origin(&["a/1.png", "a/2.png", "a/3.png", "b/1.png", "b/2.png"])).unwrap();
-    assert!(grown.contains("3 training images for 2") && !grown.contains("test images"), "{grown}");
-    for other in [["a/1.png", "a/2.png", "c/1.png", "c/2.png"], ["a/1.png", "a/2.png", "b/1.png", "b/3.png"]] {
-        assert!(own.difference(&origin(&other)).is_some(), "{other:?}");
-    }
-    let text = serde_json::to_string(&own).unwrap();
-    assert_eq!(serde_json::from_str::<Origin>(&text).unwrap(), own);
-}
-
-/// Pictures of different sizes, one in colour, without a size being told.
-#[test]
-fn mixed_sizes_become_one() {
-    let folder = tree(&["a/1.png", "a/2.png", "b/1.png", "b/2.png"]);
-    RgbImage::from_pixel(200, 100, Rgb([255, 0, 0])).save(folder.path().join("b/3.png")).unwrap();
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
-    assert_eq!((split.train.height, split.train.width, split.train.channels), (64, 64, 3));
 }

@@ -1,0 +1,99 @@
+//! Folders of pictures as a user gives them: every command sees the same classes, and says what it made of the folder.
+
+use std::fs;
+use std::path::Path;
+
+use crate::program::{SPEC, events, fail, place, run, succeed, text};
+use image::{GrayImage, Luma};
+use serde_json::Value;
+
+/// Pictures of noise about a brightness for each class, `folder/class/number.png`.
+fn pictures(folder: &Path, classes: &[&str], count: usize) {
+    for (number, class) in classes.iter().enumerate() {
+        let class = folder.join(class);
+        fs::create_dir_all(&class).unwrap();
+        for picture in 0..count {
+            let noise = |x: u32, y: u32| ((x * 31 + y * 17 + picture as u32 * 7) % 20) as u8;
+            let picture_of = GrayImage::from_fn(8, 8, |x, y| Luma([40 * number as u8 + noise(x, y)]));
+            picture_of.save(class.join(format!("{picture}.png"))).unwrap();
+        }
+    }
+}
+
+/// Trains two steps on `data` with more arguments; answers what was said.
+fn train(data: &str, out: &str, more: &[&str]) -> String {
+    let common = ["train", "--spec", SPEC, "--adapter", "cpu", "--steps", "2", "--batch", "2x4"];
+    let output = run(&[common.as_slice(), &["--data", data, "--out", out], more].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+#[test]
+fn sides_are_classes_nowhere() {
+    let (folder, root, _) = place();
+    let [pets, model, gallery] = ["pets", "run", "pets.gallery"].map(|name| format!("{root}/{name}"));
+    for (side, count) in [("Train", 8), ("val", 4)] {
+        pictures(&folder.path().join("pets").join(side), &["cat", "dog", "owl"], count);
+    }
+    fs::write(folder.path().join("pets/Train/cat/note.txt"), "").unwrap();
+    let words = train(&pets, &model, &[]);
+    for told in
+        ["24 images, 3 labels", "val/ is what the network is tested on", "1 .txt", "brought to 8x8x1, the size of all"]
+    {
+        assert!(words.contains(told), "{told} in {words}");
+    }
+    let words = text(&run(&["enroll", &model, &gallery, &pets, "--adapter", "cpu"]).stderr);
+    assert!(words.contains("3 identities, 36 images") && words.contains("Train/, val/ together"), "{words}");
+    let words = text(&run(&["eval", &model, "--adapter", "cpu"]).stderr);
+    assert!(words.contains("24 training and 12 test images, 3 labels"), "{words}");
+
+    pictures(&folder.path().join("pets"), &["cat"], 1);
+    for command in [["train", "--data", &pets].as_slice(), &["enroll", &model, &gallery, &pets]] {
+        let words = fail(command);
+        assert!(words.contains("Train/ and val/ beside cat/") && words.contains("hint: a data set is"), "{words}");
+    }
+}
+
+#[test]
+fn classes_are_chosen_by_their_names() {
+    let (folder, root, _) = place();
+    pictures(&folder.path().join("set"), &["1", "2", "3", "4", "2019-2021"], 12);
+    let [set, model] = ["set", "run"].map(|name| format!("{root}/{name}"));
+    train(&set, &model, &["--train-classes", "1-2,2019-2021"]);
+    let file = |name: &str| -> Value { serde_json::from_slice(&fs::read(format!("{model}/{name}")).unwrap()).unwrap() };
+    assert_eq!(file("run.json")["config"]["train_classes"], serde_json::json!(["1-2", "2019-2021"]));
+    // A class more, sorted before the others: the same classes are evaluated, and it.
+    pictures(&folder.path().join("set"), &["0"], 12);
+    let evaluated = |more: &[&str]| {
+        let eval = ["eval", &model, "--json", "--adapter", "cpu"];
+        events(&succeed(&[eval.as_slice(), more].concat())).pop().unwrap()["gallery"].as_array().unwrap().len()
+    };
+    assert_eq!(evaluated(&["--data", &set, "--other-data"]), 3);
+    let words = fail(&["train", "--data", &set, "--train-classes", "4-6"]);
+    assert!(words.contains("`5`") && words.contains("there are 0, 1, 2, 2019-2021, 3, 4"), "{words}");
+}
+
+/// An image is the same to a model as a row of a set and as a picture.
+#[test]
+fn sets_are_inverted_as_pictures_are() {
+    let (folder, root, data) = place();
+    let weights = |name: &str, more: &[&str]| {
+        let out = format!("{root}/{name}");
+        train(&data, &out, more);
+        fs::read(format!("{out}/checkpoint.safetensors")).unwrap()
+    };
+    assert_ne!(weights("as it is", &[]), weights("run", &["--invert"]));
+    let model = format!("{root}/run");
+    let images = siamese::data::idx::load(&folder.path().join("data")).unwrap().test;
+    let picture = GrayImage::from_raw(8, 8, images.image(0).to_vec()).unwrap();
+    let [png, as_row, as_picture] = ["first.png", "row.csv", "picture.csv"].map(|name| format!("{root}/{name}"));
+    picture.save(&png).unwrap();
+    succeed(&["embed", &model, "--set", "test", "--out", &as_row, "--adapter", "cpu"]);
+    succeed(&["embed", &model, &png, "--out", &as_picture, "--adapter", "cpu"]);
+    let values = |file: &str| -> Vec<f32> {
+        let table = fs::read_to_string(file).unwrap();
+        table.lines().nth(1).unwrap().split(',').filter_map(|cell| cell.parse().ok()).collect()
+    };
+    let (row, picture) = (values(&as_row), values(&as_picture));
+    assert_eq!(row[row.len() - 8..], picture[picture.len() - 8..]);
+}
