@@ -1,10 +1,10 @@
 //! Networks as ONNX files, which other engines run: onnxruntime, tract, browsers.
 //!
 //! The file holds the network from raw pixels to embeddings: the input `images` is `[batch, channels, height, width]`
-//! of float32 from 0 to 255, the division by the configuration's divisor is part of the graph, and so is the L2
-//! normalisation; the output `embedding` is `[batch, dims]`. The number of rows is free. Weights have the names and
-//! layouts of the safetensors file. The metadata says what the loss was, so that a reader of the file knows how
-//! distances between embeddings are meant.
+//! of float32 from 0 to 255. The inversion of pictures that the model wants inverted, the division by the
+//! configuration's divisor and the L2 normalisation are part of the graph. The output `embedding` is `[batch, dims]`. The
+//! number of rows is free. Weights have the names and layouts of the safetensors file. The metadata says what the loss
+//! was, so that a reader of the file knows how distances between embeddings are meant.
 //!
 //! The operators are those of ONNX's operator set 17; each layer adds its own by [`Layer::onnx`](layers::Layer::onnx).
 
@@ -92,9 +92,15 @@ fn graph(checkpoint: &Checkpoint, precision: Precision) -> Result<GraphProto> {
     for (parameter, values) in checkpoint.tensors()? {
         weights.push(graph.weight(&parameter.name, &parameter.layout.file_dims(), &values));
     }
+    let mut pixels = INPUT.to_owned();
+    if checkpoint.config.pictures.invert {
+        let negative = graph.node("negative", "Neg", &[&pixels], vec![]);
+        let white = graph.number("white", 255.0);
+        pixels = graph.node("inverted", "Add", &[&negative, &white], vec![]);
+    }
     // As the gather kernel does, by a factor: the same rounding.
     let scale = graph.number("scale", checkpoint.config.scale());
-    let mut values = vec![graph.node("scaled", "Mul", &[INPUT, &scale], vec![])];
+    let mut values = vec![graph.node("scaled", "Mul", &[&pixels, &scale], vec![])];
     let mut weights = weights.iter().map(String::as_str);
     for node in &net.nodes {
         let inputs = node.inputs.iter().map(|&value| (values[value].as_str(), net.shape(value))).collect();

@@ -93,6 +93,23 @@ fn every_word() {
     }
 }
 
+/// The file takes pictures as they are, of a model that wants them inverted too.
+#[test]
+fn inverted_pictures() {
+    let input = [6, 5, 3];
+    let mut config = with("conv3 relu dense4 l2");
+    config.pictures.invert = true;
+    let checkpoint = random(&config, input);
+    let images = bytes(8 * 90);
+    let inverted: Vec<u8> = images.iter().map(|value| 255 - value).collect();
+    let wanted = ours(&checkpoint, &inverted);
+    let found = theirs(&onnx::model(&checkpoint, Precision::F32).unwrap(), input, &images, 8);
+    assert!(
+        found.iter().zip(&wanted).all(|(found, wanted)| (found - wanted).abs() <= TOLERANCE),
+        "{found:?}, {wanted:?}"
+    );
+}
+
 /// Rows shorter than the shortest that has a direction, and rows of zeros.
 #[test]
 fn tiny_rows() {
