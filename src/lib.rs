@@ -69,6 +69,8 @@
 //!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
 //! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state.
 //!   (`tests/unit/data.rs`, `tests/run/train.rs`)
+//! - A picture is enrolled once and as one identity's, known by its content whatever its name. (`tests/unit/gallery.rs`)
+//! - A picture that cannot be read keeps no other from its answer. (`tests/program/tools.rs`)
 //! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan/plan.rs`)

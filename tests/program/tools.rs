@@ -383,6 +383,12 @@ fn one_picture_that_cannot_be_read_keeps_no_other_from_its_answer() {
     let found = run(&["compare", &model, &set, "--json"]);
     assert_eq!(events(&text(&found.stdout))[0]["event"], "error");
     assert!(fail(&["cluster", &model, &at("set/x/broken.png"), &none]).contains("no image is left"));
+
+    // No name speaks to the terminal.
+    for command in [["cluster", &model, "\u{1b}[2Jnone.png"], ["export", "\u{1b}[2Jnone", "--out=x.onnx"]] {
+        let words = fail(&command);
+        assert!(words.contains("\\u{1b}[2Jnone") && !words.contains('\u{1b}'), "{words}");
+    }
 }
 
 #[test]
