@@ -63,6 +63,9 @@
 //!   compile. ([`kernel::Kernel`])
 //! - A layer without a shape rule, a way back or an ONNX operator, or one left off the registry, does not compile.
 //!   ([`layers::Layer`]) Every word is in a spec that proves it. (`tests/layers/`)
+//! - A loss that leaves out its terms, its calls, its charts or its ailments, or is left off the registry, does not
+//!   compile. ([`losses::Objective`]) Every loss is right on a device, and states cost and count first.
+//!   (`tests/plan/losses.rs`)
 //! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/run/train.rs`)
 //! - Images cross the bus once. (`tests/run/train.rs`)
 //! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.

@@ -33,6 +33,11 @@ fn embedded(page: &str) -> Value {
     serde_json::from_str(rest.split_once("</script>").expect("an end").0).expect("JSON")
 }
 
+/// Names of the curves' pictures.
+fn charts(run: &Value) -> Vec<&str> {
+    run["charts"].as_array().unwrap().iter().map(|chart| chart["name"].as_str().unwrap()).collect()
+}
+
 #[test]
 fn a_page_is_made_and_remade() {
     let (_folder, root, data) = place();
@@ -55,8 +60,12 @@ fn a_page_is_made_and_remade() {
     let measured: Vec<Value> =
         crate::program::events(&metrics).into_iter().filter(|event| event["event"] == "step").collect();
     for (own, event) in [(&steps[0], &measured[0]), (&steps[999], &measured[1202])] {
-        assert_eq!((own["step"].as_f64(), &own["loss"]), (event["step"].as_f64(), &event["loss"]));
+        assert_eq!(own["step"].as_f64(), event["step"].as_f64());
+        for name in ["loss", "active", "d_ap", "d_an", "gradient_norm"] {
+            assert!(own[name].is_number() && own[name] == event[name], "{name}: {own} of {event}");
+        }
     }
+    assert_eq!(charts(run), ["loss", "active", "distances", "gradient"]);
 
     let remade = siamese(&["report", &out]).output().unwrap();
     assert!(remade.status.success() && text(&remade.stderr).contains("report.html"), "{}", text(&remade.stderr));
@@ -81,6 +90,11 @@ fn two_runs_are_compared() {
     let metrics = format!("{b}/metrics.jsonl");
     let warning = json!({ "event": "warning", "step": 5, "reason": reason });
     fs::write(&metrics, format!("{}{warning}\n", fs::read_to_string(&metrics).unwrap())).unwrap();
+    // Of a loss that this program does not know it shows what every loss has.
+    let manifest = format!("{b}/run.json");
+    let mut settings: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    settings["config"]["loss"] = json!({ "contrastive": 0.5 });
+    fs::write(&manifest, settings.to_string()).unwrap();
     let output = siamese(&["report", &a, &b]).current_dir(&folder).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let page = fs::read_to_string(folder.path().join("compare.html")).unwrap();
@@ -89,6 +103,9 @@ fn two_runs_are_compared() {
     assert_eq!(runs.len(), 2);
     assert_eq!((&runs[0]["name"], &runs[1]["name"]), (&json!("1"), &json!("2")));
     assert_eq!(runs[1]["warnings"][0]["reason"], reason);
+    assert_eq!(charts(&runs[1]), ["loss", "gradient"]);
+    let last = &runs[1]["last"];
+    assert!(last["loss"].is_number() && last["gradient_norm"].is_number() && last["d_ap"].is_null(), "{last}");
     assert_eq!([&runs[0], &runs[1]].map(|run| run["manifest"]["config"]["seed"].as_u64()), [Some(1), Some(2)]);
 }
 
