@@ -391,33 +391,31 @@ fn a_long_spec_is_answered_at_once() {
     assert!(words.contains("40000 words"), "{words}");
 }
 
+/// A word of the networks by which the words prove themselves, mostly with other numbers; or what is none.
 fn word(rng: &mut impl Rng) -> String {
-    const WORDS: &[&str] = &["relu", "sigmoid", "l2", "pool", "dense", "conv", "k", "ReLU", "–", "１", "\u{301}", "💥"];
+    const NONE: &[&str] = &["dense", "conv", "k", "ReLU", "–", "１", "\u{301}", "💥"];
     const SPACES: &[&str] = &[" ", "  ", "\t", "\n", "\u{a0}", "\u{3000}", ""];
     const NUMBERS: &[u64] = &[0, 1, 2, 3, 4, 5, 7, 16, 255, 256, 65_535, 65_536, 65_537, u32::MAX as u64, u64::MAX];
-    let pick = |list: &[&str], rng: &mut dyn Rng| list[rng.random_range(0..list.len())].to_owned();
-    let number = |rng: &mut dyn Rng| {
-        if rng.random_ratio(3, 4) { rng.random_range(1..9) } else { NUMBERS[rng.random_range(0..NUMBERS.len())] }
-    };
-    let mut text = match rng.random_range(0..10) {
-        0..3 => {
-            let mut text = format!("conv{}", number(rng));
-            for option in ["k", "s"] {
-                if rng.random_ratio(1, 3) {
-                    text += &format!("{option}{}", number(rng));
-                }
-            }
-            if rng.random_ratio(1, 5) { text + "v" } else { text }
-        }
-        3..5 => format!("dense{}", number(rng)),
-        5 => format!("pool{}", if rng.random() { String::new() } else { number(rng).to_string() }),
-        6..9 => pick(&WORDS[..4], rng),
-        _ => pick(WORDS, rng),
-    };
-    if rng.random_ratio(1, 40) {
-        text.insert_str(0, &pick(WORDS, rng));
+    fn pick<T: Copy>(list: &[T], rng: &mut impl Rng) -> T {
+        list[rng.random_range(0..list.len())]
     }
-    text + &if rng.random_ratio(9, 10) { " ".to_owned() } else { pick(SPACES, rng) }
+    let mut text = String::new();
+    if rng.random_ratio(1, 40) {
+        text += pick(NONE, rng);
+    }
+    if rng.random_ratio(1, 20) {
+        text += pick(NONE, rng);
+    } else {
+        let (spec, _) = pick(LAYERS[rng.random_range(0..LAYERS.len())].specs, rng);
+        let known = pick(&spec.split(' ').collect::<Vec<_>>(), rng);
+        let varied = rng.random_ratio(2, 3);
+        for part in known.split_inclusive(|c: char| c.is_ascii_digit()) {
+            let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
+            let number = if rng.random_ratio(3, 4) { rng.random_range(1..9) } else { pick(NUMBERS, rng) };
+            text += &if varied && letters != part { format!("{letters}{number}") } else { part.to_owned() };
+        }
+    }
+    text + if rng.random_ratio(9, 10) { " " } else { pick(SPACES, rng) }
 }
 
 /// Words in an order that mostly makes sense, with sizes that mostly fit.
