@@ -1,16 +1,9 @@
-//! The words of a spec, each with its contract. What is written about a layer stands in one file here.
-//!
-//! ```text
-//! conv<channels>[k<size>][s<stride>][v]   convolution; kernel 3, stride 1, padding "same"; v: valid, no padding
-//! pool[<size>]                            max pooling by windows side by side; size 2
-//! dense<outputs>                          dense layer; the first one flattens the image
-//! relu  sigmoid                           activation of the conv or dense layer before it
-//! l2                                      rows of length 1; last
-//! ```
+//! The words of a spec, each with its contract. What is written about a layer stands in one file here, which begins
+//! with the form of the word.
 //!
 //! To add one: write its kernels, `src/layers/<word>.rs` with its [`Layer`] and its [`Word`] (`conv.rs` and `l2.rs` are
 //! examples with and without weights), and name it in the `layers!` list below. Parser, plans, checkpoints, exports,
-//! hints and tests follow that list; none of them needs a line.
+//! hints and tests follow that list; none of them needs a line. README does, and a test asks for it.
 
 mod activation;
 mod conv;
