@@ -311,7 +311,7 @@ impl Checkpoint {
 
 /// The arena of the parameters of `net` whose tensors' names begin with `prefix`, in device order; or what is wrong.
 fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, String> {
-    let mut arena = vec![0.0; net.arena];
+    let mut found = Vec::new();
     for parameter in net.parameters() {
         let name = format!("{prefix}{}", parameter.name);
         let tensor = file.tensor(&name).map_err(|_| format!("tensor `{name}` is missing"))?;
@@ -319,6 +319,11 @@ fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, S
         if tensor.shape() != wanted {
             return Err(format!("tensor `{name}` is {:?}, the network needs {wanted:?}", tensor.shape()));
         }
+        found.push((name, parameter, tensor));
+    }
+    // A file may ask for any network: memory is taken once all its weights are there.
+    let mut arena = vec![0.0; net.arena];
+    for (name, parameter, tensor) in found {
         let values = floats(tensor.dtype(), tensor.data())
             .ok_or_else(|| format!("tensor `{name}` is {:?}, expected F16, BF16, F32 or F64", tensor.dtype()))?;
         arena[parameter.range.clone()].copy_from_slice(&parameter.layout.to_device(&values));

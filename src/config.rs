@@ -362,7 +362,7 @@ impl Config {
         let Update::Adam { beta1, beta2, .. } = self.update;
         let correction = |beta: f32| (1.0 / (1.0 - f64::from(beta).powf(step as f64))) as f32;
         // The first steps do not outlive their worth: the average begins as a short one and grows.
-        let decay = self.average.unwrap_or(0.0).min((1 + step) as f32 / (10 + step) as f32);
+        let decay = self.average.unwrap_or(0.0).min(step.saturating_add(1) as f32 / step.saturating_add(10) as f32);
         [self.rate(step), correction(beta1), correction(beta2), 1.0 - decay]
     }
 

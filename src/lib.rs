@@ -75,6 +75,7 @@
 //! - A picture is enrolled once and as one identity's, known by its content whatever its name. (`tests/unit/gallery.rs`)
 //! - A picture that cannot be read keeps no other from its answer. (`tests/program/tools.rs`)
 //! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
+//! - Whatever a file, a list or a text says: no panic, bounded memory and time, an error that names it. (`tests/fuzz/`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan/plan.rs`)
 //! - Only `gpu` names wgpu. The library does not print, exit or read the environment. Modules use lower rungs only.

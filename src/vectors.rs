@@ -359,7 +359,9 @@ pub struct Shard {
 impl Shard {
     /// Its part of `rows` rows, in order.
     pub fn rows(&self, rows: usize) -> std::ops::Range<usize> {
-        (self.number - 1) * rows / self.of..self.number * rows / self.of
+        // As wide as the product of both.
+        let end = |number: usize| (number as u128 * rows as u128 / self.of as u128) as usize;
+        end(self.number - 1)..end(self.number)
     }
 }
 

@@ -96,7 +96,9 @@ fn open(path: &Path) -> Result<Head> {
     let decoder: Box<dyn ImageDecoder> = Box::new(reader.into_decoder().map_err(|error| fault(path, error))?);
     let (width, height) = decoder.dimensions();
     let (pixels, bytes) = (u64::from(width) * u64::from(height), decoder.total_bytes());
-    let reason = if pixels > MOST_PIXELS {
+    let reason = if pixels == 0 {
+        format!("{width} × {height} pixels are none")
+    } else if pixels > MOST_PIXELS {
         format!("{width} × {height} pixels are more than the {MOST_PIXELS} that a picture may have")
     } else if width.max(height) > MOST_SIDE {
         format!("of {width} × {height} pixels one side is longer than the {MOST_SIDE} that it may be")
@@ -111,8 +113,8 @@ fn open(path: &Path) -> Result<Head> {
 /// Height, width and channels of a picture, upright, as its file's head says: 3 channels where it has colour.
 ///
 /// # Errors
-/// [`Error::Data`] naming the file where it is missing, no picture, or beyond [`MOST_PIXELS`], [`MOST_SIDE`] or
-/// [`MOST_BYTES`].
+/// [`Error::Data`] naming the file where it is missing, no picture or one without a pixel, or beyond [`MOST_PIXELS`],
+/// [`MOST_SIDE`] or [`MOST_BYTES`].
 pub fn shape(path: &Path) -> Result<[usize; 3]> {
     let mut decoder = open(path)?.decoder;
     let (width, height) = decoder.dimensions();

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Stderr};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -175,7 +177,8 @@ impl Page {
 
 /// The page on the terminal; gives the terminal back when dropped.
 pub struct Dashboard {
-    terminal: Terminal<CrosstermBackend<Stderr>>,
+    /// Given back by [`restore`]: its own drop panics where the terminal is gone, since it says so on stderr.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stderr>>>,
     page: Page,
     drawn: Instant,
     /// Set by the user who wants to stop.
@@ -198,7 +201,7 @@ impl Dashboard {
         }));
         enable_raw_mode()?;
         execute!(io::stderr(), EnterAlternateScreen)?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stderr()))?;
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stderr()))?);
         let mut dashboard = Dashboard { terminal, page: Page::new(facts, done, config), drawn: Instant::now(), stop };
         dashboard.draw();
         Ok(dashboard)
@@ -258,7 +261,7 @@ fn draw<B: Backend>(terminal: &mut Terminal<B>, page: &Page) -> Result<(), B::Er
 
 fn restore() {
     // Nothing can be done about a terminal that is gone.
-    drop(execute!(io::stderr(), LeaveAlternateScreen));
+    drop(execute!(io::stderr(), LeaveAlternateScreen, Show));
     drop(disable_raw_mode());
 }
 

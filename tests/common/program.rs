@@ -1,4 +1,5 @@
 //! The program as the tests run it, and the small data set that they train on.
+#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,260 @@
+//! Data sets, checkpoints, weights and galleries.
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+
+use libtest_mimic::Trial;
+use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::config::{Config, PRESETS};
+use siamese::cpu;
+use siamese::data::{Dataset, HoldBack, idx};
+use siamese::embed::Embedder;
+use siamese::error::{Error, Result};
+use siamese::gallery::{Content, Gallery, Threshold};
+use siamese::net::Net;
+use siamese::onnx;
+use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
+use siamese::train::Trainer;
+
+use crate::harness::{FILE, Target, file, written};
+use crate::mutate::{self, Dice};
+
+/// A network for images of 6 × 6.
+const SPEC: &str = "conv2 relu pool dense3 l2";
+const INPUT: [usize; 3] = [6, 6, 1];
+/// Values of an image, parameters and rows of a batch up to which what was read is also run.
+const SMALL: (usize, usize, usize) = (20_000, 100_000, 64);
+
+fn config() -> Config {
+    let batch = Batch::Mined { labels: 2, images: 3, mining: Mining::SemiHard };
+    Config { spec: SPEC.to_owned(), batch, augment: Augment::ELASTIC, average: Some(0.9), ..PRESETS[0].config() }
+}
+
+fn checkpoint(config: &Config) -> Checkpoint {
+    Checkpoint::initial(config, &Net::parse(&config.spec, INPUT).expect("the spec of the seeds"))
+}
+
+/// Checkpoints of a training and of weights alone, in both precisions.
+static CHECKPOINTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let training = Checkpoint { validation: Some(0.5), step: 7, ..checkpoint(&config()) };
+    let plain = checkpoint(&Config { average: None, augment: Augment::NONE, ..config() });
+    vec![
+        written(|path| training.save(path, Precision::F32).unwrap()),
+        written(|path| plain.save(path, Precision::F32).unwrap()),
+        written(|path| training.export().save(path, Precision::F16).unwrap()),
+    ]
+});
+
+static GALLERIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let mut gallery = Gallery::new(&checkpoint(&config())).unwrap();
+    gallery.add("a", "1.png", &Content::of_pixels(b"1"), &[0.0, 0.6, 0.8]).unwrap();
+    gallery.add("b", "2.png", &Content::of_pixels(b"2"), &[1.0, 0.0, 0.0]).unwrap();
+    gallery.add("b", "3.png", &Content::of_pixels(b"3"), &[0.8, 0.0, 0.6]).unwrap();
+    let plain = written(|path| gallery.save(path).unwrap());
+    gallery.threshold = Some(Threshold::given(0.5).unwrap());
+    vec![plain, written(|path| gallery.save(path).unwrap())]
+});
+
+fn idx_file(dimensions: &[u32], data: Vec<u8>) -> Vec<u8> {
+    let sizes = dimensions.iter().flat_map(|size| size.to_be_bytes());
+    [0, 0, 8, dimensions.len() as u8].into_iter().chain(sizes).chain(data).collect()
+}
+
+static IMAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    vec![idx_file(&[8, 3, 5], vec![7; 120]), idx_file(&[8, 3, 5, 3], (0..=255).cycle().take(360).collect())]
+});
+static LABELS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| vec![idx_file(&[8], vec![0, 1, 0, 1, 0, 1, 255, 255]), idx_file(&[8], vec![0; 8])]);
+
+/// One of the seeds, changed by `change`.
+fn changed(dice: &mut Dice, seeds: &[Vec<u8>], change: impl Fn(&mut Dice, &mut Vec<u8>, &[Vec<u8>])) -> Vec<u8> {
+    let mut file = dice.pick(seeds).clone();
+    change(dice, &mut file, seeds);
+    file
+}
+
+/// All targets of this file.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Target {
+            name: "idx_images",
+            cases: 3000,
+            mib: 16,
+            case: |dice: &mut Dice, folder: &Path| images(folder, &changed(dice, &IMAGES, mutate::bytes)),
+        }
+        .trial(),
+        Target {
+            name: "idx_images_gz",
+            cases: 3000,
+            mib: 16,
+            case: |dice: &mut Dice, folder: &Path| images(folder, &changed(dice, &IMAGES, mutate::gzip)),
+        }
+        .trial(),
+        Target {
+            name: "idx_labels",
+            cases: 3000,
+            mib: 16,
+            case: |dice: &mut Dice, folder: &Path| labels(folder, &changed(dice, &LABELS, mutate::bytes)),
+        }
+        .trial(),
+        Target {
+            name: "idx_labels_gz",
+            cases: 3000,
+            mib: 16,
+            case: |dice: &mut Dice, folder: &Path| labels(folder, &changed(dice, &LABELS, mutate::gzip)),
+        }
+        .trial(),
+        Target { name: "idx_set", cases: 1000, mib: 16, case: set }.trial(),
+        Target {
+            name: "checkpoint",
+            cases: 300,
+            mib: 256,
+            case: |dice: &mut Dice, folder: &Path| {
+                let path = file(folder, &changed(dice, &CHECKPOINTS, mutate::safetensors));
+                use_checkpoint(&Checkpoint::load(&path)?, folder)
+            },
+        }
+        .trial(),
+        Target {
+            name: "weights",
+            cases: 2000,
+            mib: 64,
+            case: |dice: &mut Dice, folder: &Path| {
+                let path = file(folder, &changed(dice, &CHECKPOINTS[2..], mutate::safetensors));
+                let config = Config { average: None, ..config() };
+                embed(&Checkpoint::import(&path, &config, INPUT)?)
+            },
+        }
+        .trial(),
+        Target {
+            name: "gallery",
+            cases: 300,
+            mib: 64,
+            case: |dice: &mut Dice, folder: &Path| {
+                let path = file(folder, &changed(dice, &GALLERIES, mutate::safetensors));
+                use_gallery(Gallery::load(&path)?, &folder.join(format!("{FILE}.again")))
+            },
+        }
+        .trial(),
+    ]
+}
+
+fn images(folder: &Path, bytes: &[u8]) -> Result<()> {
+    let (pixels, height, width, channels) = idx::read_images(&file(folder, bytes))?;
+    assert!(!pixels.is_empty() && pixels.len() % (height * width * channels) == 0);
+    Ok(())
+}
+
+fn labels(folder: &Path, bytes: &[u8]) -> Result<()> {
+    let labels = idx::read_labels(&file(folder, bytes))?;
+    Sampler::new(&labels, 1, Batch::Random { triplets: 4, positive: Positive::Any })
+        .map(|sampler| drop(sampler.batch(3)))
+        .or_else(setting)
+}
+
+/// What the settings do not fit is not the file's fault.
+fn setting(error: Error) -> Result<()> {
+    if matches!(error, Error::Config { .. } | Error::Diverged { .. }) { Ok(()) } else { Err(error) }
+}
+
+/// Four files, one or two of them changed, as a run would use them.
+fn set(dice: &mut Dice, folder: &Path) -> Result<()> {
+    let folder = folder.join(FILE);
+    fs::create_dir(&folder).expect("a new folder");
+    let (changed_file, colour) = (dice.below(4), dice.below(2));
+    for (number, name) in
+        ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"].iter().enumerate()
+    {
+        let seeds = if number % 2 == 0 { &IMAGES } else { &LABELS };
+        let mut bytes = seeds[if number % 2 == 0 { colour } else { 0 }].clone();
+        if number == changed_file {
+            mutate::bytes(dice, &mut bytes, seeds);
+        }
+        fs::write(folder.join(format!("{name}-ubyte")), bytes).expect("the temporary folder takes a file");
+    }
+    let split = idx::load(&folder)?;
+    let classes = ["0", "255", *dice.pick(&["1", "x", "0-300"])].map(str::to_owned);
+    let classes = dice.one_in(2).then_some(&classes[..]);
+    let hold_back = dice.one_in(2).then(|| HoldBack::Images(dice.below(10)));
+    match split.divide(classes, hold_back, 1) {
+        Ok(parts) => assert!(!parts.train.is_empty() && !parts.evaluation.test.is_empty()),
+        Err(error) => setting(error)?,
+    }
+    Ok(())
+}
+
+fn is_small(checkpoint: &Checkpoint) -> bool {
+    let net = checkpoint.net().expect("it was parsed when the file was read");
+    net.pixels() <= SMALL.0 && net.parameter_count() <= SMALL.1
+}
+
+/// The embedding of one image.
+fn embed(checkpoint: &Checkpoint) -> Result<()> {
+    if is_small(checkpoint) {
+        let mut embedder = Embedder::new(checkpoint, 2, |plan| Ok(cpu::Runner::<f32>::new(plan)))?;
+        let image = vec![7; checkpoint.input.iter().product()];
+        assert_eq!(embedder.embed(&image, |_| ())?.len(), checkpoint.net()?.dims());
+    }
+    Ok(())
+}
+
+/// What the program does with a checkpoint: embeds, exports, saves, enrols, trains on.
+fn use_checkpoint(checkpoint: &Checkpoint, folder: &Path) -> Result<()> {
+    embed(checkpoint)?;
+    for step in [1, 2, 1000, u64::MAX] {
+        checkpoint.config.scalars(step);
+    }
+    // Equal as files: what is not a number is not equal to itself.
+    let [once, twice] = ["once", "twice"].map(|name| folder.join(format!("{FILE}.{name}")));
+    checkpoint.save(&once, Precision::F32)?;
+    Checkpoint::load(&once)?.save(&twice, Precision::F32)?;
+    let [once, twice] = [once, twice].map(|path| fs::read(path).expect("it is saved"));
+    assert!(once == twice, "it is read as it was saved");
+    let model = checkpoint.export();
+    model.save(&folder.join(format!("{FILE}.model")), Precision::F16)?;
+    onnx::model(&model, Precision::F32)?;
+    Gallery::new(&model)?;
+    if is_small(checkpoint) && checkpoint.config.batch.rows() <= SMALL.2 {
+        let [height, width, channels] = checkpoint.input;
+        let (images, labels) = ((0..=255).cycle().take(16 * height * width * channels), (0..16).map(|row| row % 4));
+        let (name, label_names) = ("sixteen".to_owned(), Vec::new());
+        let (images, labels) = (images.collect(), labels.collect());
+        let data = Dataset { name, images, labels, label_names, height, width, channels };
+        let trained = Trainer::new(checkpoint, &data, |plan| Ok(cpu::Runner::<f32>::new(plan)))
+            .and_then(|mut trainer| trainer.run(checkpoint.step.saturating_add(1), &AtomicBool::new(false), |_| ()));
+        trained.or_else(setting)?;
+    }
+    Ok(())
+}
+
+/// What the program does with a gallery: recognises, calibrates, enrols, thins out, saves.
+fn use_gallery(mut gallery: Gallery, again: &Path) -> Result<()> {
+    let probes = [0.0, 0.6, 0.8, 1.0, 0.0, 0.0];
+    let names = ["a".to_owned(), "q".to_owned()];
+    let has_three = gallery.check_model(again, &checkpoint(&config())).is_ok();
+    let identities = gallery.identities().to_vec();
+    if has_three && !identities.is_empty() {
+        for nearest in [1, 3, 1000] {
+            let answers = gallery.recognise_all(&probes, nearest);
+            gallery.judge(&answers, &names);
+        }
+        gallery.calibrate(&probes, &names, 0.5).map(drop).or_else(setting)?;
+        gallery.add("new", "new.png", &Content::of_pixels(b"new"), &[0.0, 1.0, 0.0])?;
+    }
+    gallery.images();
+    assert!(identities.iter().all(|name| gallery.counts(name).0 > 0), "everyone has an embedding");
+    for thinned in [false, true] {
+        if thinned {
+            gallery.to_centroids();
+        }
+        gallery.save(again)?;
+        assert_eq!(Gallery::load(again)?, gallery);
+    }
+    if let Some(name) = identities.first() {
+        gallery.remove(name)?;
+        gallery.save(again)?;
+    }
+    Ok(())
+}
