@@ -1,7 +1,7 @@
 //! A folder of pictures as a data set: one folder a class, `folder/class/picture.png`, or the same in `folder/train`
 //! and `folder/test`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -42,6 +42,12 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result
     if train.is_empty() || test.is_empty() {
         let found = format!("{} pictures, all of which fall to one side", train.len() + test.len());
         return Err(Error::data_set(dir, found, "more of them, or folders train/ and test/ that say what is what"));
+    }
+    let known: BTreeSet<_> = train.iter().map(|found| &found.class).collect();
+    let unknown: Vec<Found> = test.iter().filter(|found| !known.contains(&found.class)).cloned().collect();
+    if !unknown.is_empty() {
+        let names = search::some(pictures::classes(&unknown), ", ");
+        remarks.push(format!("{}: test pictures, but no training picture, of {names}", dir.display()));
     }
     let all = [train.as_slice(), &test].concat();
     let classes = pictures::classes(&all);

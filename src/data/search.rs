@@ -136,7 +136,7 @@ fn sides(dir: &Path, pictures: &[(PathBuf, Parts)]) -> Result<BTreeMap<Side, Str
 }
 
 /// Up to eight of them.
-fn some(names: impl IntoIterator<Item = String>, between: &str) -> String {
+pub(super) fn some(names: impl IntoIterator<Item = String>, between: &str) -> String {
     const SHOWN: usize = 8;
     let mut names = names.into_iter();
     let shown: Vec<_> = names.by_ref().take(SHOWN).collect();

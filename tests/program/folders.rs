@@ -1,19 +1,20 @@
 //! Folders of pictures as a user gives them: every command sees the same classes, and says what it made of the folder.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::program::{SPEC, events, fail, place, run, succeed, text};
 use image::{GrayImage, Luma};
 use serde_json::Value;
 
-/// Pictures of noise about a brightness for each class, `folder/class/number.png`.
-fn pictures(folder: &Path, classes: &[&str], count: usize) {
+/// Pictures of noise about a brightness for each class, `folder/class/number.png`; each number another noise.
+fn pictures(folder: &Path, classes: &[&str], numbers: Range<u32>) {
     for (number, class) in classes.iter().enumerate() {
         let class = folder.join(class);
         fs::create_dir_all(&class).unwrap();
-        for picture in 0..count {
-            let noise = |x: u32, y: u32| ((x * 31 + y * 17 + picture as u32 * 7) % 20) as u8;
+        for picture in numbers.clone() {
+            let noise = |x: u32, y: u32| ((x * 31 + y * 17 + picture * 7) % 20) as u8;
             let picture_of = GrayImage::from_fn(8, 8, |x, y| Luma([40 * number as u8 + noise(x, y)]));
             picture_of.save(class.join(format!("{picture}.png"))).unwrap();
         }
@@ -32,8 +33,8 @@ fn train(data: &str, out: &str, more: &[&str]) -> String {
 fn sides_are_classes_nowhere() {
     let (folder, root, _) = place();
     let [pets, model, gallery] = ["pets", "run", "pets.gallery"].map(|name| format!("{root}/{name}"));
-    for (side, count) in [("Train", 8), ("val", 4)] {
-        pictures(&folder.path().join("pets").join(side), &["cat", "dog", "owl"], count);
+    for (side, numbers) in [("Train", 0..8), ("val", 8..12)] {
+        pictures(&folder.path().join("pets").join(side), &["cat", "dog", "owl"], numbers);
     }
     fs::write(folder.path().join("pets/Train/cat/note.txt"), "").unwrap();
     let words = train(&pets, &model, &[]);
@@ -47,7 +48,7 @@ fn sides_are_classes_nowhere() {
     let words = text(&run(&["eval", &model, "--adapter", "cpu"]).stderr);
     assert!(words.contains("24 training and 12 test images, 3 labels"), "{words}");
 
-    pictures(&folder.path().join("pets"), &["cat"], 1);
+    pictures(&folder.path().join("pets"), &["cat"], 0..1);
     for command in [["train", "--data", &pets].as_slice(), &["enroll", &model, &gallery, &pets]] {
         let words = fail(command);
         assert!(words.contains("Train/ and val/ beside cat/") && words.contains("hint: a data set is"), "{words}");
@@ -57,13 +58,13 @@ fn sides_are_classes_nowhere() {
 #[test]
 fn classes_are_chosen_by_their_names() {
     let (folder, root, _) = place();
-    pictures(&folder.path().join("set"), &["1", "2", "3", "4", "2019-2021"], 12);
+    pictures(&folder.path().join("set"), &["1", "2", "3", "4", "2019-2021"], 0..12);
     let [set, model] = ["set", "run"].map(|name| format!("{root}/{name}"));
     train(&set, &model, &["--train-classes", "1-2,2019-2021"]);
     let file = |name: &str| -> Value { serde_json::from_slice(&fs::read(format!("{model}/{name}")).unwrap()).unwrap() };
     assert_eq!(file("run.json")["config"]["train_classes"], serde_json::json!(["1-2", "2019-2021"]));
     // A class more, sorted before the others: the same classes are evaluated, and it.
-    pictures(&folder.path().join("set"), &["0"], 12);
+    pictures(&folder.path().join("set"), &["0"], 0..12);
     let evaluated = |more: &[&str]| {
         let eval = ["eval", &model, "--json", "--adapter", "cpu"];
         events(&succeed(&[eval.as_slice(), more].concat())).pop().unwrap()["gallery"].as_array().unwrap().len()

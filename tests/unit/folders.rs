@@ -110,7 +110,7 @@ fn mixed_sizes_become_one() {
     assert_eq!(shape(&split.train), [64, 64, 3]);
     assert!(told(&split, "brought to 64x64x3, being of 3 sizes"), "{:?}", split.remarks);
     let split = folder::load(folder.path(), Some([5, 5, 1]), AS_IS).unwrap();
-    assert!(split.remarks.is_empty(), "the user knows: {:?}", split.remarks);
+    assert!(split.remarks.is_empty(), "a size that is given is not told: {:?}", split.remarks);
 }
 
 fn shape(set: &Dataset) -> [usize; 3] {
@@ -216,6 +216,7 @@ fn names_of_sides_are_understood() {
         let split = load(&folder).unwrap();
         assert_eq!(split.train.label_names, ["a", "b", "c"], "{train} and {test}");
         assert_eq!((values(&split.train), values(&split.test)), (vec![0, 1], vec![2, 3]), "{train} and {test}");
+        assert!(told(&split, "test pictures, but no training picture, of c"), "{:?}", split.remarks);
         assert_eq!(told(&split, "val/ is what the network is tested on"), test == "val", "{:?}", split.remarks);
     }
     let split = load(&tree(&["train/a/1.png", "train/b/2.png", "valid/a/3.png", "test/b/4.png"])).unwrap();
