@@ -1,6 +1,6 @@
 //! Everything that reads from outside, against what nobody would write: whole files with their structure changed, texts
-//! of all kinds. What is refused must be refused by an error that names the file; what is read is then used. Nothing may
-//! panic, take more memory than its kind of file can need, or hang.
+//! of all kinds. What is refused must be refused by an error that names the file; what is read is then used. Nothing
+//! may panic, take more memory than its kind of file can need, or hang.
 //!
 //! A trial is a target: a reader, its seeds, and the changes made to them (`mutate.rs`). Each runs for a second or two.
 //!
