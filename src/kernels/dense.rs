@@ -3,11 +3,11 @@
 
 use std::ops::Range;
 
-use super::product::{Matrix, product};
+use super::routines::dense as routines;
 use super::{
     Activation, add_scaled, blocks, by_fours, chunk, dot, patches, read, shader, splits, stored, threads, tiles, write,
 };
-use crate::host::{Io, Real, vectorised};
+use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 /// Rows through a dense layer with its activation.
@@ -48,16 +48,6 @@ fn work(rows: usize, inputs: usize, outputs: usize) -> Work {
 /// See `shaders/dense.wgsl`.
 pub struct Dense;
 
-impl Dense {
-    /// One product.
-    fn gemm(s: &DenseShape, rows: Range<usize>, io: &mut Io<f32>) {
-        let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
-        let x = Matrix::new(&x[rows.start * s.inputs..rows.end * s.inputs], rows.len(), s.inputs);
-        product(y, x, Matrix::new(w, s.inputs, s.outputs), false);
-        vectorised(|| s.activation.finish(y, b));
-    }
-}
-
 impl Kernel for Dense {
     type Shape = DenseShape;
     const NAME: &'static str = "dense";
@@ -92,7 +82,7 @@ impl Kernel for Dense {
         ),
     ];
     const ROUTINES: &'static [Routine<DenseShape>] =
-        &[Routine { name: "dense.gemm", fits: |_| true, together: 16, run: Dense::gemm }];
+        &[Routine { name: "dense.gemm", fits: |_| true, together: 16, run: routines::gemm }];
 
     fn rows(s: &DenseShape) -> usize {
         s.rows
@@ -142,15 +132,6 @@ shape! {
 /// See `shaders/dense_dx.wgsl`.
 pub struct DenseDx;
 
-impl DenseDx {
-    /// One product.
-    fn gemm(s: &DenseDxShape, rows: Range<usize>, io: &mut Io<f32>) {
-        let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
-        let dz = Matrix::new(&dz[rows.start * s.outputs..rows.end * s.outputs], rows.len(), s.outputs);
-        product(dx, dz, Matrix::new(w, s.inputs, s.outputs).transposed(), false);
-    }
-}
-
 impl Kernel for DenseDx {
     type Shape = DenseDxShape;
     const NAME: &'static str = "dense_dx";
@@ -173,7 +154,7 @@ impl Kernel for DenseDx {
         }),
     ];
     const ROUTINES: &'static [Routine<DenseDxShape>] =
-        &[Routine { name: "dense_dx.gemm", fits: |_| true, together: 32, run: DenseDx::gemm }];
+        &[Routine { name: "dense_dx.gemm", fits: |_| true, together: 32, run: routines::gemm_dx }];
 
     fn rows(s: &DenseDxShape) -> usize {
         s.rows
@@ -227,29 +208,6 @@ impl DenseDwShape {
 /// See `shaders/dense_dw.wgsl`.
 pub struct DenseDw;
 
-impl DenseDw {
-    /// A product for each partial sum.
-    fn gemm(s: &DenseDwShape, rows: Range<usize>, io: &mut Io<f32>) {
-        let (x, dz, mut dw) = (io.read("x"), io.read("dz"), io.write("dw"));
-        let mut start = rows.start;
-        while start < rows.end {
-            let (split, first) = (start / s.inputs, start % s.inputs);
-            let inputs = (s.inputs - first).min(rows.end - start);
-            let part;
-            (part, dw) = dw.split_at_mut(inputs * s.outputs);
-            let batch = chunk(s.rows, s.splits, split);
-            if batch.is_empty() {
-                part.fill(0.0);
-            } else {
-                let x = Matrix::strided(&x[batch.start * s.inputs + first..], batch.len(), inputs, s.inputs);
-                let dz = Matrix::new(&dz[batch.start * s.outputs..batch.end * s.outputs], batch.len(), s.outputs);
-                product(part, x.transposed(), dz, false);
-            }
-            start += inputs;
-        }
-    }
-}
-
 impl Kernel for DenseDw {
     type Shape = DenseDwShape;
     const NAME: &'static str = "dense_dw";
@@ -283,7 +241,7 @@ impl Kernel for DenseDw {
         ),
     ];
     const ROUTINES: &'static [Routine<DenseDwShape>] =
-        &[Routine { name: "dense_dw.gemm", fits: |_| true, together: 16, run: DenseDw::gemm }];
+        &[Routine { name: "dense_dw.gemm", fits: |_| true, together: 16, run: routines::gemm_dw }];
 
     fn rows(s: &DenseDwShape) -> usize {
         s.splits * s.inputs

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::routines::maxpool as routines;
 use super::{local, read, read_as, read_uint, shader, stored, threads, write, write_uint};
-use crate::host::{Io, Real, vectorised};
+use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
@@ -88,48 +89,6 @@ fn keep_larger<R: Real>(largest: &mut [R], places: &mut [u32], values: &[R], pla
 /// See `shaders/maxpool.wgsl`.
 pub struct MaxPool;
 
-/// Channels that a window is compared in at a time.
-const LANES: usize = 16;
-
-impl MaxPool {
-    /// Windows of two by two, sixteen channels of one at a time, in registers.
-    fn two_by_two(s: &MaxPoolShape, batch: Range<usize>, io: &mut Io<f32>) {
-        let (x, y, argmax) = (io.read("x"), io.write("y"), io.write_uint("argmax"));
-        let (row, outputs) = (s.in_width * s.channels, s.out_width * s.channels);
-        vectorised(
-            #[inline(always)]
-            || {
-                let rows = y.chunks_mut(outputs).zip(argmax.chunks_mut(outputs)).enumerate();
-                for (place, (y, argmax)) in rows {
-                    let (n, oy) = (batch.start + place / s.out_height, place % s.out_height);
-                    let x = &x[(n * s.in_height + 2 * oy) * row..][..2 * row];
-                    let windows = y.chunks_mut(s.channels).zip(argmax.chunks_mut(s.channels)).enumerate();
-                    for (ox, (y, argmax)) in windows {
-                        let corner = 2 * ox * s.channels;
-                        let pixels = [0, s.channels, row, row + s.channels].map(|k| &x[corner + k..][..s.channels]);
-                        let (y, _) = y.as_chunks_mut::<LANES>();
-                        let (argmax, _) = argmax.as_chunks_mut::<LANES>();
-                        for (first, (y, argmax)) in y.iter_mut().zip(argmax).enumerate() {
-                            let lanes = pixels.map(|pixel| -> &[f32; LANES] {
-                                pixel[first * LANES..][..LANES].try_into().expect("as many")
-                            });
-                            let (mut largest, mut at) = (*lanes[0], [0; LANES]);
-                            for (k, values) in lanes.into_iter().enumerate().skip(1) {
-                                for lane in 0..LANES {
-                                    let is_larger = values[lane] > largest[lane];
-                                    at[lane] = if is_larger { k as u32 } else { at[lane] };
-                                    largest[lane] = if is_larger { values[lane] } else { largest[lane] };
-                                }
-                            }
-                            (*y, *argmax) = (largest, at);
-                        }
-                    }
-                }
-            },
-        );
-    }
-}
-
 impl Kernel for MaxPool {
     type Shape = MaxPoolShape;
     const NAME: &'static str = "maxpool";
@@ -146,9 +105,9 @@ impl Kernel for MaxPool {
     ];
     const ROUTINES: &'static [Routine<MaxPoolShape>] = &[Routine {
         name: "maxpool.two_by_two",
-        fits: |s| s.size == 2 && s.channels.is_multiple_of(LANES),
+        fits: |s| s.size == 2 && s.channels.is_multiple_of(routines::LANES),
         together: 1,
-        run: MaxPool::two_by_two,
+        run: routines::two_by_two,
     }];
 
     fn rows(s: &MaxPoolShape) -> usize {

@@ -7,20 +7,24 @@
 mod act;
 mod adam;
 mod conv2d;
+mod conv2d_dw;
+mod conv2d_dx;
 mod dense;
-mod direct;
 mod gather;
 mod l2norm;
 mod maxpool;
 mod mine;
-mod product;
 mod reduce;
+mod routines;
 mod topk;
 mod triplet;
+mod window;
 
 pub use act::{ActDx, ActDxShape, Activation};
 pub use adam::{Adam, AdamShape, Average, AverageShape};
-pub use conv2d::{Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Window};
+pub use conv2d::{Conv2d, Conv2dShape};
+pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
+pub use conv2d_dx::Conv2dDx;
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
 pub use gather::{Gather, GatherShape, Warp, WarpShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
@@ -29,6 +33,7 @@ pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
 pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
 pub use triplet::{Triplet, TripletDx, TripletShape, terms};
+pub use window::Window;
 
 use crate::kernel::{At, Kernel, Registered};
 

@@ -6,8 +6,8 @@ use std::array::from_fn;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Window;
 use super::product::scratch;
+use crate::kernels::Window;
 
 /// The number of columns is a multiple of this, which fills whole vectors of every processor.
 pub(crate) const LANES: usize = 16;

@@ -1,0 +1,88 @@
+//! Convolutions and their gradients: as products of unfolded images, or straight from the images.
+
+use std::ops::Range;
+
+use super::direct::{self, Walk};
+use super::product::{Matrix, product, scratch};
+use crate::host::{Io, vectorised};
+use crate::kernels::{Conv2dDwShape, Conv2dShape, Window, chunk};
+
+/// Image by image: unfolded, times the weights.
+pub(crate) fn gemm(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+    let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+    let window = &s.window;
+    let (pixels, taps, (inputs, outputs)) = (window.pixels(), window.terms(), window.image_sizes());
+    let w = Matrix::new(w, taps, window.out_channels);
+    let mut terms = scratch(pixels * taps);
+    vectorised(|| {
+        for (n, y) in batch.zip(y.chunks_mut(outputs)) {
+            window.unfold(&x[n * inputs..][..inputs], &mut terms);
+            product(y, Matrix::new(&terms, pixels, taps), w, false);
+            s.activation.finish(y, b);
+        }
+    });
+}
+
+/// Image by image: sums in registers.
+pub(crate) fn direct(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+    let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+    let x = &x[batch.start * s.window.image_sizes().0..];
+    direct::convolve(Walk::forward(&s.window), x, w, b, y, |row| {
+        vectorised(|| row.iter_mut().for_each(|y| *y = s.activation.apply(*y)));
+    });
+}
+
+/// Image by image: the terms' gradients as a product, folded.
+pub(crate) fn gemm_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
+    let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+    let (pixels, taps, (inputs, outputs)) = (s.pixels(), s.terms(), s.image_sizes());
+    let w = Matrix::new(w, taps, s.out_channels).transposed();
+    let mut terms = scratch(pixels * taps);
+    vectorised(|| {
+        for (n, dx) in batch.zip(dx.chunks_mut(inputs)) {
+            let dz = Matrix::new(&dz[n * outputs..][..outputs], pixels, s.out_channels);
+            product(&mut terms, dz, w, false);
+            s.fold(&terms, dx);
+        }
+    });
+}
+
+/// Image by image: sums in registers, a convolution with the kernel turned round.
+pub(crate) fn direct_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
+    let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+    let mut turned = vec![0.0; s.weights()];
+    direct::turned(s, w, &mut turned);
+    let (dz, none) = (&dz[batch.start * s.image_sizes().1..], vec![0.0; s.in_channels]);
+    direct::convolve(Walk::backward(s), dz, &turned, &none, dx, |_| ());
+}
+
+/// Image by image: unfolded, its transpose times the outputs' gradients.
+pub(crate) fn gemm_dw(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<f32>) {
+    let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+    let window = &s.window;
+    let (pixels, taps, (inputs, outputs)) = (window.pixels(), window.terms(), window.image_sizes());
+    let mut terms = scratch(pixels * taps);
+    vectorised(|| {
+        for (split, dw) in splits.zip(dw.chunks_mut(window.weights())) {
+            dw.fill(0.0);
+            for n in chunk(window.batch, s.splits, split) {
+                window.unfold(&x[n * inputs..][..inputs], &mut terms);
+                let dz = Matrix::new(&dz[n * outputs..][..outputs], pixels, window.out_channels);
+                product(dw, Matrix::new(&terms, pixels, taps).transposed(), dz, true);
+            }
+        }
+    });
+}
+
+/// Image by image: sums in registers.
+pub(crate) fn direct_dw(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<f32>) {
+    let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+    let (window, (inputs, outputs)) = (&s.window, s.window.image_sizes());
+    dw.fill(0.0);
+    for (split, dw) in splits.zip(dw.chunks_mut(window.weights())) {
+        let images = chunk(window.batch, s.splits, split);
+        let x = &x[images.start * inputs..images.end * inputs];
+        let dz = &dz[images.start * outputs..images.end * outputs];
+        direct::correlate(Walk::forward(window), x, dz, dw);
+    }
+}
