@@ -65,7 +65,7 @@ fn fill(arg: &ArgAt, rng: &mut impl Rng) -> Array {
             2 => f32::NEG_INFINITY,
             _ => normal(&mut &mut *rng),
         }),
-        Fill::Below(_) => Array::Uint((0..arg.len).map(|_| rng.random_range(0..arg.below)).collect()),
+        Fill::Below(bound) => Array::Uint((0..arg.len).map(|_| rng.random_range(0..bound)).collect()),
         Fill::Bits => Array::Uint((0..arg.len).map(|_| rng.random()).collect()),
     }
 }

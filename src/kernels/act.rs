@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{read, read_as, shader, stored, threads, write};
+use super::{shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -82,14 +82,19 @@ impl Constants for ActDxShape {
     }
 }
 
+type A = Arg<ActDxShape>;
+
 /// See `shaders/act_dx.wgsl`.
 pub struct ActDx;
 
 impl Kernel for ActDx {
     type Shape = ActDxShape;
     const NAME: &'static str = "act_dx";
-    const ARGS: &'static [Arg<ActDxShape>] =
-        &[stored(read_as("y", |s| s.length, Fill::Rectified)), read("dy", |s| s.length), write("dz", |s| s.length)];
+    const ARGS: &'static [A] = &[
+        A::read("y", |s| s.length).fill(Fill::Rectified).stored(),
+        A::read("dy", |s| s.length),
+        A::write("dz", |s| s.length),
+    ];
     const SHADERS: &'static [Shader<ActDxShape>] = &[
         shader!("act_dx", ["stored"], |s| threads(s.length)),
         shader!("act_dx.vec4", ["stored"], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use super::{read, read_as, shader, threads};
+use super::{shader, threads};
 use crate::host::{Io, Real};
-use crate::kernel::{Access, Arg, Element, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Arenas of equal length, updated value by value.
@@ -29,9 +29,7 @@ shape! {
     }
 }
 
-const fn update<S>(name: &'static str, len: fn(&S) -> usize, fill: Fill<S>) -> Arg<S> {
-    Arg { name, access: Access::Update, element: Element::F32, len, fill, stored: false, local: false }
-}
+type AdamArg = Arg<AdamShape>;
 
 /// See `shaders/adam.wgsl`.
 pub struct Adam;
@@ -39,13 +37,13 @@ pub struct Adam;
 impl Kernel for Adam {
     type Shape = AdamShape;
     const NAME: &'static str = "adam";
-    const ARGS: &'static [Arg<AdamShape>] = &[
-        read_as("step", |_| 4, Fill::Uniform(0.5, 2.0)),
-        read_as("stats", |s| s.norm + 2, Fill::Uniform(1.0, 9.0)),
-        read("g", |s| s.length),
-        update("p", |s| s.length, Fill::Normal),
-        update("m", |s| s.length, Fill::Normal),
-        update("v", |s| s.length, Fill::Uniform(0.1, 2.0)),
+    const ARGS: &'static [AdamArg] = &[
+        AdamArg::read("step", |_| 4).fill(Fill::Uniform(0.5, 2.0)),
+        AdamArg::read("stats", |s| s.norm + 2).fill(Fill::Uniform(1.0, 9.0)),
+        AdamArg::read("g", |s| s.length),
+        AdamArg::update("p", |s| s.length),
+        AdamArg::update("m", |s| s.length),
+        AdamArg::update("v", |s| s.length).fill(Fill::Uniform(0.1, 2.0)),
     ];
     const SHADERS: &'static [Shader<AdamShape>] = &[
         shader!("adam", [], |s| threads(s.length)),
@@ -104,16 +102,18 @@ shape! {
     }
 }
 
+type AverageArg = Arg<AverageShape>;
+
 /// See `shaders/average.wgsl`.
 pub struct Average;
 
 impl Kernel for Average {
     type Shape = AverageShape;
     const NAME: &'static str = "average";
-    const ARGS: &'static [Arg<AverageShape>] = &[
-        read_as("step", |_| 4, Fill::Uniform(0.1, 0.9)),
-        read("p", |s| s.length),
-        update("a", |s| s.length, Fill::Normal),
+    const ARGS: &'static [AverageArg] = &[
+        AverageArg::read("step", |_| 4).fill(Fill::Uniform(0.1, 0.9)),
+        AverageArg::read("p", |s| s.length),
+        AverageArg::update("a", |s| s.length),
     ];
     const SHADERS: &'static [Shader<AverageShape>] = &[shader!("average", [], |s| threads(s.length))];
     const ROUTINES: &'static [Routine<AverageShape>] = &[];

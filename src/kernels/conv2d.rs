@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
-use super::{
-    Activation, Window, add_scaled, blocks, by_fours, local, patches, read, shader, stored, threads, tiles, write,
-};
+use super::{Activation, Window, add_scaled, blocks, by_fours, patches, shader, threads, tiles};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -26,17 +24,19 @@ impl Constants for Conv2dShape {
     }
 }
 
+type A = Arg<Conv2dShape>;
+
 /// See `shaders/conv2d.wgsl`.
 pub struct Conv2d;
 
 impl Kernel for Conv2d {
     type Shape = Conv2dShape;
     const NAME: &'static str = "conv2d";
-    const ARGS: &'static [Arg<Conv2dShape>] = &[
-        local(stored(read("x", |s| s.window.inputs()))),
-        read("w", |s| s.window.weights()),
-        read("b", |s| s.window.out_channels),
-        stored(write("y", |s| s.window.outputs())),
+    const ARGS: &'static [A] = &[
+        A::read("x", |s| s.window.inputs()).stored().local(),
+        A::read("w", |s| s.window.weights()),
+        A::read("b", |s| s.window.out_channels),
+        A::write("y", |s| s.window.outputs()).stored(),
     ];
     const SHADERS: &'static [Shader<Conv2dShape>] = &[
         shader!("conv2d", ["activation", "stored"], |s| threads(s.window.outputs())),

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
-use super::{Window, add_scaled, blocks, by_fours, chunk, read, shader, splits, stored, threads, tiles, write};
+use super::{Window, add_scaled, blocks, by_fours, chunk, shader, splits, threads, tiles};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -33,16 +33,18 @@ impl Constants for Conv2dDwShape {
     }
 }
 
+type A = Arg<Conv2dDwShape>;
+
 /// See `shaders/conv2d_dw.wgsl`.
 pub struct Conv2dDw;
 
 impl Kernel for Conv2dDw {
     type Shape = Conv2dDwShape;
     const NAME: &'static str = "conv2d_dw";
-    const ARGS: &'static [Arg<Conv2dDwShape>] = &[
-        stored(read("x", |s| s.window.inputs())),
-        read("dz", |s| s.window.outputs()),
-        write("dw", |s| s.splits * s.window.weights()),
+    const ARGS: &'static [A] = &[
+        A::read("x", |s| s.window.inputs()).stored(),
+        A::read("dz", |s| s.window.outputs()),
+        A::write("dw", |s| s.splits * s.window.weights()),
     ];
     const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
         shader!("conv2d_dw", ["stored"], |s| threads(s.splits * s.window.weights())),

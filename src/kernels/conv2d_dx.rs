@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
-use super::{Window, blocks, by_fours, dot, patches, read, shader, threads, tiles, write};
+use super::{Window, blocks, by_fours, dot, patches, shader, threads, tiles};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Kernel, Needs, Routine, Shader, Tolerance, Work};
+
+type A = Arg<Window>;
 
 /// See `shaders/conv2d_dx.wgsl`.
 pub struct Conv2dDx;
@@ -13,8 +15,8 @@ pub struct Conv2dDx;
 impl Kernel for Conv2dDx {
     type Shape = Window;
     const NAME: &'static str = "conv2d_dx";
-    const ARGS: &'static [Arg<Window>] =
-        &[read("dz", Window::outputs), read("w", Window::weights), write("dx", Window::inputs)];
+    const ARGS: &'static [A] =
+        &[A::read("dz", Window::outputs), A::read("w", Window::weights), A::write("dx", Window::inputs)];
     const SHADERS: &'static [Shader<Window>] = &[
         shader!("conv2d_dx", [], |s| threads(s.inputs())),
         shader!(

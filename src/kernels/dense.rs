@@ -4,9 +4,7 @@
 use std::ops::Range;
 
 use super::routines::dense as routines;
-use super::{
-    Activation, add_scaled, blocks, by_fours, chunk, dot, patches, read, shader, splits, stored, threads, tiles, write,
-};
+use super::{Activation, add_scaled, blocks, by_fours, chunk, dot, patches, shader, splits, threads, tiles};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -45,17 +43,19 @@ fn work(rows: usize, inputs: usize, outputs: usize) -> Work {
     }
 }
 
+type DenseArg = Arg<DenseShape>;
+
 /// See `shaders/dense.wgsl`.
 pub struct Dense;
 
 impl Kernel for Dense {
     type Shape = DenseShape;
     const NAME: &'static str = "dense";
-    const ARGS: &'static [Arg<DenseShape>] = &[
-        stored(read("x", |s| s.rows * s.inputs)),
-        read("w", |s| s.inputs * s.outputs),
-        read("b", |s| s.outputs),
-        write("y", |s| s.rows * s.outputs),
+    const ARGS: &'static [DenseArg] = &[
+        DenseArg::read("x", |s| s.rows * s.inputs).stored(),
+        DenseArg::read("w", |s| s.inputs * s.outputs),
+        DenseArg::read("b", |s| s.outputs),
+        DenseArg::write("y", |s| s.rows * s.outputs),
     ];
     const SHADERS: &'static [Shader<DenseShape>] = &[
         shader!("dense", ["activation", "stored"], |s| threads(s.rows * s.outputs)),
@@ -129,14 +129,19 @@ shape! {
     }
 }
 
+type DenseDxArg = Arg<DenseDxShape>;
+
 /// See `shaders/dense_dx.wgsl`.
 pub struct DenseDx;
 
 impl Kernel for DenseDx {
     type Shape = DenseDxShape;
     const NAME: &'static str = "dense_dx";
-    const ARGS: &'static [Arg<DenseDxShape>] =
-        &[read("dz", |s| s.rows * s.outputs), read("w", |s| s.inputs * s.outputs), write("dx", |s| s.rows * s.inputs)];
+    const ARGS: &'static [DenseDxArg] = &[
+        DenseDxArg::read("dz", |s| s.rows * s.outputs),
+        DenseDxArg::read("w", |s| s.inputs * s.outputs),
+        DenseDxArg::write("dx", |s| s.rows * s.inputs),
+    ];
     const SHADERS: &'static [Shader<DenseDxShape>] = &[
         shader!("dense_dx", [], |s| threads(s.rows * s.inputs)),
         shader!("dense_dx.registers", ["registers", "terms"], |s| patches(s.rows, s.inputs), Needs::Nothing, |s| {
@@ -205,16 +210,18 @@ impl DenseDwShape {
     }
 }
 
+type DenseDwArg = Arg<DenseDwShape>;
+
 /// See `shaders/dense_dw.wgsl`.
 pub struct DenseDw;
 
 impl Kernel for DenseDw {
     type Shape = DenseDwShape;
     const NAME: &'static str = "dense_dw";
-    const ARGS: &'static [Arg<DenseDwShape>] = &[
-        stored(read("x", |s| s.rows * s.inputs)),
-        read("dz", |s| s.rows * s.outputs),
-        write("dw", |s| s.splits * s.inputs * s.outputs),
+    const ARGS: &'static [DenseDwArg] = &[
+        DenseDwArg::read("x", |s| s.rows * s.inputs).stored(),
+        DenseDwArg::read("dz", |s| s.rows * s.outputs),
+        DenseDwArg::write("dw", |s| s.splits * s.inputs * s.outputs),
     ];
     const SHADERS: &'static [Shader<DenseDwShape>] = &[
         shader!("dense_dw", ["stored"], |s| threads(s.splits * s.inputs * s.outputs)),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{local, read_as, read_uint, shader, stored, threads, write};
+use super::{shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -20,17 +20,19 @@ shape! {
     }
 }
 
+type GatherArg = Arg<GatherShape>;
+
 /// See `shaders/gather.wgsl`.
 pub struct Gather;
 
 impl Kernel for Gather {
     type Shape = GatherShape;
     const NAME: &'static str = "gather";
-    const ARGS: &'static [Arg<GatherShape>] = &[
-        read_uint("bytes", |s| (s.images * s.pixels).div_ceil(4), Fill::Bits),
+    const ARGS: &'static [GatherArg] = &[
+        GatherArg::read("bytes", |s| (s.images * s.pixels).div_ceil(4)).bits(),
         // One number too many: what is out of range must be cut off.
-        local(read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1))),
-        stored(write("x", |s| s.batch * s.pixels)),
+        GatherArg::read("rows", |s| s.batch).below(|s| s.images as u32 + 1).local(),
+        GatherArg::write("x", |s| s.batch * s.pixels).stored(),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[
         shader!("gather", ["stored"], |s| threads(s.batch * s.pixels)),
@@ -128,19 +130,21 @@ fn spline<R: Real>(t: R) -> [R; 4] {
     ]
 }
 
+type WarpArg = Arg<WarpShape>;
+
 /// See `shaders/warp.wgsl`.
 pub struct Warp;
 
 impl Kernel for Warp {
     type Shape = WarpShape;
     const NAME: &'static str = "warp";
-    const ARGS: &'static [Arg<WarpShape>] = &[
-        read_uint("bytes", |s| (s.images * s.pixels()).div_ceil(4), Fill::Bits),
+    const ARGS: &'static [WarpArg] = &[
+        WarpArg::read("bytes", |s| (s.images * s.pixels()).div_ceil(4)).bits(),
         // One number too many: what is out of range must be cut off.
-        local(read_uint("rows", |s| s.batch, Fill::Below(|s| s.images as u32 + 1))),
-        local(read_as("maps", |s| 6 * s.batch, Fill::Uniform(-1.5, 1.5))),
-        local(read_uint("keys", |s| s.batch, Fill::Bits)),
-        stored(write("x", |s| s.batch * s.pixels())),
+        WarpArg::read("rows", |s| s.batch).below(|s| s.images as u32 + 1).local(),
+        WarpArg::read("maps", |s| 6 * s.batch).fill(Fill::Uniform(-1.5, 1.5)).local(),
+        WarpArg::read("keys", |s| s.batch).bits().local(),
+        WarpArg::write("x", |s| s.batch * s.pixels()).stored(),
     ];
     const SHADERS: &'static [Shader<WarpShape>] =
         &[shader!("warp", ["stored"], |s| threads(s.batch * s.height * s.width))];

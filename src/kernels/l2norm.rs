@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{dot, read, read_as, shader, threads, write};
+use super::{dot, shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
@@ -32,6 +32,8 @@ impl L2NormShape {
 
 const DIVISION: &str = "WGSL grants a division 2.5 ulp and sqrt the error of its inverse";
 
+type A = Arg<L2NormShape>;
+
 /// See `shaders/l2norm.wgsl`.
 pub struct L2Norm;
 
@@ -43,10 +45,10 @@ impl L2Norm {
 impl Kernel for L2Norm {
     type Shape = L2NormShape;
     const NAME: &'static str = "l2norm";
-    const ARGS: &'static [Arg<L2NormShape>] = &[
-        read_as("x", L2NormShape::values, Fill::Rectified),
-        write("y", L2NormShape::values),
-        write("norm", |s| s.rows),
+    const ARGS: &'static [A] = &[
+        A::read("x", L2NormShape::values).fill(Fill::Rectified),
+        A::write("y", L2NormShape::values),
+        A::write("norm", |s| s.rows),
     ];
     const SHADERS: &'static [Shader<L2NormShape>] = &[shader!("l2norm", [], |s| threads(s.rows))];
     const ROUTINES: &'static [Routine<L2NormShape>] = &[];
@@ -86,11 +88,11 @@ pub struct L2NormDx;
 impl Kernel for L2NormDx {
     type Shape = L2NormShape;
     const NAME: &'static str = "l2norm_dx";
-    const ARGS: &'static [Arg<L2NormShape>] = &[
-        read("y", L2NormShape::values),
-        read_as("norm", |s| s.rows, Fill::Uniform(0.5, 2.0)),
-        read("dy", L2NormShape::values),
-        write("dx", L2NormShape::values),
+    const ARGS: &'static [A] = &[
+        A::read("y", L2NormShape::values),
+        A::read("norm", |s| s.rows).fill(Fill::Uniform(0.5, 2.0)),
+        A::read("dy", L2NormShape::values),
+        A::write("dx", L2NormShape::values),
     ];
     const SHADERS: &'static [Shader<L2NormShape>] = &[shader!("l2norm_dx", [], |s| threads(s.rows))];
     const ROUTINES: &'static [Routine<L2NormShape>] = &[];

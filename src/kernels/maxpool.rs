@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::maxpool as routines;
-use super::{local, read, read_as, read_uint, shader, stored, threads, write, write_uint};
+use super::{shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -86,16 +86,18 @@ fn keep_larger<R: Real>(largest: &mut [R], places: &mut [u32], values: &[R], pla
     }
 }
 
+type A = Arg<MaxPoolShape>;
+
 /// See `shaders/maxpool.wgsl`.
 pub struct MaxPool;
 
 impl Kernel for MaxPool {
     type Shape = MaxPoolShape;
     const NAME: &'static str = "maxpool";
-    const ARGS: &'static [Arg<MaxPoolShape>] = &[
-        local(stored(read_as("x", MaxPoolShape::inputs, Fill::Coarse))),
-        stored(write("y", MaxPoolShape::outputs)),
-        write_uint("argmax", MaxPoolShape::outputs),
+    const ARGS: &'static [A] = &[
+        A::read("x", MaxPoolShape::inputs).fill(Fill::Coarse).stored().local(),
+        A::write("y", MaxPoolShape::outputs).stored(),
+        A::write("argmax", MaxPoolShape::outputs).uint(),
     ];
     const SHADERS: &'static [Shader<MaxPoolShape>] = &[
         shader!("maxpool", ["stored"], |s| threads(s.outputs())),
@@ -156,10 +158,10 @@ pub struct MaxPoolDx;
 impl Kernel for MaxPoolDx {
     type Shape = MaxPoolShape;
     const NAME: &'static str = "maxpool_dx";
-    const ARGS: &'static [Arg<MaxPoolShape>] = &[
-        read("dy", MaxPoolShape::outputs),
-        read_uint("argmax", MaxPoolShape::outputs, Fill::Below(|s| (s.size * s.size) as u32)),
-        write("dx", MaxPoolShape::inputs),
+    const ARGS: &'static [A] = &[
+        A::read("dy", MaxPoolShape::outputs),
+        A::read("argmax", MaxPoolShape::outputs).below(|s| (s.size * s.size) as u32),
+        A::write("dx", MaxPoolShape::inputs),
     ];
     const SHADERS: &'static [Shader<MaxPoolShape>] = &[
         shader!("maxpool_dx", [], |s| threads(s.inputs())),

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::routines::mine as routines;
 use super::triplet::{SOFT, penalty, terms};
-use super::{read, read_as, shader, threads, write};
+use super::{shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -102,16 +102,18 @@ impl MineShape {
     }
 }
 
+type MineArg = Arg<MineShape>;
+
 /// See `shaders/mine.wgsl`.
 pub struct Mine;
 
 impl Kernel for Mine {
     type Shape = MineShape;
     const NAME: &'static str = "mine";
-    const ARGS: &'static [Arg<MineShape>] = &[
-        read_as("distance", MineShape::pairs, Fill::Coarse),
-        write("w", MineShape::pairs),
-        write("terms", |s| terms::TRIPLET * s.rows()),
+    const ARGS: &'static [MineArg] = &[
+        MineArg::read("distance", MineShape::pairs).fill(Fill::Coarse),
+        MineArg::write("w", MineShape::pairs),
+        MineArg::write("terms", |s| terms::TRIPLET * s.rows()),
     ];
     const SHADERS: &'static [Shader<MineShape>] = &[
         shader!("mine", ["penalty", "loss_terms", "triplet_terms"], MineShape::rows),
@@ -229,17 +231,19 @@ impl MineDxShape {
     }
 }
 
+type MineDxArg = Arg<MineDxShape>;
+
 /// See `shaders/mine_dx.wgsl`.
 pub struct MineDx;
 
 impl Kernel for MineDx {
     type Shape = MineDxShape;
     const NAME: &'static str = "mine_dx";
-    const ARGS: &'static [Arg<MineDxShape>] = &[
-        read("e", MineDxShape::values),
-        read("w", |s| s.rows() * s.rows()),
-        read_as("totals", |s| s.columns, Fill::Uniform(0.0, 100.0)),
-        write("de", MineDxShape::values),
+    const ARGS: &'static [MineDxArg] = &[
+        MineDxArg::read("e", MineDxShape::values),
+        MineDxArg::read("w", |s| s.rows() * s.rows()),
+        MineDxArg::read("totals", |s| s.columns).fill(Fill::Uniform(0.0, 100.0)),
+        MineDxArg::write("de", MineDxShape::values),
     ];
     const SHADERS: &'static [Shader<MineDxShape>] = &[
         shader!("mine_dx", ["loss_terms"], |s| threads(s.values())),

@@ -143,55 +143,6 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
     rows.div_ceil(32) * columns.div_ceil(32)
 }
 
-/// A read argument filled with normal random values in checks.
-pub(crate) const fn read<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
-    read_as(name, len, crate::kernel::Fill::Normal)
-}
-
-/// A read argument of real numbers with its own fill.
-pub(crate) const fn read_as<S>(
-    name: &'static str,
-    len: fn(&S) -> usize,
-    fill: crate::kernel::Fill<S>,
-) -> crate::kernel::Arg<S> {
-    use crate::kernel::{Access, Arg, Element};
-    Arg { name, access: Access::Read, element: Element::F32, len, fill, stored: false, local: false }
-}
-
-/// An argument that holds images or activations, which a plan may store in 16 bits.
-pub(crate) const fn stored<S>(arg: crate::kernel::Arg<S>) -> crate::kernel::Arg<S> {
-    let crate::kernel::Arg { name, access, element, len, fill, stored: _, local } = arg;
-    crate::kernel::Arg { name, access, element, len, fill, stored: true, local }
-}
-
-/// A read argument of which an output row needs the same row alone.
-pub(crate) const fn local<S>(arg: crate::kernel::Arg<S>) -> crate::kernel::Arg<S> {
-    let crate::kernel::Arg { name, access, element, len, fill, stored, local: _ } = arg;
-    crate::kernel::Arg { name, access, element, len, fill, stored, local: true }
-}
-
-/// A read argument of integers.
-pub(crate) const fn read_uint<S>(
-    name: &'static str,
-    len: fn(&S) -> usize,
-    fill: crate::kernel::Fill<S>,
-) -> crate::kernel::Arg<S> {
-    use crate::kernel::{Access, Arg, Element};
-    Arg { name, access: Access::Read, element: Element::U32, len, fill, stored: false, local: false }
-}
-
-/// A written argument of real numbers.
-pub(crate) const fn write<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
-    use crate::kernel::{Access, Arg, Element, Fill};
-    Arg { name, access: Access::Write, element: Element::F32, len, fill: Fill::Normal, stored: false, local: false }
-}
-
-/// A written argument of integers.
-pub(crate) const fn write_uint<S>(name: &'static str, len: fn(&S) -> usize) -> crate::kernel::Arg<S> {
-    use crate::kernel::{Access, Arg, Element, Fill};
-    Arg { name, access: Access::Write, element: Element::U32, len, fill: Fill::Normal, stored: false, local: false }
-}
-
 /// Rows of split `split` when `rows` are dealt to `splits` chunks in order; empty past the end.
 pub(crate) fn chunk(rows: usize, splits: usize, split: usize) -> std::ops::Range<usize> {
     let size = rows.div_ceil(splits);

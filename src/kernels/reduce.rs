@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::terms::{COST, COUNT};
-use super::{chunk, read, read_as, shader, threads, write};
+use super::{chunk, shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -19,14 +19,16 @@ shape! {
     }
 }
 
+type SumRowsArg = Arg<SumRowsShape>;
+
 /// See `shaders/sum_rows.wgsl`.
 pub struct SumRows;
 
 impl Kernel for SumRows {
     type Shape = SumRowsShape;
     const NAME: &'static str = "sum_rows";
-    const ARGS: &'static [Arg<SumRowsShape>] =
-        &[read("x", |s| s.rows * s.columns), write("y", |s| s.splits * s.columns)];
+    const ARGS: &'static [SumRowsArg] =
+        &[SumRowsArg::read("x", |s| s.rows * s.columns), SumRowsArg::write("y", |s| s.splits * s.columns)];
     const SHADERS: &'static [Shader<SumRowsShape>] = &[
         shader!("sum_rows", [], |s| threads(s.splits * s.columns)),
         shader!("sum_rows.vec4", [], |s| threads(s.splits * s.columns / 4), Needs::Nothing, |s| s
@@ -90,14 +92,16 @@ impl NormShape {
     }
 }
 
+type NormArg = Arg<NormShape>;
+
 /// See `shaders/norm.wgsl`.
 pub struct Norm;
 
 impl Kernel for Norm {
     type Shape = NormShape;
     const NAME: &'static str = "norm";
-    const ARGS: &'static [Arg<NormShape>] =
-        &[read_as("x", |s| s.length, Fill::NonFinite), write("partial", |s| 2 * s.chunks())];
+    const ARGS: &'static [NormArg] =
+        &[NormArg::read("x", |s| s.length).fill(Fill::NonFinite), NormArg::write("partial", |s| 2 * s.chunks())];
     const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", [], NormShape::chunks)];
     const ROUTINES: &'static [Routine<NormShape>] = &[];
 
@@ -180,16 +184,18 @@ impl Constants for StatisticsShape {
     }
 }
 
+type StatisticsArg = Arg<StatisticsShape>;
+
 /// See `shaders/statistics.wgsl`.
 pub struct Statistics;
 
 impl Kernel for Statistics {
     type Shape = StatisticsShape;
     const NAME: &'static str = "statistics";
-    const ARGS: &'static [Arg<StatisticsShape>] = &[
-        read_as("terms", |s| s.columns * s.rows, Fill::Rectified),
-        read_as("partial", |s| 2 * s.chunks, Fill::Rectified),
-        write("stats", StatisticsShape::statistics),
+    const ARGS: &'static [StatisticsArg] = &[
+        StatisticsArg::read("terms", |s| s.columns * s.rows).fill(Fill::Rectified),
+        StatisticsArg::read("partial", |s| 2 * s.chunks).fill(Fill::Rectified),
+        StatisticsArg::write("stats", StatisticsShape::statistics),
     ];
     const SHADERS: &'static [Shader<StatisticsShape>] = &[shader!("statistics", ["loss_terms"], |_| 1)];
     const ROUTINES: &'static [Routine<StatisticsShape>] = &[];

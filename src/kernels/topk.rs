@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::distances as routines;
-use super::{blocks, by_fours, patches, read, read_as, shader, threads, tiles, write, write_uint};
+use super::{blocks, by_fours, patches, shader, threads, tiles};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -19,16 +19,18 @@ shape! {
     }
 }
 
+type DistancesArg = Arg<DistancesShape>;
+
 /// See `shaders/distances.wgsl`.
 pub struct Distances;
 
 impl Kernel for Distances {
     type Shape = DistancesShape;
     const NAME: &'static str = "distances";
-    const ARGS: &'static [Arg<DistancesShape>] = &[
-        read("query", |s| s.queries * s.dims),
-        read("reference", |s| s.references * s.dims),
-        write("distance", |s| s.queries * s.references),
+    const ARGS: &'static [DistancesArg] = &[
+        DistancesArg::read("query", |s| s.queries * s.dims),
+        DistancesArg::read("reference", |s| s.references * s.dims),
+        DistancesArg::write("distance", |s| s.queries * s.references),
     ];
     const SHADERS: &'static [Shader<DistancesShape>] = &[
         shader!("distances", [], |s| threads(s.queries * s.references)),
@@ -108,16 +110,18 @@ impl TopKShape {
     pub const CAPACITY: usize = 16;
 }
 
+type TopKArg = Arg<TopKShape>;
+
 /// See `shaders/topk.wgsl`.
 pub struct TopK;
 
 impl Kernel for TopK {
     type Shape = TopKShape;
     const NAME: &'static str = "topk";
-    const ARGS: &'static [Arg<TopKShape>] = &[
-        read_as("distance", |s| s.queries * s.references, Fill::Coarse),
-        write_uint("index", |s| s.queries * s.k),
-        write("nearest", |s| s.queries * s.k),
+    const ARGS: &'static [TopKArg] = &[
+        TopKArg::read("distance", |s| s.queries * s.references).fill(Fill::Coarse),
+        TopKArg::write("index", |s| s.queries * s.k).uint(),
+        TopKArg::write("nearest", |s| s.queries * s.k),
     ];
     const SHADERS: &'static [Shader<TopKShape>] = &[shader!("topk", [], |s| s.queries)];
     const ROUTINES: &'static [Routine<TopKShape>] = &[];

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{read, read_as, shader, threads, write};
+use super::{shader, threads};
 use crate::host::{Io, Real};
 use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
 
@@ -79,14 +79,16 @@ impl TripletShape {
     }
 }
 
+type A = Arg<TripletShape>;
+
 /// See `shaders/triplet.wgsl`.
 pub struct Triplet;
 
 impl Kernel for Triplet {
     type Shape = TripletShape;
     const NAME: &'static str = "triplet";
-    const ARGS: &'static [Arg<TripletShape>] =
-        &[read("e", TripletShape::values), write("terms", |s| terms::TRIPLET * s.triplets)];
+    const ARGS: &'static [A] =
+        &[A::read("e", TripletShape::values), A::write("terms", |s| terms::TRIPLET * s.triplets)];
     const SHADERS: &'static [Shader<TripletShape>] =
         &[shader!("triplet", ["penalty", "loss_terms", "triplet_terms"], |s| threads(s.triplets))];
     const ROUTINES: &'static [Routine<TripletShape>] = &[];
@@ -129,10 +131,10 @@ pub struct TripletDx;
 impl Kernel for TripletDx {
     type Shape = TripletShape;
     const NAME: &'static str = "triplet_dx";
-    const ARGS: &'static [Arg<TripletShape>] = &[
-        read("e", TripletShape::values),
-        read_as("terms", |s| terms::TRIPLET * s.triplets, Fill::Coarse),
-        write("de", TripletShape::values),
+    const ARGS: &'static [A] = &[
+        A::read("e", TripletShape::values),
+        A::read("terms", |s| terms::TRIPLET * s.triplets).fill(Fill::Coarse),
+        A::write("de", TripletShape::values),
     ];
     const SHADERS: &'static [Shader<TripletShape>] =
         &[shader!("triplet_dx", ["penalty", "triplet_terms"], |s| threads(s.values()))];

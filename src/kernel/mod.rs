@@ -1,81 +1,15 @@
 //! The contract: what every kernel states about itself, and [`At`], a kernel at a shape.
 
+mod arg;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use arg::{Access, Arg, ArgAt, Element, Fill};
+
 use crate::host::{Io, Real, vectorised};
-
-/// Element type of an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element {
-    /// `f32` on a device; `f32` or `f64` in the references.
-    F32,
-    /// `f16` on a device, where arithmetic is in `f32` all the same; on the host as [`Element::F32`].
-    F16,
-    /// `u32`.
-    U32,
-}
-
-impl Element {
-    /// Bytes of an element on a device.
-    pub fn bytes(self) -> u64 {
-        match self {
-            Element::F32 | Element::U32 => 4,
-            Element::F16 => 2,
-        }
-    }
-}
-
-/// What a kernel does with an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Only reads it.
-    Read,
-    /// Writes every element and reads none.
-    Write,
-    /// Reads and writes each element in place.
-    Update,
-}
-
-/// What random input suits an argument in a check: values that keep away from kinks and stay in range.
-#[derive(Clone, Copy, Debug)]
-pub enum Fill<S> {
-    /// Standard normal.
-    Normal,
-    /// Uniform in the interval.
-    Uniform(f32, f32),
-    /// Standard normal with the negative values replaced by zero, as behind a ReLU or a hinge.
-    Rectified,
-    /// Standard normal rounded to quarters, so that equal values are among them.
-    Coarse,
-    /// Standard normal with some infinities and NaNs among them.
-    NonFinite,
-    /// Integers below the bound.
-    Below(fn(&S) -> u32),
-    /// All 32 bits random: packed bytes.
-    Bits,
-}
-
-/// One argument of a kernel, for every shape.
-pub struct Arg<S: 'static> {
-    /// Name of the WGSL binding, in binding order.
-    pub name: &'static str,
-    /// What the kernel does with it.
-    pub access: Access,
-    /// Element type.
-    pub element: Element,
-    /// Number of elements at a shape.
-    pub len: fn(&S) -> usize,
-    /// Random input for checks; of written arguments unused.
-    pub fill: Fill<S>,
-    /// Whether it holds images or activations, which a plan may store as [`Element::F16`].
-    pub stored: bool,
-    /// Whether an output row depends on the same row of this read argument alone. The processor hands such a kernel
-    /// nothing but the rows at hand, counted from 0, and runs several calls on some images before the next images.
-    pub local: bool,
-}
 
 /// What a shader is made for, and what an adapter must have to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,32 +164,6 @@ pub trait Kernel: Registered + Send + Sync + 'static {
     fn tolerance(shape: &Self::Shape) -> Tolerance;
 }
 
-/// An [`Arg`] at a shape.
-#[derive(Clone, Debug)]
-pub struct ArgAt {
-    /// Name of the WGSL binding.
-    pub name: &'static str,
-    /// What the kernel does with it.
-    pub access: Access,
-    /// Element type.
-    pub element: Element,
-    /// Number of elements.
-    pub len: usize,
-    /// Random input for checks.
-    pub fill: Fill<()>,
-    /// Bound of the integers where `fill` is [`Fill::Below`].
-    pub below: u32,
-    /// See [`Arg::local`].
-    pub local: bool,
-}
-
-impl ArgAt {
-    /// Bytes on a device, a multiple of 4.
-    pub fn bytes(&self) -> u64 {
-        (self.element.bytes() * self.len as u64).next_multiple_of(4)
-    }
-}
-
 /// A [`Shader`] at a shape.
 #[derive(Clone, Debug)]
 pub struct ShaderAt {
@@ -316,7 +224,7 @@ pub trait Operation: Send + Sync {
 
 /// The library that says how images and activations are stored, and the one that takes its place for 16 bits.
 pub(crate) const STORED: [&str; 2] =
-    [include_str!("../shaders/lib/stored.wgsl"), include_str!("../shaders/lib/stored_f16.wgsl")];
+    [include_str!("../../shaders/lib/stored.wgsl"), include_str!("../../shaders/lib/stored_f16.wgsl")];
 
 struct Bound<K: Kernel> {
     shape: K::Shape,
@@ -338,23 +246,7 @@ impl<K: Kernel> Operation for Bound<K> {
     }
 
     fn args(&self) -> Vec<ArgAt> {
-        K::ARGS
-            .iter()
-            .map(|arg| {
-                let (fill, below) = match arg.fill {
-                    Fill::Normal => (Fill::Normal, 0),
-                    Fill::Uniform(low, high) => (Fill::Uniform(low, high), 0),
-                    Fill::Rectified => (Fill::Rectified, 0),
-                    Fill::Coarse => (Fill::Coarse, 0),
-                    Fill::NonFinite => (Fill::NonFinite, 0),
-                    Fill::Below(bound) => (Fill::Below(|()| 0), bound(&self.shape)),
-                    Fill::Bits => (Fill::Bits, 0),
-                };
-                let len = (arg.len)(&self.shape);
-                let element = if self.half && arg.stored { Element::F16 } else { arg.element };
-                ArgAt { name: arg.name, access: arg.access, element, len, fill, below, local: arg.local }
-            })
-            .collect()
+        K::ARGS.iter().map(|arg| arg.at(&self.shape, self.half)).collect()
     }
 
     fn shaders(&self) -> Vec<ShaderAt> {

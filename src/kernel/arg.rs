@@ -1,0 +1,168 @@
+//! Arguments of kernels.
+
+/// Element type of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// `f32` on a device; `f32` or `f64` in the references.
+    F32,
+    /// `f16` on a device, where arithmetic is in `f32` all the same; on the host as [`Element::F32`].
+    F16,
+    /// `u32`.
+    U32,
+}
+
+impl Element {
+    /// Bytes of an element on a device.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Element::F32 | Element::U32 => 4,
+            Element::F16 => 2,
+        }
+    }
+}
+
+/// What a kernel does with an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reads it.
+    Read,
+    /// Writes every element and reads none.
+    Write,
+    /// Reads and writes each element in place.
+    Update,
+}
+
+/// What random input suits an argument in a check: values that keep away from kinks and stay in range. `B` is the bound
+/// of integers: a number, or how it follows from the shape.
+#[derive(Clone, Copy, Debug)]
+pub enum Fill<B = u32> {
+    /// Standard normal.
+    Normal,
+    /// Uniform in the interval.
+    Uniform(f32, f32),
+    /// Standard normal with the negative values replaced by zero, as behind a ReLU or a hinge.
+    Rectified,
+    /// Standard normal rounded to quarters, so that equal values are among them.
+    Coarse,
+    /// Standard normal with some infinities and NaNs among them.
+    NonFinite,
+    /// Integers below the bound.
+    Below(B),
+    /// All 32 bits random: packed bytes.
+    Bits,
+}
+
+/// One argument of a kernel, for every shape. Made by [`Arg::read`], [`Arg::write`] or [`Arg::update`], and what else is
+/// to be said of it.
+pub struct Arg<S: 'static> {
+    /// Name of the WGSL binding, in binding order.
+    pub name: &'static str,
+    /// What the kernel does with it.
+    pub access: Access,
+    /// Element type.
+    pub element: Element,
+    /// Number of elements at a shape.
+    pub len: fn(&S) -> usize,
+    /// Random input for checks; of written arguments unused.
+    pub fill: Fill<fn(&S) -> u32>,
+    /// Whether it holds images or activations, which a plan may store as [`Element::F16`].
+    pub stored: bool,
+    /// Whether an output row depends on the same row of this read argument alone. The processor hands such a kernel
+    /// nothing but the rows at hand, counted from 0, and runs several calls on some images before the next images.
+    pub local: bool,
+}
+
+impl<S> Arg<S> {
+    const fn new(name: &'static str, access: Access, len: fn(&S) -> usize) -> Self {
+        Arg { name, access, element: Element::F32, len, fill: Fill::Normal, stored: false, local: false }
+    }
+
+    /// A read argument of real numbers, normal random ones in checks.
+    pub const fn read(name: &'static str, len: fn(&S) -> usize) -> Self {
+        Arg::new(name, Access::Read, len)
+    }
+
+    /// A written argument of real numbers.
+    pub const fn write(name: &'static str, len: fn(&S) -> usize) -> Self {
+        Arg::new(name, Access::Write, len)
+    }
+
+    /// An argument of real numbers updated in place, normal random ones in checks.
+    pub const fn update(name: &'static str, len: fn(&S) -> usize) -> Self {
+        Arg::new(name, Access::Update, len)
+    }
+
+    /// With other random numbers in checks.
+    pub const fn fill(mut self, fill: Fill<fn(&S) -> u32>) -> Self {
+        self.fill = fill;
+        self
+    }
+
+    /// Of integers; a written argument.
+    pub const fn uint(mut self) -> Self {
+        self.element = Element::U32;
+        self
+    }
+
+    /// Of integers below a bound.
+    pub const fn below(self, bound: fn(&S) -> u32) -> Self {
+        self.fill(Fill::Below(bound)).uint()
+    }
+
+    /// Of packed bytes.
+    pub const fn bits(self) -> Self {
+        self.fill(Fill::Bits).uint()
+    }
+
+    /// Holds images or activations, see [`Arg::stored`](#structfield.stored).
+    pub const fn stored(mut self) -> Self {
+        self.stored = true;
+        self
+    }
+
+    /// An output row needs the same row alone, see [`Arg::local`](#structfield.local).
+    pub const fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    /// At a shape; `half`: with images and activations as [`Element::F16`].
+    pub fn at(&self, shape: &S, half: bool) -> ArgAt {
+        let fill = match self.fill {
+            Fill::Below(bound) => Fill::Below(bound(shape)),
+            Fill::Normal => Fill::Normal,
+            Fill::Uniform(low, high) => Fill::Uniform(low, high),
+            Fill::Rectified => Fill::Rectified,
+            Fill::Coarse => Fill::Coarse,
+            Fill::NonFinite => Fill::NonFinite,
+            Fill::Bits => Fill::Bits,
+        };
+        let element = if half && self.stored { Element::F16 } else { self.element };
+        let Arg { name, access, local, .. } = *self;
+        ArgAt { name, access, element, len: (self.len)(shape), fill, local }
+    }
+}
+
+/// An [`Arg`] at a shape.
+#[derive(Clone, Debug)]
+pub struct ArgAt {
+    /// Name of the WGSL binding.
+    pub name: &'static str,
+    /// What the kernel does with it.
+    pub access: Access,
+    /// Element type.
+    pub element: Element,
+    /// Number of elements.
+    pub len: usize,
+    /// Random input for checks.
+    pub fill: Fill,
+    /// See [`Arg::local`].
+    pub local: bool,
+}
+
+impl ArgAt {
+    /// Bytes on a device, a multiple of 4.
+    pub fn bytes(&self) -> u64 {
+        (self.element.bytes() * self.len as u64).next_multiple_of(4)
+    }
+}
