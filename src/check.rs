@@ -11,8 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::cpu;
 use crate::error::Result;
 use crate::gpu::{Device, Probe};
-use crate::host::{Array, Real, View};
-use crate::kernel::{Access, ArgAt, At, Element, Fill, RoutineAt, ShaderAt};
+use crate::host::{Array, Real};
+use crate::kernel::{Access, ArgAt, At, Element, Fill, Number, RoutineAt, ShaderAt, View};
 use crate::run::Runner;
 
 /// How a result compares with the reference.
@@ -100,7 +100,7 @@ pub fn views<'a, R: Real>(at: &At, arrays: &'a mut [Array<R>]) -> Vec<(&'static 
 }
 
 /// What the reference in `R` makes of `arrays`: all arguments after the run.
-pub fn expected<R: Real>(at: &At, arrays: &[Array]) -> Vec<Array<R>> {
+pub fn expected<R: Number>(at: &At, arrays: &[Array]) -> Vec<Array<R>> {
     let mut arrays: Vec<Array<R>> = arrays
         .iter()
         .map(|array| match array {

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::host::{Array, Io, Real, View, vectorised};
-use crate::kernel::{Access, ArgAt, At, Element, Roofline, RoutineAt, Work};
+use crate::host::{Array, Real, vectorised};
+use crate::kernel::{Access, ArgAt, At, Element, Io, Number, Roofline, RoutineAt, View, Work};
 use crate::plan::{Buffer, Call, Plan, Role, SlotId};
 use crate::run::Values;
 
 /// Runs the references of a plan in `R`.
-pub struct Runner<R: Real = f32> {
+pub struct Runner<R: Number = f32> {
     plan: Arc<Plan>,
     /// One array for each buffer of the plan.
     buffers: Vec<Arc<RwLock<Array<R>>>>,
@@ -93,7 +93,7 @@ fn array<R: Real>(is_uint: bool, len: usize) -> Array<R> {
 
 const POISONED: &str = "a reference panicked";
 
-impl<R: Real> Runner<R> {
+impl<R: Number> Runner<R> {
     /// Allocates every buffer of the plan, zeroed.
     pub fn new(plan: Arc<Plan>) -> Self {
         let buffer = |buffer: &Buffer| Arc::new(RwLock::new(array(buffer.is_uint, buffer.len)));
@@ -196,7 +196,7 @@ impl<R: Real> Runner<R> {
                         views.push((arg.name, if arg.local { view.rows(first, count, rows) } else { view.whole() }));
                     }
                 }
-                R::compute(&*call.at, 0..count, &mut Io::new(call.at.name(), views));
+                R::compute(&*call.at, call.at.routine_for_shape(), 0..count, &mut Io::new(call.at.name(), views));
             }
         });
     }
@@ -235,12 +235,13 @@ impl<R: Real> Runner<R> {
                 (*name, view)
             })
             .collect();
-        deal(at, views, |rows, io| R::compute(&**at, rows, io));
+        let routine = at.routine_for_shape();
+        deal(at, views, |rows, io| R::compute(&**at, routine, rows, io));
     }
 }
 
 /// Runs the reference of `at` on whole arrays, its output rows dealt to the threads.
-pub fn reference<R: Real>(at: &At, views: Vec<(&'static str, View<R>)>) {
+pub fn reference<R: Number>(at: &At, views: Vec<(&'static str, View<R>)>) {
     deal(at, views, |rows, io| R::reference(&**at, rows, io));
 }
 
@@ -321,7 +322,7 @@ fn deal<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>, run: impl Fn(
     shares.into_par_iter().for_each(|(rows, share)| run(rows, &mut Io::new(at.name(), share)));
 }
 
-impl<R: Real> crate::run::Runner for Runner<R> {
+impl<R: Number> crate::run::Runner for Runner<R> {
     fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -86,8 +86,7 @@
 //!
 //! # Who may use whom
 //!
-//! A module may use its own rung and those below, never one above, and never in a circle. (`kernel` and
-//! `host`, the two halves of one interface, know each other.)
+//! A module may use its own rung and those below, never one above, and never in a circle.
 //!
 //! ```text
 //! 7  main  cli  report                                     the program

@@ -1,6 +1,7 @@
 //! The contract: what every kernel states about itself, and [`At`], a kernel at a shape.
 
 mod arg;
+mod io;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,8 +9,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use arg::{Access, Arg, ArgAt, Element, Fill};
+pub use io::{Io, Number, View};
 
-use crate::host::{Io, Real, vectorised};
+use crate::host::{Real, vectorised};
 
 /// What a shader is made for, and what an adapter must have to run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

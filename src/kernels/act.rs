@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work};
+use crate::host::Real;
+use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 /// What follows the bias of a layer. All three never fall, so they commute with a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

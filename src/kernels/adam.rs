@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::{shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Arenas of equal length, updated value by value.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
 use super::{Activation, Window, add_scaled, blocks, by_fours, patches, shader, threads, tiles};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work};
+use crate::host::Real;
+use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 /// A window with the activation fused behind it.
 #[derive(Clone, Debug)]

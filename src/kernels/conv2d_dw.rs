@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
 use super::{Window, add_scaled, blocks, by_fours, chunk, shader, splits, threads, tiles};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work};
+use crate::host::Real;
+use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 /// A window whose images are dealt to partial sums.
 #[derive(Clone, Debug)]

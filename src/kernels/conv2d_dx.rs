@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
 use super::{Window, blocks, by_fours, dot, patches, shader, threads, tiles};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Kernel, Needs, Routine, Shader, Tolerance, Work};
+use crate::host::Real;
+use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 type A = Arg<Window>;
 

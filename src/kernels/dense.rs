@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::routines::dense as routines;
 use super::{Activation, add_scaled, blocks, by_fours, chunk, dot, patches, shader, splits, threads, tiles};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 /// Rows through a dense layer with its activation.
 #[derive(Clone, Debug)]

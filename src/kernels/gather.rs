@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Images of `pixels` bytes each, `batch` of them taken by number and scaled to real numbers.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{dot, shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Rows to be given length 1.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::routines::maxpool as routines;
 use super::{shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Images pooled by windows of `size` × `size` that do not overlap.

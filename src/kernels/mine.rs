@@ -11,8 +11,8 @@ use std::ops::Range;
 use super::routines::mine as routines;
 use super::triplet::{SOFT, penalty, terms};
 use super::{shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// The pairs of a P×K batch, and what makes a triplet count.

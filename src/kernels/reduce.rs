@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::terms::{COST, COUNT};
 use super::{chunk, shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Constants, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// A matrix whose rows are summed in `splits` chunks.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::routines::distances as routines;
 use super::{blocks, by_fours, patches, shader, threads, tiles};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Two sets of embeddings.

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::{shader, threads};
-use crate::host::{Io, Real};
-use crate::kernel::{Arg, Fill, Kernel, Routine, Shader, Tolerance, Work, shape};
+use crate::host::Real;
+use crate::kernel::{Arg, Fill, Io, Kernel, Routine, Shader, Tolerance, Work, shape};
 
 /// Columns of the terms that a loss makes for each row of a batch, as `shaders/lib/loss_terms.wgsl` and
 /// `shaders/lib/triplet_terms.wgsl` have them: those that every loss begins with, then those of the triplet loss.

@@ -1,8 +1,8 @@
 //! The references of single kernels in f64, on arrays given by name: no plan, no runner, no device.
 
-use siamese::cpu;
-use siamese::host::{Array, View};
+use siamese::host::Array;
 use siamese::kernel::{Access, At, Element, Kernel};
+use siamese::{check, cpu};
 
 /// The written arguments of a kernel after a run, by name.
 pub struct Outputs(Vec<(&'static str, Array<f64>)>);
@@ -43,20 +43,7 @@ pub fn run<K: Kernel>(shape: K::Shape, inputs: &[(&str, Array<f64>)]) -> Outputs
             }
         })
         .collect();
-    let views = args
-        .iter()
-        .zip(&mut arrays)
-        .map(|(arg, array)| {
-            let view = match (arg.access, array) {
-                (Access::Read, Array::Float(values)) => View::Read(values.as_slice()),
-                (Access::Read, Array::Uint(values)) => View::ReadUint(values.as_slice()),
-                (_, Array::Float(values)) => View::Write(values.as_mut_slice()),
-                (_, Array::Uint(values)) => View::WriteUint(values.as_mut_slice()),
-            };
-            (arg.name, view)
-        })
-        .collect();
-    cpu::reference(&at, views);
+    cpu::reference(&at, check::views(&at, &mut arrays));
     let written = args.iter().zip(arrays).filter(|(arg, _)| arg.access != Access::Read);
     Outputs(written.map(|(arg, array)| (arg.name, array)).collect())
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::direct::{self, Walk};
 use super::product::{Matrix, product, scratch};
-use crate::host::{Io, vectorised};
+use crate::host::vectorised;
+use crate::kernel::Io;
 use crate::kernels::{Conv2dDwShape, Conv2dShape, Window, chunk};
 
 /// Image by image: unfolded, times the weights.

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::product::{Matrix, product};
-use crate::host::{Io, vectorised};
+use crate::host::vectorised;
+use crate::kernel::Io;
 use crate::kernels::{DenseDwShape, DenseDxShape, DenseShape, chunk};
 
 /// One product.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::host::{Io, vectorised};
+use crate::host::vectorised;
+use crate::kernel::Io;
 use crate::kernels::DistancesShape;
 
 /// References side by side in a panel.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::host::{Io, vectorised};
+use crate::host::vectorised;
+use crate::kernel::Io;
 use crate::kernels::MaxPoolShape;
 
 /// Channels that a window is compared in at a time: the number of channels is a multiple of this.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::host::{Io, vectorised};
+use crate::host::vectorised;
+use crate::kernel::Io;
 use crate::kernels::{MineShape, terms};
 
 /// Sums of one positive's triplets in interleaved partial sums, which the compiler turns into vector code.
