@@ -87,7 +87,7 @@ pub fn inputs(at: &At, seed: u64) -> Vec<Array> {
 
 /// Arrays as the arguments of a kernel.
 pub fn views<'a, R: Real>(at: &At, arrays: &'a mut [Array<R>]) -> Vec<(&'static str, View<'a, R>)> {
-    let view = |(arg, array): (ArgAt, &'a mut Array<R>)| {
+    let view = |(arg, array): (&ArgAt, &'a mut Array<R>)| {
         let view = match (arg.access, array) {
             (Access::Read, Array::Float(values)) => View::Read(values.as_slice()),
             (Access::Read, Array::Uint(values)) => View::ReadUint(values.as_slice()),
@@ -96,7 +96,7 @@ pub fn views<'a, R: Real>(at: &At, arrays: &'a mut [Array<R>]) -> Vec<(&'static 
         };
         (arg.name, view)
     };
-    at.args().into_iter().zip(arrays).map(view).collect()
+    at.args().iter().zip(arrays).map(view).collect()
 }
 
 /// What the reference in `R` makes of `arrays`: all arguments after the run.

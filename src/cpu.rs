@@ -2,7 +2,7 @@
 //! output rows dealt to threads. Calls that go image by image follow each other on a few images before the next, so
 //! that what one makes is still in the cache for the next. It has no shape code and no device.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::host::{Array, Real, vectorised};
+use crate::host::{Array, vectorised};
 use crate::kernel::{Access, ArgAt, At, Element, Io, Number, Roofline, RoutineAt, View, Work};
 use crate::plan::{Buffer, Call, Plan, Role, SlotId};
 use crate::run::Values;
@@ -21,52 +21,115 @@ pub struct Runner<R: Number = f32> {
     plan: Arc<Plan>,
     /// One array for each buffer of the plan.
     buffers: Vec<Arc<RwLock<Array<R>>>>,
-    /// For each call, the end of the chain that begins with it, see [`chain`].
-    chains: Vec<usize>,
+    /// What runs each call.
+    launches: Vec<Launch>,
+    /// All calls, in order.
+    steps: Vec<Step>,
     snapshots: VecDeque<Array>,
+}
+
+/// A call with all that a run of it asks for.
+struct Launch {
+    at: At,
+    routine: Option<RoutineAt>,
+    piece: usize,
+    /// Where each argument lies.
+    args: Vec<Place>,
+}
+
+/// Elements of a buffer.
+struct Place {
+    buffer: usize,
+    range: Range<usize>,
+}
+
+impl Place {
+    fn of(plan: &Plan, slot: SlotId) -> Place {
+        let (buffer, start) = plan.storage(slot);
+        Place { buffer, range: start..start + plan.slot(slot).len() }
+    }
+}
+
+impl Launch {
+    fn new(plan: &Plan, call: &Call) -> Launch {
+        let args = call.args.iter().map(|&slot| Place::of(plan, slot)).collect();
+        Launch { at: call.at.clone(), routine: call.at.routine_for_shape(), piece: piece(&call.at), args }
+    }
+}
+
+/// Calls that are run together.
+struct Step {
+    calls: Range<usize>,
+    /// How several follow each other on some images before the next.
+    chain: Option<Chain>,
 }
 
 /// Images on which the calls of a chain follow each other.
 const IMAGES: usize = 2;
 
-/// What calls of a chain use.
-struct Uses {
-    /// Slots that they write and that nothing behind them needs.
-    private: Vec<SlotId>,
-    /// The other slots that they write.
-    written: Vec<SlotId>,
-    /// Slots that they only read.
-    read: Vec<SlotId>,
+/// The arrays of several calls that are run on some rows before the next.
+struct Chain {
+    /// Rows of each call.
+    rows: usize,
+    /// What they write.
+    written: Vec<Place>,
+    /// Whether integers, and values of a row, of what they write and nothing behind them needs. It never leaves the
+    /// cache: each thread has memory of its own for it.
+    private: Vec<(bool, usize)>,
+    /// What they only read.
+    read: Vec<Place>,
+    /// For each call, where its arguments are found.
+    sources: Vec<Vec<Source>>,
 }
 
-impl Uses {
-    fn of(plan: &Plan, calls: Range<usize>) -> Uses {
-        let args = plan.calls()[calls.clone()].iter().flat_map(|call| call.at.args().into_iter().zip(&call.args));
-        let (mut written, mut read) = (BTreeSet::new(), BTreeSet::new());
-        for (arg, &slot) in args {
-            if arg.access == Access::Read {
-                read.insert(slot)
-            } else {
-                written.insert(slot)
-            };
+/// Where an argument of a call is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Among what the chain writes, and behind that what is private.
+    Own(usize),
+    /// Among what it only reads.
+    Read(usize),
+}
+
+impl Chain {
+    /// Of calls that [`links`] has found; `None` where what they write does not lie in memory of its own.
+    fn new(plan: &Plan, calls: Range<usize>) -> Option<Chain> {
+        let end = calls.end;
+        let calls = &plan.calls()[calls];
+        let args = calls.iter().flat_map(|call| call.at.args().iter().zip(&call.args));
+        let (read, written): (Vec<_>, Vec<_>) = args.partition(|(arg, _)| arg.access == Access::Read);
+        let written: BTreeSet<SlotId> = written.into_iter().map(|(_, &slot)| slot).collect();
+        let read: BTreeSet<SlotId> =
+            read.into_iter().map(|(_, &slot)| slot).filter(|id| !written.contains(id)).collect();
+        let (private, written): (Vec<_>, Vec<_>) = written.into_iter().partition(|&id| plan.needed_until(id) <= end);
+
+        let buffers: BTreeSet<usize> = written.iter().map(|&slot| plan.storage(slot).0).collect();
+        let meets = read.iter().any(|&slot| buffers.contains(&plan.storage(slot).0));
+        if meets || buffers.len() < written.len() {
+            return None;
         }
-        let read = read.difference(&written).copied().collect();
-        let (private, written) = written.into_iter().partition(|&slot| plan.needed_until(slot) <= calls.end);
-        Uses { private, written, read }
-    }
-
-    /// Whether what is written lies in memory of its own.
-    fn are_apart(&self, plan: &Plan) -> bool {
-        let buffer = |slot: &SlotId| plan.storage(*slot).0;
-        let written: BTreeSet<usize> = self.written.iter().map(buffer).collect();
-        written.len() == self.written.len() && !self.read.iter().any(|slot| written.contains(&buffer(slot)))
+        let rows = calls[0].at.rows();
+        let read: Vec<SlotId> = read.into_iter().collect();
+        let own = [written.as_slice(), &private].concat();
+        let source = |slot: &SlotId| match own.iter().position(|own| own == slot) {
+            Some(place) => Source::Own(place),
+            None => Source::Read(read.iter().position(|read| read == slot).expect("written or read")),
+        };
+        let places = |slots: &[SlotId]| slots.iter().map(|&slot| Place::of(plan, slot)).collect();
+        let of_rows = |&id: &SlotId| (plan.slot(id).element == Element::U32, plan.slot(id).len() / rows);
+        Some(Chain {
+            rows,
+            private: private.iter().map(of_rows).collect(),
+            sources: calls.iter().map(|call| call.args.iter().map(source).collect()).collect(),
+            written: places(&written),
+            read: places(&read),
+        })
     }
 }
 
-/// The end of the calls from `start` on that can be run on some rows before the next: they have equally many, and each
+/// How many of the calls from the first on can be run on some rows before the next: they have equally many, and each
 /// reads what another of them has written from its own rows alone.
-fn chain(plan: &Plan, start: usize) -> usize {
-    let calls = &plan.calls()[start..];
+fn links(calls: &[Call]) -> usize {
     let mut written = BTreeSet::new();
     let goes_on = |call: &&Call| {
         let args = call.at.args();
@@ -76,19 +139,49 @@ fn chain(plan: &Plan, start: usize) -> usize {
             Access::Update => false,
         };
         let is_image_wise = call.at.rows() == calls[0].at.rows() && args.iter().any(|arg| arg.local);
-        let fits = is_image_wise && args.iter().zip(&call.args).all(fits);
+        let differ = call.args.iter().enumerate().all(|(place, slot)| !call.args[..place].contains(slot));
+        let fits = is_image_wise && differ && args.iter().zip(&call.args).all(fits);
         let writes = args.iter().zip(&call.args).filter(|(arg, _)| arg.access == Access::Write);
         written.extend(writes.map(|(_, &slot)| slot));
         fits
     };
-    let longest = start + calls.iter().take_while(goes_on).count().max(1);
-    let apart = |end: &usize| Uses::of(plan, start..*end).are_apart(plan);
-    (start + 2..=longest).rev().find(apart).unwrap_or(start + 1)
+    calls.iter().take_while(goes_on).count()
+}
+
+/// All calls of a plan, in chains as long as can be.
+fn steps(plan: &Plan) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut start = 0;
+    while start < plan.calls().len() {
+        let longest = start + links(&plan.calls()[start..]);
+        let chain = |end| Chain::new(plan, start..end).map(|chain| Step { calls: start..end, chain: Some(chain) });
+        let alone = || Step { calls: start..start + 1, chain: None };
+        let step = (start + 2..=longest).rev().find_map(chain).unwrap_or_else(alone);
+        start = step.calls.end;
+        steps.push(step);
+    }
+    steps
 }
 
 /// Zeros.
-fn array<R: Real>(is_uint: bool, len: usize) -> Array<R> {
+fn array<R: Number>(is_uint: bool, len: usize) -> Array<R> {
     if is_uint { Array::Uint(vec![0; len]) } else { Array::Float(vec![R::default(); len]) }
+}
+
+/// Elements of an array, to be read.
+fn reading<R>(array: &Array<R>, range: Range<usize>) -> View<'_, R> {
+    match array {
+        Array::Float(values) => View::Read(&values[range]),
+        Array::Uint(values) => View::ReadUint(&values[range]),
+    }
+}
+
+/// Elements of an array, to be written.
+fn writing<R>(array: &mut Array<R>, range: Range<usize>) -> View<'_, R> {
+    match array {
+        Array::Float(values) => View::Write(&mut values[range]),
+        Array::Uint(values) => View::WriteUint(&mut values[range]),
+    }
 }
 
 const POISONED: &str = "a reference panicked";
@@ -98,14 +191,22 @@ impl<R: Number> Runner<R> {
     pub fn new(plan: Arc<Plan>) -> Self {
         let buffer = |buffer: &Buffer| Arc::new(RwLock::new(array(buffer.is_uint, buffer.len)));
         let buffers = plan.buffers().iter().map(buffer).collect();
-        let chains = (0..plan.calls().len()).map(|start| chain(&plan, start)).collect();
-        Runner { plan, buffers, chains, snapshots: VecDeque::new() }
+        let launches = plan.calls().iter().map(|call| Launch::new(&plan, call)).collect();
+        Runner { launches, steps: steps(&plan), plan, buffers, snapshots: VecDeque::new() }
     }
 
     /// The buffer that holds a slot, and the slot's elements in it.
     fn storage(&self, id: SlotId) -> (&Arc<RwLock<Array<R>>>, Range<usize>) {
-        let (buffer, start) = self.plan.storage(id);
-        (&self.buffers[buffer], start..start + self.plan.slot(id).len())
+        let Place { buffer, range } = Place::of(&self.plan, id);
+        (&self.buffers[buffer], range)
+    }
+
+    fn for_reading(&self, place: &Place) -> RwLockReadGuard<'_, Array<R>> {
+        self.buffers[place.buffer].read().expect(POISONED)
+    }
+
+    fn for_writing(&self, place: &Place) -> RwLockWriteGuard<'_, Array<R>> {
+        self.buffers[place.buffer].write().expect(POISONED)
     }
 
     /// A copy of a slot at full precision.
@@ -126,128 +227,74 @@ impl<R: Number> Runner<R> {
         }
     }
 
-    /// Runs the calls on some images before the next.
-    fn chain(&self, calls: Range<usize>) {
-        // What is needed within the chain alone never leaves the cache: each thread has memory of its own for it.
-        let Uses { private, written, read } = Uses::of(&self.plan, calls.clone());
-        let calls = &self.plan.calls()[calls];
-        let lock = |slot: &SlotId| (*slot, self.storage(*slot));
-        let inputs: BTreeMap<_, _> = read
-            .iter()
-            .map(lock)
-            .map(|(slot, (buffer, range))| (slot, (buffer.read().expect(POISONED), range)))
-            .collect();
-        let mut outputs: Vec<_> = written
-            .iter()
-            .map(lock)
-            .map(|(slot, (buffer, range))| (slot, buffer.write().expect(POISONED), range))
-            .collect();
-
-        let rows = calls[0].at.rows();
-        let mut shares: Vec<Vec<(SlotId, View<R>)>> = (0..rows.div_ceil(IMAGES)).map(|_| Vec::new()).collect();
-        for (slot, array, range) in &mut outputs {
-            let part = range.len() / rows * IMAGES;
-            match &mut **array {
-                Array::Float(values) => {
-                    let parts = values[range.clone()].chunks_mut(part);
-                    shares.iter_mut().zip(parts).for_each(|(share, part)| share.push((*slot, View::Write(part))));
-                }
-                Array::Uint(values) => {
-                    let parts = values[range.clone()].chunks_mut(part);
-                    shares.iter_mut().zip(parts).for_each(|(share, part)| share.push((*slot, View::WriteUint(part))));
-                }
-            }
-        }
-        let inputs: BTreeMap<SlotId, View<R>> = inputs
-            .iter()
-            .map(|(&slot, (array, range))| match &**array {
-                Array::Float(values) => (slot, View::Read(&values[range.clone()])),
-                Array::Uint(values) => (slot, View::ReadUint(&values[range.clone()])),
+    /// Runs the calls of a chain on some images before the next.
+    fn chain(&self, launches: &[Launch], chain: &Chain) {
+        let Chain { rows, written, private, read, sources } = chain;
+        let inputs: Vec<_> = read.iter().map(|place| (self.for_reading(place), place)).collect();
+        let inputs: Vec<View<R>> = inputs.iter().map(|(array, place)| reading(array, place.range.clone())).collect();
+        let mut outputs: Vec<_> = written.iter().map(|place| (self.for_writing(place), place)).collect();
+        let mut outputs: Vec<View<R>> =
+            outputs.iter_mut().map(|(array, place)| writing(array, place.range.clone())).collect();
+        let shares: Vec<(usize, Vec<View<R>>)> = (0..*rows)
+            .step_by(IMAGES)
+            .map(|first| {
+                let count = IMAGES.min(rows - first);
+                (first, outputs.iter_mut().map(|view| view.split_off(count, rows - first)).collect())
             })
             .collect();
-        let scratch = || -> Vec<(SlotId, Array<R>)> {
-            let few = |slot| self.plan.slot(slot).len() / rows * IMAGES;
-            private.iter().map(|&slot| (slot, array(self.plan.slot(slot).element == Element::U32, few(slot)))).collect()
-        };
-        shares.into_par_iter().enumerate().for_each_init(scratch, |scratch, (place, mut own)| {
-            let first = place * IMAGES;
+        let scratch =
+            || -> Vec<Array<R>> { private.iter().map(|&(is_uint, length)| array(is_uint, length * IMAGES)).collect() };
+        shares.into_par_iter().for_each_init(scratch, |scratch, (first, mut own)| {
             let count = IMAGES.min(rows - first);
-            own.extend(scratch.iter_mut().map(|(slot, array)| {
-                let len = self.plan.slot(*slot).len() / rows * count;
-                match array {
-                    Array::Float(values) => (*slot, View::Write(&mut values[..len])),
-                    Array::Uint(values) => (*slot, View::WriteUint(&mut values[..len])),
-                }
-            }));
-            for call in calls {
-                let args = call.at.args();
-                let mut views: Vec<(&'static str, View<R>)> = Vec::with_capacity(args.len());
-                for (slot, view) in &mut own {
-                    if let Some(place) = call.args.iter().position(|arg| arg == slot) {
-                        let view = match args[place].access {
-                            Access::Read => view.for_reading(),
-                            Access::Write | Access::Update => view.for_writing(),
-                        };
-                        views.push((args[place].name, view));
-                    }
-                }
-                for (arg, slot) in args.iter().zip(&call.args) {
-                    if let Some(view) = inputs.get(slot) {
-                        views.push((arg.name, if arg.local { view.rows(first, count, rows) } else { view.whole() }));
-                    }
-                }
-                R::compute(&*call.at, call.at.routine_for_shape(), 0..count, &mut Io::new(call.at.name(), views));
+            own.extend(scratch.iter_mut().zip(private).map(|(array, (_, length))| writing(array, 0..length * count)));
+            for (Launch { at, routine, .. }, sources) in launches.iter().zip(sources) {
+                let args = at.args();
+                let own = own.iter_mut().enumerate().filter_map(|(place, view)| {
+                    let arg = &args[sources.iter().position(|&source| source == Source::Own(place))?];
+                    let is_read = arg.access == Access::Read;
+                    Some((arg.name, if is_read { view.for_reading() } else { view.for_writing() }))
+                });
+                let read = args.iter().zip(sources).filter_map(|(arg, &source)| {
+                    let Source::Read(place) = source else { return None };
+                    let view = &inputs[place];
+                    Some((arg.name, if arg.local { view.rows(first, count, *rows) } else { view.whole() }))
+                });
+                R::compute(&**at, *routine, 0..count, &mut Io::new(at.name(), own.chain(read)));
             }
         });
     }
 
-    fn call(&self, at: &At, slots: &[SlotId]) {
+    /// Runs one call by itself.
+    fn call(&self, launch: &Launch) {
         enum Guard<'a, R> {
             Read(RwLockReadGuard<'a, Array<R>>),
             Write(RwLockWriteGuard<'a, Array<R>>),
         }
-        let args = at.args();
-        let mut guards: Vec<_> = args
-            .iter()
-            .zip(slots)
-            .map(|(arg, &slot)| {
-                let (buffer, range) = self.storage(slot);
-                let guard = match arg.access {
-                    Access::Read => Guard::Read(buffer.read().expect(POISONED)),
-                    Access::Write | Access::Update => Guard::Write(buffer.write().expect(POISONED)),
-                };
-                (arg.name, guard, range)
-            })
-            .collect();
-        let views = guards
-            .iter_mut()
-            .map(|(name, guard, range)| {
-                let view = match guard {
-                    Guard::Read(array) => match &**array {
-                        Array::Float(values) => View::Read(&values[range.clone()]),
-                        Array::Uint(values) => View::ReadUint(&values[range.clone()]),
-                    },
-                    Guard::Write(array) => match &mut **array {
-                        Array::Float(values) => View::Write(&mut values[range.clone()]),
-                        Array::Uint(values) => View::WriteUint(&mut values[range.clone()]),
-                    },
-                };
-                (*name, view)
-            })
-            .collect();
-        let routine = at.routine_for_shape();
-        deal(at, views, |rows, io| R::compute(&**at, routine, rows, io));
+        let Launch { at, routine, piece, args } = launch;
+        let lock = |(arg, place): (&ArgAt, &Place)| match arg.access {
+            Access::Read => Guard::Read(self.for_reading(place)),
+            Access::Write | Access::Update => Guard::Write(self.for_writing(place)),
+        };
+        let mut guards: Vec<_> = at.args().iter().zip(args).map(lock).collect();
+        let views = guards.iter_mut().zip(at.args()).zip(args).map(|((guard, arg), place)| {
+            let view = match guard {
+                Guard::Read(array) => reading(array, place.range.clone()),
+                Guard::Write(array) => writing(array, place.range.clone()),
+            };
+            (arg.name, view)
+        });
+        deal(at, *piece, views.collect(), |rows, io| R::compute(&**at, *routine, rows, io));
     }
 }
 
 /// Runs the reference of `at` on whole arrays, its output rows dealt to the threads.
 pub fn reference<R: Number>(at: &At, views: Vec<(&'static str, View<R>)>) {
-    deal(at, views, |rows, io| R::reference(&**at, rows, io));
+    deal(at, piece(at), views, |rows, io| R::reference(&**at, rows, io));
 }
 
 /// Runs a routine of `at` on whole arrays, its output rows dealt to the threads.
 pub fn routine(at: &At, routine: RoutineAt, views: Vec<(&'static str, View<f32>)>) {
-    deal(at, views, |rows, io| at.routine(routine.place, rows, io));
+    deal(at, piece(at), views, |rows, io| at.routine(routine.place, rows, io));
 }
 
 /// The best rates of all threads together: memory copied, multiply-adds in registers.
@@ -299,27 +346,27 @@ fn piece(at: &At) -> usize {
     at.rows().div_ceil(pieces as usize).next_multiple_of(together)
 }
 
-/// Deals the output rows of `at` to the threads.
-fn deal<R: Real>(at: &At, mut views: Vec<(&'static str, View<R>)>, run: impl Fn(Range<usize>, &mut Io<R>) + Sync) {
-    let rows = at.rows();
-    let size = piece(at);
-    let args = at.args();
+/// Deals the output rows of `at` to the threads, `size` at a time.
+fn deal<R: Number>(
+    at: &At,
+    size: usize,
+    mut views: Vec<(&'static str, View<R>)>,
+    run: impl Fn(Range<usize>, &mut Io<R>) + Sync,
+) {
+    let (rows, args) = (at.rows(), at.args());
     let is_local = |name: &str| args.iter().any(|arg| arg.local && arg.name == name);
     let from_zero = args.iter().any(|arg| arg.local);
     let mut shares = Vec::new();
-    let mut start = 0;
-    while start < rows {
+    for start in (0..rows).step_by(size) {
         let end = (start + size).min(rows);
         let share = views.iter_mut().map(|(name, view)| match view {
             View::Write(_) | View::WriteUint(_) => (*name, view.split_off(end - start, rows - start)),
             _ if is_local(name) => (*name, view.rows(start, end - start, rows)),
             _ => (*name, view.whole()),
         });
-        let share: Vec<_> = share.collect();
-        shares.push((if from_zero { 0..end - start } else { start..end }, share));
-        start = end;
+        shares.push((if from_zero { 0..end - start } else { start..end }, Io::new(at.name(), share)));
     }
-    shares.into_par_iter().for_each(|(rows, share)| run(rows, &mut Io::new(at.name(), share)));
+    shares.into_par_iter().for_each(|(rows, mut io)| run(rows, &mut io));
 }
 
 impl<R: Number> crate::run::Runner for Runner<R> {
@@ -340,15 +387,15 @@ impl<R: Number> crate::run::Runner for Runner<R> {
         Ok(())
     }
 
+    /// Chains of which `calls` names only a part are run call by call.
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
-        let mut start = calls.start;
-        while start < calls.end {
-            let end = self.chains[start].min(calls.end);
-            match &self.plan.calls()[start..end] {
-                [call] => self.call(&call.at, &call.args),
-                _ => self.chain(start..end),
+        let first = self.steps.partition_point(|step| step.calls.end <= calls.start);
+        for step in self.steps[first..].iter().take_while(|step| step.calls.start < calls.end) {
+            let part = step.calls.start.max(calls.start)..step.calls.end.min(calls.end);
+            match &step.chain {
+                Some(chain) if part == step.calls => self.chain(&self.launches[part], chain),
+                _ => self.launches[part].iter().for_each(|launch| self.call(launch)),
             }
-            start = end;
         }
         Ok(())
     }

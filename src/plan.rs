@@ -246,13 +246,8 @@ impl Plan {
 
     /// Each different call once.
     pub fn distinct(&self) -> Vec<At> {
-        let mut distinct: Vec<At> = Vec::new();
-        for call in &self.calls {
-            if !distinct.contains(&call.at) {
-                distinct.push(call.at.clone());
-            }
-        }
-        distinct
+        let mut known = HashSet::new();
+        self.calls.iter().map(|call| &call.at).filter(|&at| known.insert(at)).cloned().collect()
     }
 }
 

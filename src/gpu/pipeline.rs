@@ -1,5 +1,6 @@
 //! From a kernel at a shape to a compute pipeline.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
@@ -94,7 +95,7 @@ impl Device {
             layout: Some(&layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+            compilation_options: wgpu::PipelineCompilationOptions { constants, ..Default::default() },
             cache: None,
         });
         self.pipelines_made.fetch_add(1, Ordering::Relaxed);
@@ -105,19 +106,15 @@ impl Device {
     /// The pipeline of each call in its shader, and the number of its workgroups. Different ones are compiled side by
     /// side.
     pub(super) fn pipelines(&self, calls: &[Call]) -> Result<Vec<(wgpu::ComputePipeline, usize)>> {
-        let mut distinct: Vec<(&At, ShaderAt)> = Vec::new();
-        for call in calls {
-            if distinct.iter().all(|(at, _)| **at != call.at) {
-                distinct.push((&call.at, self.variant(&call.at)));
-            }
-        }
-        let compiled = distinct.into_par_iter().map(|(at, shader)| {
+        let mut known = HashSet::new();
+        let distinct: Vec<&At> = calls.iter().map(|call| &call.at).filter(|&at| known.insert(at)).collect();
+        let compiled = distinct.into_par_iter().map(|at| {
+            let shader = self.variant(at);
             // A scope sees the errors of its own thread.
             let pipeline = self.scoped(|| self.pipeline(at, &shader))?;
             Ok((at, (pipeline, shader.groups)))
         });
-        let compiled: Vec<_> = compiled.collect::<Result<_>>()?;
-        let of = |call: &Call| compiled.iter().find(|(at, _)| **at == call.at).expect("compiled above").1.clone();
-        Ok(calls.iter().map(of).collect())
+        let compiled: HashMap<_, _> = compiled.collect::<Result<_>>()?;
+        Ok(calls.iter().map(|call| compiled[&call.at].clone()).collect())
     }
 }

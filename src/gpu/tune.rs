@@ -178,7 +178,7 @@ impl Device {
             }
             let (pipeline, bind_group) = self.scoped(|| {
                 let pipeline = self.pipeline(at, shader)?;
-                let ranges = buffers.iter().zip(&args).map(|(buffer, arg)| (buffer, 0..arg.bytes()));
+                let ranges = buffers.iter().zip(args).map(|(buffer, arg)| (buffer, 0..arg.bytes()));
                 let bind_group = self.bind_group(at.name(), &pipeline, ranges);
                 Ok((pipeline, bind_group))
             })?;

@@ -4,6 +4,7 @@ mod arg;
 mod io;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -203,9 +204,9 @@ pub trait Operation: Send + Sync {
     /// Whether images and activations are stored as [`Element::F16`].
     fn is_half(&self) -> bool;
     /// See [`Constants::constants`].
-    fn constants(&self) -> Vec<(&'static str, f64)>;
+    fn constants(&self) -> &[(&'static str, f64)];
     /// See [`Kernel::ARGS`].
-    fn args(&self) -> Vec<ArgAt>;
+    fn args(&self) -> &[ArgAt];
     /// See [`Kernel::SHADERS`].
     fn shaders(&self) -> Vec<ShaderAt>;
     /// See [`Kernel::ROUTINES`].
@@ -231,7 +232,16 @@ pub(crate) const STORED: [&str; 2] =
 struct Bound<K: Kernel> {
     shape: K::Shape,
     half: bool,
+    constants: Vec<(&'static str, f64)>,
+    args: Vec<ArgAt>,
     kernel: PhantomData<K>,
+}
+
+impl<K: Kernel> Bound<K> {
+    fn new(shape: K::Shape, half: bool) -> Self {
+        let args = K::ARGS.iter().map(|arg| arg.at(&shape, half)).collect();
+        Bound { constants: shape.constants(), shape, half, args, kernel: PhantomData }
+    }
 }
 
 impl<K: Kernel> Operation for Bound<K> {
@@ -243,12 +253,12 @@ impl<K: Kernel> Operation for Bound<K> {
         self.half
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.shape.constants()
+    fn constants(&self) -> &[(&'static str, f64)] {
+        &self.constants
     }
 
-    fn args(&self) -> Vec<ArgAt> {
-        K::ARGS.iter().map(|arg| arg.at(&self.shape, self.half)).collect()
+    fn args(&self) -> &[ArgAt] {
+        &self.args
     }
 
     fn shaders(&self) -> Vec<ShaderAt> {
@@ -317,12 +327,12 @@ pub struct At(Arc<dyn Operation>);
 impl At {
     /// The kernel `K` at `shape`.
     pub fn new<K: Kernel>(shape: K::Shape) -> Self {
-        At(Arc::new(Bound::<K> { shape, half: false, kernel: PhantomData }))
+        At(Arc::new(Bound::<K>::new(shape, false)))
     }
 
     /// The kernel `K` at `shape` on images and activations stored as [`Element::F16`].
     pub fn half<K: Kernel>(shape: K::Shape) -> Self {
-        At(Arc::new(Bound::<K> { shape, half: true, kernel: PhantomData }))
+        At(Arc::new(Bound::<K>::new(shape, true)))
     }
 }
 
@@ -341,9 +351,27 @@ impl std::ops::Deref for At {
     }
 }
 
+impl At {
+    /// What tells it from others.
+    fn identity(&self) -> (&'static str, bool, impl Iterator<Item = (&'static str, u64)>) {
+        (self.name(), self.is_half(), self.constants().iter().map(|&(name, value)| (name, value.to_bits())))
+    }
+}
+
 impl PartialEq for At {
     fn eq(&self, other: &Self) -> bool {
-        (self.name(), self.is_half(), self.constants()) == (other.name(), other.is_half(), other.constants())
+        let ((name, half, constants), (other_name, other_half, others)) = (self.identity(), other.identity());
+        (name, half) == (other_name, other_half) && constants.eq(others)
+    }
+}
+
+impl Eq for At {}
+
+impl Hash for At {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (name, half, constants) = self.identity();
+        (name, half).hash(state);
+        constants.for_each(|constant| constant.hash(state));
     }
 }
 
@@ -351,7 +379,7 @@ impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         for (name, value) in self.constants() {
-            write!(f, " {name}={}", value as f32)?;
+            write!(f, " {name}={}", *value as f32)?;
         }
         f.write_str(if self.is_half() { " f16" } else { "" })
     }

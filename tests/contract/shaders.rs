@@ -97,7 +97,7 @@ fn parsed(shader: &ShaderAt) -> (Module, ModuleInfo) {
 
 /// The module with the overrides set as at a shape.
 fn resolved(module: &Module, info: &ModuleInfo, at: &At) -> Result<(Module, ModuleInfo), String> {
-    let constants = at.constants().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let constants = at.constants().iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let main = Some((ShaderStage::Compute, "main"));
     naga::back::pipeline_constants::process_overrides(module, info, main, &constants)
         .map(|(module, info)| (module.into_owned(), info.into_owned()))
@@ -171,7 +171,7 @@ fn each_file_begins_with_a_header_that_lays_out_its_arrays() {
         for (shader, _) in shaders(&entry) {
             let own = shader.source.strip_prefix(HALF).unwrap_or(&shader.source);
             let header: Vec<_> = own.lines().take_while(|line| line.starts_with("//")).collect();
-            for arg in &args {
+            for arg in args {
                 // `// name  [rows, columns]   what is to be known`
                 let layout = header.iter().any(|line| {
                     let mut words = line.trim_start_matches('/').split_whitespace();
@@ -206,13 +206,13 @@ fn overrides_bindings_and_code_come_in_this_order() {
 fn overrides_are_the_constants_of_the_shape() {
     let mut faults = Faults::default();
     for entry in kernels::all() {
-        let constants: BTreeSet<_> = entry.cases[0].constants().into_iter().map(|(name, _)| name).collect();
+        let constants: BTreeSet<_> = entry.cases[0].constants().iter().map(|(name, _)| *name).collect();
         let fractions: BTreeSet<_> = entry
             .cases
             .iter()
             .flat_map(|at| at.constants())
             .filter(|(_, value)| value.fract() != 0.0)
-            .map(|(name, _)| name)
+            .map(|(name, _)| *name)
             .collect();
         for (shader, _) in shaders(&entry) {
             let (module, _) = parsed(&shader);
@@ -271,7 +271,7 @@ fn bindings_are_the_arguments() {
                 format!("{name}: {} bindings, {} arguments", bound.len(), args.len())
             });
             faults.check(bound.len() <= STORAGE_BUFFERS, || format!("{name}: {} storage buffers", bound.len()));
-            for (place, ((handle, variable), arg)) in bound.into_iter().zip(&args).enumerate() {
+            for (place, ((handle, variable), arg)) in bound.into_iter().zip(args).enumerate() {
                 let what = format!("{name}, argument `{}`", arg.name);
                 let binding = variable.binding.expect("kept those with one");
                 faults.check((binding.group, binding.binding) == (0, place as u32), || format!("{what}: {binding:?}"));
