@@ -1,12 +1,15 @@
 //! Throughput of each kernel in each shader, at every distinct call of the presets' plans: `cargo bench --bench
-//! kernels [FILTER]`. Every output is proven right at the very shape that is timed. Options: see `--help`.
+//! kernels [FILTER]`. What is timed is proven right at the very shape, heavy calls in ten of
+//! their rows. Options: see `--help`.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use siamese::check::{self, Report};
+use siamese::check::{self, Case, Report};
 use siamese::config::PRESETS;
 use siamese::cpu;
 use siamese::gpu::{self, Device, Probe};
@@ -33,13 +36,10 @@ struct Options {
 
 /// The distinct calls of all presets, with the preset that makes each.
 fn calls() -> Vec<(String, At)> {
+    let mut known = HashSet::new();
     let mut calls: Vec<(String, At)> = Vec::new();
     let mut add = |preset: &str, found: Vec<At>| {
-        for at in found {
-            if calls.iter().all(|(_, other)| *other != at) {
-                calls.push((preset.to_owned(), at));
-            }
-        }
+        calls.extend(found.into_iter().filter(|at| known.insert(at.clone())).map(|at| (preset.to_owned(), at)));
     };
     for preset in PRESETS {
         let config = preset.config();
@@ -87,11 +87,16 @@ fn row(preset: &str, report: &Report, (seconds, spread): (f64, f64), roofline: &
 }
 
 /// Proves and times one shader at a shape.
-fn shader(device: &Arc<Device>, preset: &str, at: &At, shader: &ShaderAt, roofline: &Roofline) -> Result<(), String> {
-    let arrays = check::inputs(at, 1);
-    let timed = Probe::new(device.clone(), at, shader, &arrays).and_then(|probe| {
+fn shader(
+    device: &Arc<Device>,
+    preset: &str,
+    case: &Case,
+    shader: &ShaderAt,
+    roofline: &Roofline,
+) -> Result<(), String> {
+    let timed = Probe::new(device.clone(), case.at(), shader, case.arrays()).and_then(|probe| {
         probe.run(1)?;
-        let report = check::compare(at, shader.name, &probe.read()?, &check::expected(at, &arrays));
+        let report = case.compare(shader.name, &probe.read()?);
         Ok((report, time(|launches| probe.run(launches))?))
     });
     let (report, timed) = timed.map_err(|error| error.to_string())?;
@@ -105,21 +110,22 @@ fn processor(preset: &str, at: &At, chosen: bool, roofline: &Roofline) -> Result
     if chosen {
         ways.drain(..ways.len() - 1);
     }
+    let case = Case::new(at, 1);
     for way in ways {
-        let mut arrays = check::inputs(at, 1);
+        let mut arrays = case.arrays().to_vec();
         let timed = time(|launches| {
             let start = Instant::now();
             for _ in 0..launches {
                 match way {
                     Some(routine) => cpu::routine(at, routine, check::views(at, &mut arrays)),
-                    None => cpu::reference(at, check::views(at, &mut arrays)),
+                    None => cpu::reference(at, slice::from_ref(&(0..at.rows())), check::views(at, &mut arrays)),
                 }
             }
             Ok(start.elapsed())
         });
         let report = match way {
-            Some(routine) => check::routine(at, routine, 1),
-            None => Report { shader: at.name().to_owned(), ..check::reference(at, 1) },
+            Some(routine) => case.routine(routine),
+            None => Report { shader: at.name().to_owned(), ..case.reference() },
         };
         row(preset, &report, timed.map_err(|error| error.to_string())?, roofline)?;
     }
@@ -171,8 +177,9 @@ fn main() -> ExitCode {
             continue;
         };
         let chosen = device.variant(&at).name;
+        let case = Case::new(&at, 1);
         for each in device.offered(&at).iter().filter(|each| !options.chosen || each.name == chosen) {
-            judge(shader(device, &preset, &at, each, &roofline));
+            judge(shader(device, &preset, &case, each, &roofline));
         }
     }
     ExitCode::from(u8::from(wrong))

@@ -2,9 +2,11 @@
 //! of a plan that goes wrong. Tests, benches and the `check` command all come through here.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use half::f16;
+use rand::seq::index;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -29,6 +31,10 @@ pub struct Report {
 }
 
 impl Report {
+    fn new(at: &At, shader: &str) -> Self {
+        Report { at: at.clone(), shader: shader.to_owned(), share: 0.0, failure: None }
+    }
+
     /// Whether all is within tolerance.
     pub fn passed(&self) -> bool {
         self.failure.is_none()
@@ -99,52 +105,117 @@ pub fn views<'a, R: Real>(at: &At, arrays: &'a mut [Array<R>]) -> Vec<(&'static 
     at.args().iter().zip(arrays).map(view).collect()
 }
 
-/// What the reference in `R` makes of `arrays`: all arguments after the run.
-pub fn expected<R: Number>(at: &At, arrays: &[Array]) -> Vec<Array<R>> {
-    let mut arrays: Vec<Array<R>> = arrays
-        .iter()
-        .map(|array| match array {
-            Array::Float(values) => Array::Float(values.iter().map(|&value| R::of(f64::from(value))).collect()),
-            Array::Uint(values) => Array::Uint(values.clone()),
-        })
-        .collect();
-    cpu::reference(at, views(at, &mut arrays));
-    arrays
+/// What a reference makes of the output rows that are compared.
+#[derive(Clone, Debug)]
+pub struct Expected<R = f64> {
+    /// The rows, in order.
+    pub rows: Vec<Range<usize>>,
+    /// For each argument: of written ones these rows, one behind the other; of read ones all.
+    pub arrays: Vec<Array<R>>,
+}
+
+/// Operations from which on a call is heavy: what the reference in f64 takes part of a second for.
+const HEAVY: u64 = 1 << 28;
+/// Rows drawn from a heavy call, beside the first and the last.
+const DRAWN: usize = 8;
+
+/// The output rows of `at` that are compared: all, or of heavy calls the first, the last and eight drawn ones. A row of
+/// these is an image, an embedding or a partial sum, and what goes wrong in some goes wrong in most, or at an end; the
+/// awkward shapes of the registry are compared whole.
+pub fn rows(at: &At, seed: u64) -> Vec<Range<usize>> {
+    let count = at.rows();
+    if at.work().flops < HEAVY || count <= DRAWN + 2 {
+        return std::iter::once(0..count).collect();
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let drawn = index::sample(&mut rng, count - 2, DRAWN).into_iter().map(|row| row + 1);
+    let mut rows: Vec<_> = drawn.chain([0, count - 1]).collect();
+    rows.sort_unstable();
+    rows.into_iter().map(|row| row..row + 1).collect()
+}
+
+/// What the reference in `R` makes of `arrays` in some output rows.
+pub fn expected<R: Number>(at: &At, rows: Vec<Range<usize>>, arrays: &[Array]) -> Expected<R> {
+    let array = |(arg, array): (&ArgAt, &Array)| {
+        let array = if arg.access == Access::Read { array.clone() } else { picked(at, array, &rows) };
+        match array {
+            Array::Float(values) => Array::Float(values.into_iter().map(|value| R::of(f64::from(value))).collect()),
+            Array::Uint(values) => Array::Uint(values),
+        }
+    };
+    let mut arrays: Vec<Array<R>> = at.args().iter().zip(arrays).map(array).collect();
+    cpu::reference(at, &rows, views(at, &mut arrays));
+    Expected { rows, arrays }
+}
+
+/// Real numbers for integers as well.
+fn values<R: Real>(array: &Array<R>) -> Vec<f64> {
+    match array {
+        Array::Float(values) => values.iter().map(|value| value.f64()).collect(),
+        Array::Uint(values) => values.iter().map(|&value| f64::from(value)).collect(),
+    }
+}
+
+/// The elements of some rows of a whole array.
+fn picked(at: &At, array: &Array, rows: &[Range<usize>]) -> Array {
+    let length = array.len() / at.rows();
+    let ranges = rows.iter().map(|rows| rows.start * length..rows.end * length);
+    match array {
+        Array::Float(values) => Array::Float(ranges.flat_map(|range| &values[range]).copied().collect()),
+        Array::Uint(values) => Array::Uint(ranges.flat_map(|range| &values[range]).copied().collect()),
+    }
+}
+
+/// The first element that nobody has written, or that is no number.
+fn blank(array: &Array) -> Option<usize> {
+    match array {
+        Array::Float(values) => values.iter().position(|value| value.is_nan()),
+        Array::Uint(values) => values.iter().position(|&value| value == u32::MAX),
+    }
 }
 
 /// Compares what `shader` made with what the reference in f64 expects; `None` stands for an array whose guard words
-/// were overwritten. Every element is compared: real numbers by the kernel's [`Tolerance`](crate::kernel::Tolerance),
-/// integers exactly.
-pub fn compare(at: &At, shader: &str, got: &[Option<Array>], expected: &[Array<f64>]) -> Report {
-    compare_at_least(at, shader, got, expected, &vec![0.0; expected.len()])
+/// were overwritten. Of the expected rows every element is compared: real numbers by the kernel's
+/// [`Tolerance`](crate::kernel::Tolerance), integers exactly. The others must have been written.
+pub fn compare(at: &At, shader: &str, got: &[Option<Array>], expected: &Expected) -> Report {
+    compare_at_least(at, shader, got, expected, &[])
 }
 
-/// [`compare`], where elements of an array may be off by its entry of `least` in any case.
-fn compare_at_least(at: &At, shader: &str, got: &[Option<Array>], expected: &[Array<f64>], least: &[f64]) -> Report {
-    let relative = at.tolerance().relative();
-    let mut report = Report { at: at.clone(), shader: shader.to_owned(), share: 0.0, failure: None };
-    for (((arg, got), expected), least) in at.args().iter().zip(got).zip(expected).zip(least) {
-        let Some(got) = got else {
-            report.failure = Some(format!("`{}`: wrote outside the array", arg.name));
-            report.share = f64::INFINITY;
-            return report;
-        };
-        if arg.access == Access::Read {
-            continue;
+/// [`compare`], where elements may be off by what `least` has for their argument and column in any case.
+fn compare_at_least(at: &At, shader: &str, got: &[Option<Array>], expected: &Expected, least: &[Vec<f64>]) -> Report {
+    let wrong = |what: String| Report { share: f64::INFINITY, failure: Some(what), ..Report::new(at, shader) };
+    let mut chosen = Vec::with_capacity(got.len());
+    for (arg, got) in at.args().iter().zip(got) {
+        let Some(got) = got else { return wrong(format!("`{}`: wrote outside the array", arg.name)) };
+        let rows = if arg.access == Access::Read { got.clone() } else { picked(at, got, &expected.rows) };
+        if rows.len() < got.len()
+            && let Some(place) = blank(got)
+        {
+            return wrong(format!("`{}`[{place}] was not written, or is no number", arg.name));
         }
-        let (got, expected): (Vec<f64>, Vec<f64>) = match (got, expected) {
-            (Array::Float(got), Array::Float(expected)) => {
-                (got.iter().map(|&value| f64::from(value)).collect(), expected.clone())
-            }
-            (Array::Uint(got), Array::Uint(expected)) => (
-                got.iter().map(|&value| f64::from(value)).collect(),
-                expected.iter().map(|&value| f64::from(value)).collect(),
-            ),
-            _ => panic!("{}: argument `{}` has the other element type", at.name(), arg.name),
-        };
-        let rms = (expected.iter().map(|value| value * value).sum::<f64>() / expected.len() as f64).sqrt();
-        for (index, (&got, &expected)) in got.iter().zip(&expected).enumerate() {
-            let bound = if arg.element == Element::U32 { 0.0 } else { least.max(relative * expected.abs().max(rms)) };
+        chosen.push(rows);
+    }
+    judge(at, shader, &chosen, expected, least)
+}
+
+/// Compares arrays that hold the expected rows alone.
+fn judge(at: &At, shader: &str, got: &[Array], expected: &Expected, least: &[Vec<f64>]) -> Report {
+    let relative = at.tolerance().relative();
+    let mut report = Report::new(at, shader);
+    for (number, arg) in at.args().iter().enumerate().filter(|(_, arg)| arg.access != Access::Read) {
+        let (got, expected_values) = (&got[number], &expected.arrays[number]);
+        let is_uint = arg.element == Element::U32;
+        let is_alike = matches!(got, Array::Uint(_)) == is_uint && matches!(expected_values, Array::Uint(_)) == is_uint;
+        assert!(is_alike, "{}: argument `{}` has the other element type", at.name(), arg.name);
+        let (got, expected_values) = (values(got), values(expected_values));
+        let columns: Vec<f64> =
+            (0..arg.columns).map(|column| rms(expected_values.iter().skip(column).step_by(arg.columns))).collect();
+        let length = arg.len / at.rows();
+        let places = expected.rows.iter().flat_map(|rows| rows.start * length..rows.end * length);
+        for (place, (&got, &expected)) in places.zip(got.iter().zip(&expected_values)) {
+            let column = place % arg.columns;
+            let least = least.get(number).map_or(0.0, |columns| columns[column]);
+            let bound = if is_uint { 0.0 } else { least.max(relative * expected.abs().max(columns[column])) };
             let error = (got - expected).abs();
             // NaN compares false with everything, so the right case is asked for.
             let share =
@@ -154,7 +225,7 @@ fn compare_at_least(at: &At, shader: &str, got: &[Option<Array>], expected: &[Ar
                 report.share = share;
                 if share > 1.0 {
                     report.failure = Some(format!(
-                        "`{}`[{index}] is {got:e}, the reference {expected:e}; off by {error:.3e} where {bound:.3e} is \
+                        "`{}`[{place}] is {got:e}, the reference {expected:e}; off by {error:.3e} where {bound:.3e} is \
                          allowed",
                         arg.name
                     ));
@@ -165,39 +236,74 @@ fn compare_at_least(at: &At, shader: &str, got: &[Option<Array>], expected: &[Ar
     report
 }
 
-/// Checks one shader of a kernel at a shape on a device, with random inputs.
-pub fn shader(device: &Arc<Device>, at: &At, shader: &ShaderAt, seed: u64) -> Result<Report> {
-    let arrays = inputs(at, seed);
-    let probe = Probe::new(device.clone(), at, shader, &arrays)?;
-    probe.run(1)?;
-    Ok(compare(at, shader.name, &probe.read()?, &expected(at, &arrays)))
+/// The root of the mean square.
+fn rms<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> f64 {
+    let count = values.clone().count();
+    (values.map(|value| value * value).sum::<f64>() / count as f64).sqrt()
 }
 
-/// Checks the reference in f32, which the CPU runner trains with, against the reference in f64.
-pub fn reference(at: &At, seed: u64) -> Report {
-    let arrays = inputs(at, seed);
-    let got: Vec<_> = expected::<f32>(at, &arrays).into_iter().map(Some).collect();
-    compare(at, "cpu", &got, &expected(at, &arrays))
+/// A kernel at a shape with random inputs, and what the reference in f64 makes of them: whatever computes it is held
+/// against that.
+pub struct Case {
+    at: At,
+    arrays: Vec<Array>,
+    expected: Expected,
 }
 
-/// Checks a routine of the host's processor against the reference in f64.
-pub fn routine(at: &At, routine: RoutineAt, seed: u64) -> Report {
-    let arrays = inputs(at, seed);
-    let mut got = arrays.clone();
-    cpu::routine(at, routine, views(at, &mut got));
-    compare(at, routine.name, &got.into_iter().map(Some).collect::<Vec<_>>(), &expected(at, &arrays))
+impl Case {
+    /// Draws the inputs, and the [rows] that are compared.
+    pub fn new(at: &At, seed: u64) -> Self {
+        let arrays = inputs(at, seed);
+        let expected = expected(at, rows(at, seed), &arrays);
+        Case { at: at.clone(), arrays, expected }
+    }
+
+    /// What is checked.
+    pub fn at(&self) -> &At {
+        &self.at
+    }
+
+    /// The inputs; see [`inputs`].
+    pub fn arrays(&self) -> &[Array] {
+        &self.arrays
+    }
+
+    /// Checks what `shader` made of the inputs.
+    pub fn compare(&self, shader: &str, got: &[Option<Array>]) -> Report {
+        compare(&self.at, shader, got, &self.expected)
+    }
+
+    /// Checks a shader on a device.
+    pub fn shader(&self, device: &Arc<Device>, shader: &ShaderAt) -> Result<Report> {
+        let probe = Probe::new(device.clone(), &self.at, shader, &self.arrays)?;
+        probe.run(1)?;
+        Ok(self.compare(shader.name, &probe.read()?))
+    }
+
+    /// Checks the reference in f32, which the CPU runner trains with where there is no routine.
+    pub fn reference(&self) -> Report {
+        let got = expected(&self.at, self.expected.rows.clone(), &self.arrays);
+        judge(&self.at, "cpu", &got.arrays, &self.expected, &[])
+    }
+
+    /// Checks a routine of the host's processor.
+    pub fn routine(&self, routine: RoutineAt) -> Report {
+        let mut got = self.arrays.clone();
+        cpu::routine(&self.at, routine, views(&self.at, &mut got));
+        self.compare(routine.name, &got.into_iter().map(Some).collect::<Vec<_>>())
+    }
 }
 
-/// The largest error that the reference makes in f32, for each array.
-fn rounding(at: &At, arrays: &[Array], expected_f64: &[Array<f64>]) -> Vec<f64> {
-    let largest = |(rounded, exact): (&Array, &Array<f64>)| match (rounded, exact) {
-        (Array::Float(rounded), Array::Float(exact)) => {
-            let errors = rounded.iter().zip(exact).map(|(&rounded, exact)| (f64::from(rounded) - exact).abs());
-            errors.filter(|error| error.is_finite()).fold(0.0, f64::max)
-        }
-        _ => 0.0,
+/// The largest error that the reference makes in f32, for each array and column.
+fn rounding(at: &At, arrays: &[Array], exact: &Expected) -> Vec<Vec<f64>> {
+    let rounded = expected::<f32>(at, exact.rows.clone(), arrays);
+    let largest = |((arg, rounded), exact): ((&ArgAt, &Array), &Array<f64>)| {
+        let errors: Vec<_> =
+            values(rounded).iter().zip(values(exact)).map(|(own, exact)| (own - exact).abs()).collect();
+        let column = |column| errors.iter().skip(column).step_by(arg.columns).copied();
+        (0..arg.columns).map(|place| column(place).filter(|error| error.is_finite()).fold(0.0, f64::max)).collect()
     };
-    expected::<f32>(at, arrays).iter().zip(expected_f64).map(largest).collect()
+    at.args().iter().zip(&rounded.arrays).zip(&exact.arrays).map(largest).collect()
 }
 
 /// Runs a plan call by call on a runner whose inputs are set, and compares each with the reference on the very slots
@@ -205,7 +311,7 @@ fn rounding(at: &At, arrays: &[Array], expected_f64: &[Array<f64>]) -> Vec<f64> 
 ///
 /// Random inputs add up to about √terms of their size, and the tolerance counts on it. What a training finds need not:
 /// the gradients of a triplet's three rows cancel, so that weight gradients are small differences of large partial
-/// sums. So an array may be off by four times what the reference in f32 is off there, if that is more.
+/// sums. So a column may be off by four times what the reference in f32 is off there, if that is more.
 pub fn calls(runner: &mut impl Runner) -> Result<Vec<Report>> {
     let calls = runner.plan().calls().to_vec();
     let mut reports = Vec::with_capacity(calls.len());
@@ -213,8 +319,9 @@ pub fn calls(runner: &mut impl Runner) -> Result<Vec<Report>> {
         let before = call.args.iter().map(|&slot| runner.read(slot)).collect::<Result<Vec<_>>>()?;
         runner.run(place..place + 1)?;
         let after = call.args.iter().map(|&slot| runner.read(slot).map(Some)).collect::<Result<Vec<_>>>()?;
-        let exact = expected(&call.at, &before);
-        let least: Vec<_> = rounding(&call.at, &before, &exact).into_iter().map(|error| 4.0 * error).collect();
+        let exact = expected(&call.at, rows(&call.at, place as u64), &before);
+        let mut least = rounding(&call.at, &before, &exact);
+        least.iter_mut().flatten().for_each(|error| *error *= 4.0);
         let report = compare_at_least(&call.at, "plan", &after, &exact, &least);
         let passed = report.passed();
         reports.push(report);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::hint::black_box;
 use std::ops::Range;
+use std::slice;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ struct Launch {
     at: At,
     routine: Option<RoutineAt>,
     piece: usize,
+    rows: Range<usize>,
     /// Where each argument lies.
     args: Vec<Place>,
 }
@@ -53,7 +55,13 @@ impl Place {
 impl Launch {
     fn new(plan: &Plan, call: &Call) -> Launch {
         let args = call.args.iter().map(|&slot| Place::of(plan, slot)).collect();
-        Launch { at: call.at.clone(), routine: call.at.routine_for_shape(), piece: piece(&call.at), args }
+        Launch {
+            at: call.at.clone(),
+            routine: call.at.routine_for_shape(),
+            piece: piece(&call.at),
+            rows: 0..call.at.rows(),
+            args,
+        }
     }
 }
 
@@ -270,7 +278,7 @@ impl<R: Number> Runner<R> {
             Read(RwLockReadGuard<'a, Array<R>>),
             Write(RwLockWriteGuard<'a, Array<R>>),
         }
-        let Launch { at, routine, piece, args } = launch;
+        let Launch { at, routine, piece, rows, args } = launch;
         let lock = |(arg, place): (&ArgAt, &Place)| match arg.access {
             Access::Read => Guard::Read(self.for_reading(place)),
             Access::Write | Access::Update => Guard::Write(self.for_writing(place)),
@@ -283,18 +291,20 @@ impl<R: Number> Runner<R> {
             };
             (arg.name, view)
         });
-        deal(at, *piece, views.collect(), |rows, io| R::compute(&**at, *routine, rows, io));
+        let rows = slice::from_ref(rows);
+        deal(at, *piece, rows, views.collect(), |rows, io| R::compute(&**at, *routine, rows, io));
     }
 }
 
-/// Runs the reference of `at` on whole arrays, its output rows dealt to the threads.
-pub fn reference<R: Number>(at: &At, views: Vec<(&'static str, View<R>)>) {
-    deal(at, piece(at), views, |rows, io| R::reference(&**at, rows, io));
+/// Runs the reference of `at` for some of its output rows, dealt to the threads. Written arrays hold these rows alone, one
+/// behind the other; the others are whole.
+pub fn reference<R: Number>(at: &At, rows: &[Range<usize>], views: Vec<(&'static str, View<R>)>) {
+    deal(at, piece(at), rows, views, |rows, io| R::reference(&**at, rows, io));
 }
 
 /// Runs a routine of `at` on whole arrays, its output rows dealt to the threads.
 pub fn routine(at: &At, routine: RoutineAt, views: Vec<(&'static str, View<f32>)>) {
-    deal(at, piece(at), views, |rows, io| at.routine(routine.place, rows, io));
+    deal(at, piece(at), slice::from_ref(&(0..at.rows())), views, |rows, io| at.routine(routine.place, rows, io));
 }
 
 /// The best rates of all threads together: memory copied, multiply-adds in registers.
@@ -346,25 +356,30 @@ fn piece(at: &At) -> usize {
     at.rows().div_ceil(pieces as usize).next_multiple_of(together)
 }
 
-/// Deals the output rows of `at` to the threads, `size` at a time.
+/// Deals output rows of `at` to the threads, `size` at a time.
 fn deal<R: Number>(
     at: &At,
     size: usize,
+    rows: &[Range<usize>],
     mut views: Vec<(&'static str, View<R>)>,
     run: impl Fn(Range<usize>, &mut Io<R>) + Sync,
 ) {
-    let (rows, args) = (at.rows(), at.args());
+    let args = at.args();
     let is_local = |name: &str| args.iter().any(|arg| arg.local && arg.name == name);
     let from_zero = args.iter().any(|arg| arg.local);
+    let mut left: usize = rows.iter().map(Range::len).sum();
     let mut shares = Vec::new();
-    for start in (0..rows).step_by(size) {
-        let end = (start + size).min(rows);
-        let share = views.iter_mut().map(|(name, view)| match view {
-            View::Write(_) | View::WriteUint(_) => (*name, view.split_off(end - start, rows - start)),
-            _ if is_local(name) => (*name, view.rows(start, end - start, rows)),
-            _ => (*name, view.whole()),
-        });
-        shares.push((if from_zero { 0..end - start } else { start..end }, Io::new(at.name(), share)));
+    for rows in rows {
+        for start in rows.clone().step_by(size) {
+            let count = size.min(rows.end - start);
+            let share = views.iter_mut().map(|(name, view)| match view {
+                View::Write(_) | View::WriteUint(_) => (*name, view.split_off(count, left)),
+                _ if is_local(name) => (*name, view.rows(start, count, at.rows())),
+                _ => (*name, view.whole()),
+            });
+            shares.push((if from_zero { 0..count } else { start..start + count }, Io::new(at.name(), share)));
+            left -= count;
+        }
     }
     shares.into_par_iter().for_each(|(rows, mut io)| run(rows, &mut io));
 }

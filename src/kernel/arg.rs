@@ -70,11 +70,14 @@ pub struct Arg<S: 'static> {
     /// Whether an output row depends on the same row of this read argument alone. The processor hands such a kernel
     /// nothing but the rows at hand, counted from 0, and runs several calls on some images before the next images.
     pub local: bool,
+    /// Number of columns of quantities that have nothing to do with each other, counts beside distances: each is
+    /// compared by its own size. 1 where all values are of one kind.
+    pub columns: usize,
 }
 
 impl<S> Arg<S> {
     const fn new(name: &'static str, access: Access, len: fn(&S) -> usize) -> Self {
-        Arg { name, access, element: Element::F32, len, fill: Fill::Normal, stored: false, local: false }
+        Arg { name, access, element: Element::F32, len, fill: Fill::Normal, stored: false, local: false, columns: 1 }
     }
 
     /// A read argument of real numbers, normal random ones in checks.
@@ -126,6 +129,12 @@ impl<S> Arg<S> {
         self
     }
 
+    /// Rows of several quantities, see [`Arg::columns`](#structfield.columns).
+    pub const fn columns(mut self, columns: usize) -> Self {
+        self.columns = columns;
+        self
+    }
+
     /// At a shape; `half`: with images and activations as [`Element::F16`].
     pub fn at(&self, shape: &S, half: bool) -> ArgAt {
         let fill = match self.fill {
@@ -138,8 +147,8 @@ impl<S> Arg<S> {
             Fill::Bits => Fill::Bits,
         };
         let element = if half && self.stored { Element::F16 } else { self.element };
-        let Arg { name, access, local, .. } = *self;
-        ArgAt { name, access, element, len: (self.len)(shape), fill, local }
+        let Arg { name, access, local, columns, .. } = *self;
+        ArgAt { name, access, element, len: (self.len)(shape), fill, local, columns }
     }
 }
 
@@ -156,8 +165,10 @@ pub struct ArgAt {
     pub len: usize,
     /// Random input for checks.
     pub fill: Fill,
-    /// See [`Arg::local`].
+    /// See [`Arg::local`](struct@Arg#structfield.local).
     pub local: bool,
+    /// See [`Arg::columns`](struct@Arg#structfield.columns).
+    pub columns: usize,
 }
 
 impl ArgAt {

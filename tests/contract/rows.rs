@@ -1,6 +1,7 @@
-//! What kernels say about their output rows holds: the processor deals rows to threads and runs several calls on some
-//! images before the next, which counts on nothing else.
+//! What kernels say about their output rows holds: the processor deals rows to threads, runs several calls on some
+//! images before the next, and heavy calls are proven on some rows alone. All of that counts on nothing else.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use siamese::check;
@@ -19,14 +20,18 @@ fn computed(at: &At, way: Option<RoutineAt>, mut arrays: Vec<Array>) -> Vec<Arra
     arrays
 }
 
+/// The bits of an array.
+fn words(array: &Array) -> Vec<u32> {
+    match array {
+        Array::Float(values) => values.iter().map(|value| value.to_bits()).collect(),
+        Array::Uint(values) => values.clone(),
+    }
+}
+
 /// The bits of some rows of an array that has as many as `at`.
 fn bits(at: &At, array: &Array, rows: Range<usize>) -> Vec<u32> {
     let length = array.len() / at.rows();
-    let range = rows.start * length..rows.end * length;
-    match array {
-        Array::Float(values) => values[range].iter().map(|value| value.to_bits()).collect(),
-        Array::Uint(values) => values[range].to_vec(),
-    }
+    words(array)[rows.start * length..rows.end * length].to_vec()
 }
 
 /// Takes other values everywhere but in one row.
@@ -102,4 +107,23 @@ fn a_row_that_depends_on_others_is_seen() {
     for place in [0, 1] {
         assert!(dependent(&at, None, place).is_some(), "the gradient of each embedding is by all others");
     }
+}
+
+#[test]
+fn rows_computed_apart_are_those_computed_together() {
+    let mut faults = Vec::new();
+    for at in cases() {
+        let arrays = check::inputs(&at, 1);
+        let together = computed(&at, None, arrays.clone());
+        let rows: BTreeSet<usize> = some_rows(&at).into();
+        let ranges: Vec<_> = rows.iter().map(|&row| row..row + 1).collect();
+        let apart = check::expected::<f32>(&at, ranges, &arrays).arrays;
+        for (place, arg) in written(&at) {
+            let among: Vec<u32> = rows.iter().flat_map(|&row| bits(&at, &together[place], row..row + 1)).collect();
+            if words(&apart[place]) != among {
+                faults.push(format!("{at}: rows {rows:?} of `{}`", arg.name));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }

@@ -3,9 +3,10 @@
 //! one makes. (Kernels are proven sound in `tests/kernels/`; here each sound shader only has to pass where its broken
 //! twin fails, so that the edit is what made the difference.)
 
-use std::sync::{Arc, LazyLock};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
 
-use siamese::check::{self, Report};
+use siamese::check::{self, Case, Expected, Report};
 use siamese::gpu::Device;
 use siamese::host::Array;
 use siamese::kernel::{Access, At, ShaderAt};
@@ -13,8 +14,17 @@ use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, MaxPoolShap
 
 static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(crate::common::device);
 
+/// The cases of the registry, with what is expected of each, once for all shaders.
+static CASES: LazyLock<Mutex<HashMap<At, Arc<Case>>>> = LazyLock::new(Mutex::default);
+
 fn check_shader(at: &At, shader: &ShaderAt) -> Report {
-    check::shader(&DEVICE, at, shader, 1).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))
+    let known = CASES.lock().unwrap().get(at).cloned();
+    let case = known.unwrap_or_else(|| {
+        let case = Arc::new(Case::new(at, 1));
+        CASES.lock().unwrap().insert(at.clone(), case.clone());
+        case
+    });
+    case.shader(&DEVICE, shader).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))
 }
 
 /// Every shader of the registry that the device runs, with the cases it is made for and the shader at each.
@@ -420,6 +430,11 @@ fn dense() -> At {
     At::new::<Dense>(DenseShape { rows: 1, inputs: 1, outputs: 4, activation: Activation::None })
 }
 
+/// All rows of all arrays.
+fn whole(at: &At, arrays: Vec<Array<f64>>) -> Expected {
+    Expected { rows: std::iter::once(0..at.rows()).collect(), arrays }
+}
+
 /// What [`check::compare`] says of `y` where the reference says `expected`.
 fn verdict(y: Option<[f32; 4]>, expected: [f64; 4]) -> Report {
     let at = dense();
@@ -428,7 +443,7 @@ fn verdict(y: Option<[f32; 4]>, expected: [f64; 4]) -> Report {
     got.push(y.map(|y| Array::Float(y.to_vec())));
     let mut wanted: Vec<_> = read.into_iter().map(|values| Array::Float(vec![1.0; values.len()])).collect();
     wanted.push(Array::Float(expected.to_vec()));
-    check::compare(&at, "test", &got, &wanted)
+    check::compare(&at, "test", &got, &whole(&at, wanted))
 }
 
 const SOUND: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
@@ -505,7 +520,7 @@ fn a_broken_guard_of_a_read_array_fails() {
     for place in 0..sound.len() {
         let mut got = sound.clone();
         got[place] = None;
-        assert!(!check::compare(&at, "test", &got, &wanted).passed(), "argument {place}");
+        assert!(!check::compare(&at, "test", &got, &whole(&at, wanted.clone())).passed(), "argument {place}");
     }
 }
 
@@ -514,8 +529,8 @@ fn an_integer_off_by_one_fails() {
     let at = At::new::<MaxPool>(MaxPoolShape::new([1, 2, 4, 1], 2).expect("two windows"));
     let report = |argmax: Vec<u32>| {
         let got = [Array::Float(vec![1.0; 8]), Array::Float(vec![1.0; 2]), Array::Uint(argmax)].map(Some);
-        let wanted = [Array::Float(vec![1.0; 8]), Array::Float(vec![1.0; 2]), Array::Uint(vec![3, 0])];
-        check::compare(&at, "test", &got, &wanted)
+        let wanted = vec![Array::Float(vec![1.0; 8]), Array::Float(vec![1.0; 2]), Array::Uint(vec![3, 0])];
+        check::compare(&at, "test", &got, &whole(&at, wanted))
     };
     assert!(report(vec![3, 0]).passed(), "equal integers");
     for wrong in [vec![2, 0], vec![3, 1], vec![3, u32::MAX]] {
@@ -535,5 +550,68 @@ fn arrays_to_be_written_start_as_nothing_a_kernel_makes() {
             };
             assert_eq!(blank, arg.access == Access::Write, "{at}: `{}`", arg.name);
         }
+    }
+}
+
+/// A dense layer that is heavy enough to be proven on some rows, its inputs, and what a routine makes of them.
+fn heavy() -> (Case, Vec<Option<Array>>) {
+    let at = At::new::<Dense>(DenseShape { rows: 300, inputs: 1024, outputs: 512, activation: Activation::Relu });
+    assert!(check::rows(&at, 1).len() > 1, "{at} is compared whole");
+    let case = Case::new(&at, 1);
+    let mut arrays = case.arrays().to_vec();
+    let routine = at.routine_for_shape().expect("dense layers have a routine");
+    siamese::cpu::routine(&at, routine, check::views(&at, &mut arrays));
+    (case, arrays.into_iter().map(Some).collect())
+}
+
+fn real(array: &mut Option<Array>) -> &mut [f32] {
+    match array {
+        Some(Array::Float(values)) => values,
+        _ => panic!("no array of real numbers"),
+    }
+}
+
+#[test]
+fn a_heavy_call_is_caught_in_its_first_and_last_row_and_where_most_rows_are_wrong() {
+    let (case, got) = heavy();
+    assert!(case.compare("test", &got).passed());
+    let length = got[3].as_ref().expect("an output").len() / case.at().rows();
+    let every: Vec<usize> = (0..case.at().rows()).collect();
+    let second: Vec<usize> = every.iter().copied().step_by(2).collect();
+    for (what, wrong) in
+        [("first", &every[..1]), ("last", &every[299..]), ("second", &second), ("later", &every[150..])]
+    {
+        for columns in [0..1, length - 1..length] {
+            let mut broken = got.clone();
+            let rows = real(&mut broken[3]).chunks_mut(length).enumerate().filter(|(row, _)| wrong.contains(row));
+            rows.for_each(|(_, values)| values[columns.clone()].iter_mut().for_each(|value| *value += 1.0));
+            assert!(!case.compare("test", &broken).passed(), "{what}, columns {columns:?}");
+        }
+    }
+}
+
+#[test]
+fn an_element_of_a_heavy_call_that_nobody_wrote_is_caught_in_every_row() {
+    let (case, got) = heavy();
+    let length = got[3].as_ref().expect("an output").len();
+    for place in (0..length).step_by(length / 97) {
+        let mut broken = got.clone();
+        real(&mut broken[3])[place] = f32::NAN;
+        let failure = case.compare("test", &broken).failure.unwrap_or_else(|| panic!("{place} passes"));
+        assert!(failure.contains("`y`"), "{failure}");
+    }
+}
+
+#[test]
+fn rows_of_heavy_calls_are_drawn_by_a_seed() {
+    let (case, _) = heavy();
+    let rows = |seed| check::rows(case.at(), seed);
+    assert_eq!(rows(1), rows(1));
+    assert_ne!(rows(1), rows(2));
+    for seed in 0..50 {
+        let rows = rows(seed);
+        assert_eq!((rows[0].clone(), rows[rows.len() - 1].clone()), (0..1, 299..300));
+        assert_eq!(rows.iter().map(|rows| rows.len()).sum::<usize>(), 10);
+        assert!(rows.windows(2).all(|pair| pair[0].end <= pair[1].start), "{rows:?}");
     }
 }

@@ -4,35 +4,38 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use siamese::check::{self, Report};
+use siamese::check::{Case, Report};
 use siamese::gpu::Device;
 use siamese::kernel::At;
 use siamese::kernels;
 
-fn verdict(report: Report) -> Result<(), Failed> {
+fn verdict(report: siamese::Result<Report>) -> Result<(), Failed> {
+    let report = report.map_err(|error| error.to_string())?;
     if report.passed() { Ok(()) } else { Err(report.to_string().into()) }
 }
 
+/// What proves one way to compute a case.
+type Proof = Box<dyn FnOnce(&Case) -> siamese::Result<Report> + Send>;
+
 /// A trial for each shader that the device can run at this shape, for each routine of the processor, and for the
-/// reference in f32.
+/// reference in f32. They share the inputs and what is expected, which the first of them makes.
 fn trials(device: &Arc<Device>, at: &At, label: &str) -> Vec<Trial> {
-    let cpu = at.clone();
-    let mut trials = vec![Trial::test(format!("{label}::cpu"), move || verdict(check::reference(&cpu, 1)))];
+    let own = at.clone();
+    let case: Arc<LazyLock<Case, _>> = Arc::new(LazyLock::new(move || Case::new(&own, 1)));
+    let trial = |way: &str, run: Proof| {
+        let case = case.clone();
+        Trial::test(format!("{label}::{way}"), move || verdict(run(&case)))
+    };
+    let mut trials = vec![trial("cpu", Box::new(|case| Ok(case.reference())))];
     for routine in at.routines().into_iter().filter(|routine| routine.fits) {
-        let at = at.clone();
-        trials
-            .push(Trial::test(format!("{label}::{}", routine.name), move || verdict(check::routine(&at, routine, 1))));
+        trials.push(trial(routine.name, Box::new(move |case| Ok(case.routine(routine)))));
     }
-    for shader in at.shaders() {
-        if device.features().offer(&shader) {
-            let (device, at) = (device.clone(), at.clone());
-            trials.push(Trial::test(format!("{label}::{}", shader.name), move || {
-                verdict(check::shader(&device, &at, &shader, 1).map_err(|error| error.to_string())?)
-            }));
-        }
+    for shader in at.shaders().into_iter().filter(|shader| device.features().offer(shader)) {
+        let device = device.clone();
+        trials.push(trial(shader.name, Box::new(move |case| case.shader(&device, &shader))));
     }
     trials
 }

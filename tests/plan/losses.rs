@@ -151,7 +151,8 @@ fn more_triplets_than_32_bits_count() {
         let probe = Probe::new(device.clone(), &statistics.at, &shader, &arrays).unwrap();
         probe.run(1).unwrap();
         let got = probe.read().unwrap();
-        let report = check::compare(&statistics.at, shader.name, &got, &check::expected(&statistics.at, &arrays));
+        let rows = check::rows(&statistics.at, 1);
+        let report = check::compare(&statistics.at, shader.name, &got, &check::expected(&statistics.at, rows, &arrays));
         assert!(report.passed(), "{report}");
         let stats = got[2].as_ref().expect("nothing outside the array is written");
         let active = f64::from(Stats::new(plan.statistics(), stats.floats()).get("active"));
