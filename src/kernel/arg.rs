@@ -72,12 +72,21 @@ pub struct Arg<S: 'static> {
     pub local: bool,
     /// Number of columns of quantities that have nothing to do with each other, counts beside distances: each is
     /// compared by its own size. 1 where all values are of one kind.
-    pub columns: usize,
+    pub columns: fn(&S) -> usize,
 }
 
 impl<S> Arg<S> {
     const fn new(name: &'static str, access: Access, len: fn(&S) -> usize) -> Self {
-        Arg { name, access, element: Element::F32, len, fill: Fill::Normal, stored: false, local: false, columns: 1 }
+        Arg {
+            name,
+            access,
+            element: Element::F32,
+            len,
+            fill: Fill::Normal,
+            stored: false,
+            local: false,
+            columns: |_| 1,
+        }
     }
 
     /// A read argument of real numbers, normal random ones in checks.
@@ -130,7 +139,7 @@ impl<S> Arg<S> {
     }
 
     /// Rows of several quantities, see [`Arg::columns`](#structfield.columns).
-    pub const fn columns(mut self, columns: usize) -> Self {
+    pub const fn columns(mut self, columns: fn(&S) -> usize) -> Self {
         self.columns = columns;
         self
     }
@@ -147,8 +156,8 @@ impl<S> Arg<S> {
             Fill::Bits => Fill::Bits,
         };
         let element = if half && self.stored { Element::F16 } else { self.element };
-        let Arg { name, access, local, columns, .. } = *self;
-        ArgAt { name, access, element, len: (self.len)(shape), fill, local, columns }
+        let Arg { name, access, local, .. } = *self;
+        ArgAt { name, access, element, len: (self.len)(shape), fill, local, columns: (self.columns)(shape) }
     }
 }
 

@@ -113,7 +113,7 @@ impl Kernel for Mine {
     const ARGS: &'static [MineArg] = &[
         MineArg::read("distance", MineShape::pairs).fill(Fill::Coarse),
         MineArg::write("w", MineShape::pairs),
-        MineArg::write("terms", |s| terms::TRIPLET * s.rows()),
+        MineArg::write("terms", |s| terms::TRIPLET * s.rows()).columns(|_| terms::TRIPLET),
     ];
     const SHADERS: &'static [Shader<MineShape>] = &[
         shader!("mine", ["penalty", "loss_terms", "triplet_terms"], MineShape::rows),

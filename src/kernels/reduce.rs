@@ -100,8 +100,10 @@ pub struct Norm;
 impl Kernel for Norm {
     type Shape = NormShape;
     const NAME: &'static str = "norm";
-    const ARGS: &'static [NormArg] =
-        &[NormArg::read("x", |s| s.length).fill(Fill::NonFinite), NormArg::write("partial", |s| 2 * s.chunks())];
+    const ARGS: &'static [NormArg] = &[
+        NormArg::read("x", |s| s.length).fill(Fill::NonFinite),
+        NormArg::write("partial", |s| 2 * s.chunks()).columns(|_| 2),
+    ];
     const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", [], NormShape::chunks)];
     const ROUTINES: &'static [Routine<NormShape>] = &[];
 
@@ -195,7 +197,7 @@ impl Kernel for Statistics {
     const ARGS: &'static [StatisticsArg] = &[
         StatisticsArg::read("terms", |s| s.columns * s.rows).fill(Fill::Rectified),
         StatisticsArg::read("partial", |s| 2 * s.chunks).fill(Fill::Rectified),
-        StatisticsArg::write("stats", StatisticsShape::statistics),
+        StatisticsArg::write("stats", StatisticsShape::statistics).columns(StatisticsShape::statistics),
     ];
     const SHADERS: &'static [Shader<StatisticsShape>] = &[shader!("statistics", ["loss_terms"], |_| 1)];
     const ROUTINES: &'static [Routine<StatisticsShape>] = &[];

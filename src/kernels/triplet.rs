@@ -87,8 +87,10 @@ pub struct Triplet;
 impl Kernel for Triplet {
     type Shape = TripletShape;
     const NAME: &'static str = "triplet";
-    const ARGS: &'static [A] =
-        &[A::read("e", TripletShape::values), A::write("terms", |s| terms::TRIPLET * s.triplets)];
+    const ARGS: &'static [A] = &[
+        A::read("e", TripletShape::values),
+        A::write("terms", |s| terms::TRIPLET * s.triplets).columns(|_| terms::TRIPLET),
+    ];
     const SHADERS: &'static [Shader<TripletShape>] =
         &[shader!("triplet", ["penalty", "loss_terms", "triplet_terms"], |s| threads(s.triplets))];
     const ROUTINES: &'static [Routine<TripletShape>] = &[];

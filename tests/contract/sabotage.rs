@@ -10,7 +10,7 @@ use siamese::check::{self, Case, Expected, Report};
 use siamese::gpu::Device;
 use siamese::host::Array;
 use siamese::kernel::{Access, At, ShaderAt};
-use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, MaxPoolShape};
+use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, MaxPoolShape, Mine, MineShape};
 
 static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(crate::common::device);
 
@@ -613,5 +613,28 @@ fn rows_of_heavy_calls_are_drawn_by_a_seed() {
         assert_eq!((rows[0].clone(), rows[rows.len() - 1].clone()), (0..1, 299..300));
         assert_eq!(rows.iter().map(|rows| rows.len()).sum::<usize>(), 10);
         assert!(rows.windows(2).all(|pair| pair[0].end <= pair[1].start), "{rows:?}");
+    }
+}
+
+/// The terms of mined batches hold counts of thousands beside distances whose sums are tens.
+#[test]
+fn an_error_in_a_column_of_small_values_does_not_pass_by_the_size_of_the_others() {
+    let at =
+        At::new::<Mine>(MineShape { labels: 10, images: 10, margin: 0.2, sharpness: 0.0, scale: 1.0, semi_hard: 0 });
+    let pairs = at.args()[1].len;
+    let terms: Vec<f32> = (0..at.rows()).flat_map(|_| [25.0, 4000.0, 5000.0, 30.0, 900.0]).collect();
+    let report = |terms: Vec<f32>, expected: &[f32]| {
+        let blank = vec![0.0; pairs];
+        let got = [Array::Float(blank.clone()), Array::Float(blank.clone()), Array::Float(terms)].map(Some);
+        let real = |values: &[f32]| Array::Float(values.iter().map(|&value| f64::from(value)).collect());
+        check::compare(&at, "test", &got, &whole(&at, vec![real(&blank), real(&blank), real(expected)]))
+    };
+    assert!(report(terms.clone(), &terms).passed(), "equal terms");
+    for column in [0, 3] {
+        for anchor in [0, 57, 99] {
+            let mut wrong = terms.clone();
+            wrong[5 * anchor + column] += 0.02;
+            assert!(!report(wrong, &terms).passed(), "column {column} of anchor {anchor}");
+        }
     }
 }
