@@ -53,6 +53,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let inside = pixel >= start && pixel < pixels;
             let top = pixel / out_width * stride - pad;
             let left = pixel % out_width * stride - pad;
+            // for k in 0..9:
+            //     let a{k} = input(n, top, left, first + {k}u, inside);
             let a0 = input(n, top, left, first + 0u, inside);
             let a1 = input(n, top, left, first + 1u, inside);
             let a2 = input(n, top, left, first + 2u, inside);
@@ -62,6 +64,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let a6 = input(n, top, left, first + 6u, inside);
             let a7 = input(n, top, left, first + 7u, inside);
             let a8 = input(n, top, left, first + 8u, inside);
+            // end
             let at = (n * pixels + base) * width + min(column, width - 1u);
             taps_add(
                 a0, a1, a2, a3, a4, a5, a6, a7, a8,

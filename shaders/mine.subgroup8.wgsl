@@ -73,6 +73,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         if is_negative {
             d_an = scale * distance[a * rows + n];
         }
+        // for p in 0..32:
+        //     slopes[{p}] += slope(subgroupBroadcast(d_ap.{xyzw[p / 8]}, {p % 8}u), d_an);
         slopes[0] += slope(subgroupBroadcast(d_ap.x, 0u), d_an);
         slopes[1] += slope(subgroupBroadcast(d_ap.x, 1u), d_an);
         slopes[2] += slope(subgroupBroadcast(d_ap.x, 2u), d_an);
@@ -105,11 +107,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         slopes[29] += slope(subgroupBroadcast(d_ap.w, 5u), d_an);
         slopes[30] += slope(subgroupBroadcast(d_ap.w, 6u), d_an);
         slopes[31] += slope(subgroupBroadcast(d_ap.w, 7u), d_an);
+        // end
         if is_negative {
             w[a * rows + n] = weight;
             d_an_sum += d_an;
         }
     }
+    // for p in 0..32:
+    //     store_positive(a, own + {p}u, end, lane, {p % 8}u, slopes[{p}]);
     store_positive(a, own + 0u, end, lane, 0u, slopes[0]);
     store_positive(a, own + 1u, end, lane, 1u, slopes[1]);
     store_positive(a, own + 2u, end, lane, 2u, slopes[2]);
@@ -142,6 +147,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     store_positive(a, own + 29u, end, lane, 5u, slopes[29]);
     store_positive(a, own + 30u, end, lane, 6u, slopes[30]);
     store_positive(a, own + 31u, end, lane, 7u, slopes[31]);
+    // end
     let cost = subgroupAdd(triplets.x);
     let counting = subgroupAdd(triplets.y);
     let violating = subgroupAdd(triplets.z);

@@ -43,6 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let row = g / across * 16u;
     let d = g % across * 8u + lane;
     let at = min(d, quads - 1u);
+    // for i in 0..16:
+    //     own[{i}] = e[min(row + {i}u, rows - 1u) * quads + at];
     own[0] = e[min(row + 0u, rows - 1u) * quads + at];
     own[1] = e[min(row + 1u, rows - 1u) * quads + at];
     own[2] = e[min(row + 2u, rows - 1u) * quads + at];
@@ -59,6 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     own[13] = e[min(row + 13u, rows - 1u) * quads + at];
     own[14] = e[min(row + 14u, rows - 1u) * quads + at];
     own[15] = e[min(row + 15u, rows - 1u) * quads + at];
+    // end
     let i0 = min(row + lane, rows - 1u);
     let i1 = min(row + lane + 8u, rows - 1u);
     for (var j = 0u; j < rows; j += 4u) {
@@ -68,6 +71,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let e3 = e[(j + 3u) * quads + at];
         let w0 = w[(i0 * rows + j) / 4u] + column(j, i0);
         let w1 = w[(i1 * rows + j) / 4u] + column(j, i1);
+        // for i in 0..16:
+        //     sums[{i}] = add(sums[{i}], own[{i}], subgroupBroadcast(w{i / 8}, {i % 8}u), e0, e1, e2, e3);
         sums[0] = add(sums[0], own[0], subgroupBroadcast(w0, 0u), e0, e1, e2, e3);
         sums[1] = add(sums[1], own[1], subgroupBroadcast(w0, 1u), e0, e1, e2, e3);
         sums[2] = add(sums[2], own[2], subgroupBroadcast(w0, 2u), e0, e1, e2, e3);
@@ -84,7 +89,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         sums[13] = add(sums[13], own[13], subgroupBroadcast(w1, 5u), e0, e1, e2, e3);
         sums[14] = add(sums[14], own[14], subgroupBroadcast(w1, 6u), e0, e1, e2, e3);
         sums[15] = add(sums[15], own[15], subgroupBroadcast(w1, 7u), e0, e1, e2, e3);
+        // end
     }
+    // for i in 0..16:
+    //     store(row + {i}u, d, sums[{i}]);
     store(row + 0u, d, sums[0]);
     store(row + 1u, d, sums[1]);
     store(row + 2u, d, sums[2]);
@@ -101,6 +109,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     store(row + 13u, d, sums[13]);
     store(row + 14u, d, sums[14]);
     store(row + 15u, d, sums[15]);
+    // end
 }
 
 // w[j..j+3, i]

@@ -31,14 +31,20 @@ fn block_multiply(lane: u32) {
         let upper = block_a[k * 33u + lane / 16u];
         let lower = block_a[k * 33u + 16u + lane / 16u];
         let columns = block_b[k * 16u + lane % 16u];
+        // for j in 0..4:
+        //     block[{j}] = fma(vec4f(upper.{xyzw[j]}), columns, block[{j}]);
         block[0] = fma(vec4f(upper.x), columns, block[0]);
         block[1] = fma(vec4f(upper.y), columns, block[1]);
         block[2] = fma(vec4f(upper.z), columns, block[2]);
         block[3] = fma(vec4f(upper.w), columns, block[3]);
+        // end
+        // for j in 4..8:
+        //     block[{j}] = fma(vec4f(lower.{xyzw[j % 4]}), columns, block[{j}]);
         block[4] = fma(vec4f(lower.x), columns, block[4]);
         block[5] = fma(vec4f(lower.y), columns, block[5]);
         block[6] = fma(vec4f(lower.z), columns, block[6]);
         block[7] = fma(vec4f(lower.w), columns, block[7]);
+        // end
     }
     workgroupBarrier();
 }
@@ -50,6 +56,9 @@ fn block_add_squares(lane: u32) {
         let upper = block_a[k * 33u + lane / 16u];
         let lower = block_a[k * 33u + 16u + lane / 16u];
         let columns = block_b[k * 16u + lane % 16u];
+        // for j in 0..4:
+        //     let d{j} = vec4f(upper.{xyzw[j]}) - columns;
+        //     block[{j}] = fma(d{j}, d{j}, block[{j}]);
         let d0 = vec4f(upper.x) - columns;
         block[0] = fma(d0, d0, block[0]);
         let d1 = vec4f(upper.y) - columns;
@@ -58,6 +67,10 @@ fn block_add_squares(lane: u32) {
         block[2] = fma(d2, d2, block[2]);
         let d3 = vec4f(upper.w) - columns;
         block[3] = fma(d3, d3, block[3]);
+        // end
+        // for j in 4..8:
+        //     let d{j} = vec4f(lower.{xyzw[j % 4]}) - columns;
+        //     block[{j}] = fma(d{j}, d{j}, block[{j}]);
         let d4 = vec4f(lower.x) - columns;
         block[4] = fma(d4, d4, block[4]);
         let d5 = vec4f(lower.y) - columns;
@@ -66,6 +79,7 @@ fn block_add_squares(lane: u32) {
         block[6] = fma(d6, d6, block[6]);
         let d7 = vec4f(lower.w) - columns;
         block[7] = fma(d7, d7, block[7]);
+        // end
     }
     workgroupBarrier();
 }

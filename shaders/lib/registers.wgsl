@@ -13,6 +13,9 @@ fn sums_add_rows(
     l0: vec4f, l1: vec4f, l2: vec4f, l3: vec4f,
     r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f,
 ) {
+    // for j in 0..8:
+    //     sums[{2 * j}] = multiply_add(sums[{2 * j}], a{j}, l0, l1, l2, l3);
+    //     sums[{2 * j + 1}] = multiply_add(sums[{2 * j + 1}], a{j}, r0, r1, r2, r3);
     sums[0] = multiply_add(sums[0], a0, l0, l1, l2, l3);
     sums[1] = multiply_add(sums[1], a0, r0, r1, r2, r3);
     sums[2] = multiply_add(sums[2], a1, l0, l1, l2, l3);
@@ -29,6 +32,7 @@ fn sums_add_rows(
     sums[13] = multiply_add(sums[13], a6, r0, r1, r2, r3);
     sums[14] = multiply_add(sums[14], a7, l0, l1, l2, l3);
     sums[15] = multiply_add(sums[15], a7, r0, r1, r2, r3);
+    // end
 }
 
 // As sums_add_rows, with the squares of differences instead of products.
@@ -37,6 +41,9 @@ fn sums_add_squares(
     l0: vec4f, l1: vec4f, l2: vec4f, l3: vec4f,
     r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f,
 ) {
+    // for j in 0..8:
+    //     sums[{2 * j}] = square_add(sums[{2 * j}], a{j}, l0, l1, l2, l3);
+    //     sums[{2 * j + 1}] = square_add(sums[{2 * j + 1}], a{j}, r0, r1, r2, r3);
     sums[0] = square_add(sums[0], a0, l0, l1, l2, l3);
     sums[1] = square_add(sums[1], a0, r0, r1, r2, r3);
     sums[2] = square_add(sums[2], a1, l0, l1, l2, l3);
@@ -53,11 +60,15 @@ fn sums_add_squares(
     sums[13] = square_add(sums[13], a6, r0, r1, r2, r3);
     sums[14] = square_add(sums[14], a7, l0, l1, l2, l3);
     sums[15] = square_add(sums[15], a7, r0, r1, r2, r3);
+    // end
 }
 
 // Adds one term to every element: that of rows 0..3 in upper, of rows 4..7 in lower, of columns 0..3 in left, of
 // columns 4..7 in right.
 fn sums_add_outer(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
+    // for j in 0..4:
+    //     sums[{2 * j}] = fma(vec4f(upper.{xyzw[j]}), left, sums[{2 * j}]);
+    //     sums[{2 * j + 1}] = fma(vec4f(upper.{xyzw[j]}), right, sums[{2 * j + 1}]);
     sums[0] = fma(vec4f(upper.x), left, sums[0]);
     sums[1] = fma(vec4f(upper.x), right, sums[1]);
     sums[2] = fma(vec4f(upper.y), left, sums[2]);
@@ -66,6 +77,10 @@ fn sums_add_outer(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
     sums[5] = fma(vec4f(upper.z), right, sums[5]);
     sums[6] = fma(vec4f(upper.w), left, sums[6]);
     sums[7] = fma(vec4f(upper.w), right, sums[7]);
+    // end
+    // for j in 4..8:
+    //     sums[{2 * j}] = fma(vec4f(lower.{xyzw[j % 4]}), left, sums[{2 * j}]);
+    //     sums[{2 * j + 1}] = fma(vec4f(lower.{xyzw[j % 4]}), right, sums[{2 * j + 1}]);
     sums[8] = fma(vec4f(lower.x), left, sums[8]);
     sums[9] = fma(vec4f(lower.x), right, sums[9]);
     sums[10] = fma(vec4f(lower.y), left, sums[10]);
@@ -74,9 +89,12 @@ fn sums_add_outer(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
     sums[13] = fma(vec4f(lower.z), right, sums[13]);
     sums[14] = fma(vec4f(lower.w), left, sums[14]);
     sums[15] = fma(vec4f(lower.w), right, sums[15]);
+    // end
 }
 
 fn sums_store(row: u32, column: u32) {
+    // for j in 0..16:
+    //     store_part(row + {j / 2}u, column + {j % 2}u, sums[{j}]);
     store_part(row + 0u, column + 0u, sums[0]);
     store_part(row + 0u, column + 1u, sums[1]);
     store_part(row + 1u, column + 0u, sums[2]);
@@ -93,4 +111,5 @@ fn sums_store(row: u32, column: u32) {
     store_part(row + 6u, column + 1u, sums[13]);
     store_part(row + 7u, column + 0u, sums[14]);
     store_part(row + 7u, column + 1u, sums[15]);
+    // end
 }

@@ -9,6 +9,8 @@ fn taps_add(
     a0: f32, a1: f32, a2: f32, a3: f32, a4: f32, a5: f32, a6: f32, a7: f32, a8: f32,
     b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f, b4: vec4f, b5: vec4f, b6: vec4f, b7: vec4f,
 ) {
+    // for t in 0..72:
+    //     taps[{t % 9}] = fma(vec4f(subgroupBroadcast(a{t % 9}, {t / 9}u)), b{t / 9}, taps[{t % 9}]);
     taps[0] = fma(vec4f(subgroupBroadcast(a0, 0u)), b0, taps[0]);
     taps[1] = fma(vec4f(subgroupBroadcast(a1, 0u)), b0, taps[1]);
     taps[2] = fma(vec4f(subgroupBroadcast(a2, 0u)), b0, taps[2]);
@@ -81,4 +83,5 @@ fn taps_add(
     taps[6] = fma(vec4f(subgroupBroadcast(a6, 7u)), b7, taps[6]);
     taps[7] = fma(vec4f(subgroupBroadcast(a7, 7u)), b7, taps[7]);
     taps[8] = fma(vec4f(subgroupBroadcast(a8, 7u)), b7, taps[8]);
+    // end
 }

@@ -10,6 +10,8 @@ var<private> tile: array<vec4f, 32>;
 // Adds four terms to every element: lane l has terms k..k+3 of rows l, l+8, l+16, l+24 in a0..a3, and of its own
 // columns the terms k..k+3 in b0..b3.
 fn tile_add_rows(a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
+    // for r in 0..32:
+    //     tile[{r}] = multiply_add(tile[{r}], subgroupBroadcast(a{r / 8}, {r % 8}u), b0, b1, b2, b3);
     tile[0] = multiply_add(tile[0], subgroupBroadcast(a0, 0u), b0, b1, b2, b3);
     tile[1] = multiply_add(tile[1], subgroupBroadcast(a0, 1u), b0, b1, b2, b3);
     tile[2] = multiply_add(tile[2], subgroupBroadcast(a0, 2u), b0, b1, b2, b3);
@@ -42,11 +44,14 @@ fn tile_add_rows(a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, b0: vec4f, b1: vec4
     tile[29] = multiply_add(tile[29], subgroupBroadcast(a3, 5u), b0, b1, b2, b3);
     tile[30] = multiply_add(tile[30], subgroupBroadcast(a3, 6u), b0, b1, b2, b3);
     tile[31] = multiply_add(tile[31], subgroupBroadcast(a3, 7u), b0, b1, b2, b3);
+    // end
 }
 
 // Adds one term to every element: lane l has the term of rows l, l+8, l+16, l+24 in a.x..a.w, and of its own columns
 // in b.
 fn tile_add_column(a: vec4f, b: vec4f) {
+    // for r in 0..32:
+    //     tile[{r}] = fma(vec4f(subgroupBroadcast(a.{xyzw[r / 8]}, {r % 8}u)), b, tile[{r}]);
     tile[0] = fma(vec4f(subgroupBroadcast(a.x, 0u)), b, tile[0]);
     tile[1] = fma(vec4f(subgroupBroadcast(a.x, 1u)), b, tile[1]);
     tile[2] = fma(vec4f(subgroupBroadcast(a.x, 2u)), b, tile[2]);
@@ -79,10 +84,13 @@ fn tile_add_column(a: vec4f, b: vec4f) {
     tile[29] = fma(vec4f(subgroupBroadcast(a.w, 5u)), b, tile[29]);
     tile[30] = fma(vec4f(subgroupBroadcast(a.w, 6u)), b, tile[30]);
     tile[31] = fma(vec4f(subgroupBroadcast(a.w, 7u)), b, tile[31]);
+    // end
 }
 
 // As tile_add_rows, with the squares of differences instead of products.
 fn tile_add_squares(a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
+    // for r in 0..32:
+    //     tile[{r}] = square_add(tile[{r}], subgroupBroadcast(a{r / 8}, {r % 8}u), b0, b1, b2, b3);
     tile[0] = square_add(tile[0], subgroupBroadcast(a0, 0u), b0, b1, b2, b3);
     tile[1] = square_add(tile[1], subgroupBroadcast(a0, 1u), b0, b1, b2, b3);
     tile[2] = square_add(tile[2], subgroupBroadcast(a0, 2u), b0, b1, b2, b3);
@@ -115,9 +123,12 @@ fn tile_add_squares(a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, b0: vec4f, b1: v
     tile[29] = square_add(tile[29], subgroupBroadcast(a3, 5u), b0, b1, b2, b3);
     tile[30] = square_add(tile[30], subgroupBroadcast(a3, 6u), b0, b1, b2, b3);
     tile[31] = square_add(tile[31], subgroupBroadcast(a3, 7u), b0, b1, b2, b3);
+    // end
 }
 
 fn tile_store(row: u32) {
+    // for r in 0..32:
+    //     store_row(row + {r}u, tile[{r}]);
     store_row(row + 0u, tile[0]);
     store_row(row + 1u, tile[1]);
     store_row(row + 2u, tile[2]);
@@ -150,4 +161,5 @@ fn tile_store(row: u32) {
     store_row(row + 29u, tile[29]);
     store_row(row + 30u, tile[30]);
     store_row(row + 31u, tile[31]);
+    // end
 }

@@ -7,3 +7,4 @@ mod rows;
 mod sabotage;
 mod shaders;
 mod tidy;
+mod unrolled;
