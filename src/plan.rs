@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
-use crate::kernel::{Access, At, Element, Kernel};
+use crate::kernel::{Access, At, Element, Format, Kernel};
 
 /// A slot of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -397,8 +397,8 @@ impl Builder {
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
     /// Where one of the slots is stored in 16 bits, the kernel takes its images and activations so.
     pub fn call<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
-        let half = args.iter().any(|id| self.slots[id.0].element == Element::F16);
-        let at = if half { At::half::<K>(shape) } else { At::new::<K>(shape) };
+        let stored = |format: &Format| args.iter().any(|id| self.slots[id.0].element == format.element());
+        let at = At::stored::<K>(shape, Format::ALL.into_iter().rfind(stored).unwrap_or(Format::F32));
         let wanted = at.args();
         let kernel = at.name();
         assert_eq!(wanted.len(), args.len(), "{kernel} takes {} arguments", wanted.len());

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Device;
 use crate::error::Result;
-use crate::kernel::{Access, At, Needs, ShaderAt};
+use crate::kernel::{Access, At, Format, Needs, ShaderAt};
 use crate::plan::Call;
 
 /// What shaders may use on a device.
@@ -28,7 +28,7 @@ impl Features {
             Needs::Nothing | Needs::WorkgroupMemory => true,
             Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8],
         };
-        runs && shader.fits && (self.half || !shader.half)
+        runs && shader.fits && (self.half || shader.format == Format::F32)
     }
 
     /// The shaders of a call that may be the fastest here: on a processor none is that goes through workgroup memory.

@@ -21,6 +21,44 @@ impl Element {
     }
 }
 
+/// How images and activations are stored on a device. Another one is a variant here and its library in `shaders/lib`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// As [`Element::F32`].
+    F32,
+    /// As [`Element::F16`].
+    F16,
+}
+
+impl Format {
+    /// Every format, the plain one first.
+    pub const ALL: [Format; 2] = [Format::F32, Format::F16];
+
+    /// The element type of what is stored.
+    pub fn element(self) -> Element {
+        match self {
+            Format::F32 => Element::F32,
+            Format::F16 => Element::F16,
+        }
+    }
+
+    /// What comes before a shader's text, on its first line, which is a comment: so the numbers of lines stay true.
+    pub(super) fn prelude(self) -> &'static str {
+        match self {
+            Format::F32 => "",
+            Format::F16 => "enable f16; ",
+        }
+    }
+
+    /// The library that names the type for a shader.
+    pub(super) fn library(self) -> &'static str {
+        match self {
+            Format::F32 => include_str!("../../shaders/lib/stored.wgsl"),
+            Format::F16 => include_str!("../../shaders/lib/stored_f16.wgsl"),
+        }
+    }
+}
+
 /// What a kernel does with an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -65,7 +103,7 @@ pub struct Arg<S: 'static> {
     pub len: fn(&S) -> usize,
     /// Random input for checks; of written arguments unused.
     pub fill: Fill<fn(&S) -> u32>,
-    /// Whether it holds images or activations, which a plan may store as [`Element::F16`].
+    /// Whether it holds images or activations, which a plan may store in another [`Format`].
     pub stored: bool,
     /// Whether an output row depends on the same row of this read argument alone. The processor hands such a kernel
     /// nothing but the rows at hand, counted from 0, and runs several calls on some images before the next images.
@@ -144,8 +182,8 @@ impl<S> Arg<S> {
         self
     }
 
-    /// At a shape; `half`: with images and activations as [`Element::F16`].
-    pub fn at(&self, shape: &S, half: bool) -> ArgAt {
+    /// At a shape, with images and activations in a format.
+    pub fn at(&self, shape: &S, format: Format) -> ArgAt {
         let fill = match self.fill {
             Fill::Below(bound) => Fill::Below(bound(shape)),
             Fill::Normal => Fill::Normal,
@@ -155,7 +193,7 @@ impl<S> Arg<S> {
             Fill::NonFinite => Fill::NonFinite,
             Fill::Bits => Fill::Bits,
         };
-        let element = if half && self.stored { Element::F16 } else { self.element };
+        let element = if self.stored { format.element() } else { self.element };
         let Arg { name, access, local, .. } = *self;
         ArgAt { name, access, element, len: (self.len)(shape), fill, local, columns: (self.columns)(shape) }
     }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use arg::{Access, Arg, ArgAt, Element, Fill};
+pub use arg::{Access, Arg, ArgAt, Element, Fill, Format};
 pub use io::{Io, Number, View};
 
 use crate::host::{Real, vectorised};
@@ -33,7 +33,7 @@ pub struct Shader<S: 'static> {
     pub name: &'static str,
     /// The file's text.
     pub source: &'static str,
-    /// Texts of the library files appended to it.
+    /// Texts of the library files appended to it, beside that of the [`Format`].
     pub libraries: &'static [&'static str],
     /// What the adapter must have.
     pub needs: Needs,
@@ -176,8 +176,8 @@ pub struct ShaderAt {
     pub source: String,
     /// What the adapter must have.
     pub needs: Needs,
-    /// Whether the adapter must know 16-bit floats.
-    pub half: bool,
+    /// How images and activations are stored.
+    pub format: Format,
     /// Whether it is made for the shape.
     pub fits: bool,
     /// Number of workgroups.
@@ -201,8 +201,8 @@ pub struct RoutineAt {
 pub trait Operation: Send + Sync {
     /// See [`Kernel::NAME`].
     fn name(&self) -> &'static str;
-    /// Whether images and activations are stored as [`Element::F16`].
-    fn is_half(&self) -> bool;
+    /// How images and activations are stored.
+    fn format(&self) -> Format;
     /// See [`Constants::constants`].
     fn constants(&self) -> &[(&'static str, f64)];
     /// See [`Kernel::ARGS`].
@@ -225,22 +225,18 @@ pub trait Operation: Send + Sync {
     fn tolerance(&self) -> Tolerance;
 }
 
-/// The library that says how images and activations are stored, and the one that takes its place for 16 bits.
-pub(crate) const STORED: [&str; 2] =
-    [include_str!("../../shaders/lib/stored.wgsl"), include_str!("../../shaders/lib/stored_f16.wgsl")];
-
 struct Bound<K: Kernel> {
     shape: K::Shape,
-    half: bool,
+    format: Format,
     constants: Vec<(&'static str, f64)>,
     args: Vec<ArgAt>,
     kernel: PhantomData<K>,
 }
 
 impl<K: Kernel> Bound<K> {
-    fn new(shape: K::Shape, half: bool) -> Self {
-        let args = K::ARGS.iter().map(|arg| arg.at(&shape, half)).collect();
-        Bound { constants: shape.constants(), shape, half, args, kernel: PhantomData }
+    fn new(shape: K::Shape, format: Format) -> Self {
+        let args = K::ARGS.iter().map(|arg| arg.at(&shape, format)).collect();
+        Bound { constants: shape.constants(), shape, format, args, kernel: PhantomData }
     }
 }
 
@@ -249,8 +245,8 @@ impl<K: Kernel> Operation for Bound<K> {
         K::NAME
     }
 
-    fn is_half(&self) -> bool {
-        self.half
+    fn format(&self) -> Format {
+        self.format
     }
 
     fn constants(&self) -> &[(&'static str, f64)] {
@@ -262,20 +258,18 @@ impl<K: Kernel> Operation for Bound<K> {
     }
 
     fn shaders(&self) -> Vec<ShaderAt> {
-        let [full, half] = STORED;
-        let library = |text: &'static str| if self.half && text == full { half } else { text };
-        // On the first line, a comment, so that the numbers of lines stay true.
-        let first = if self.half { "enable f16; " } else { "" };
+        let stored = K::ARGS.iter().any(|arg| arg.stored).then(|| self.format.library());
         K::SHADERS
             .iter()
             .map(|shader| ShaderAt {
                 name: shader.name,
-                source: [first, shader.source]
+                source: [self.format.prelude(), shader.source]
                     .into_iter()
-                    .chain(shader.libraries.iter().copied().map(library))
+                    .chain(shader.libraries.iter().copied())
+                    .chain(stored)
                     .collect(),
                 needs: shader.needs,
-                half: self.half,
+                format: self.format,
                 fits: (shader.fits)(&self.shape),
                 groups: (shader.groups)(&self.shape),
             })
@@ -310,12 +304,14 @@ impl<K: Kernel> Operation for Bound<K> {
 
     fn work(&self) -> Work {
         let Work { flops, bytes } = K::work(&self.shape);
-        let stored = K::ARGS.iter().filter(|arg| self.half && arg.stored).map(|arg| 2 * (arg.len)(&self.shape) as u64);
+        // The kernel counts four bytes a value.
+        let less = 4 - self.format.element().bytes();
+        let stored = K::ARGS.iter().filter(|arg| arg.stored).map(|arg| less * (arg.len)(&self.shape) as u64);
         Work { flops, bytes: bytes - stored.sum::<u64>() }
     }
 
     fn tolerance(&self) -> Tolerance {
-        let half = self.half && K::ARGS.iter().any(|arg| arg.stored && arg.access != Access::Read);
+        let half = self.args.iter().any(|arg| arg.element == Element::F16 && arg.access != Access::Read);
         Tolerance { half, ..K::tolerance(&self.shape) }
     }
 }
@@ -327,12 +323,12 @@ pub struct At(Arc<dyn Operation>);
 impl At {
     /// The kernel `K` at `shape`.
     pub fn new<K: Kernel>(shape: K::Shape) -> Self {
-        At(Arc::new(Bound::<K>::new(shape, false)))
+        At::stored::<K>(shape, Format::F32)
     }
 
-    /// The kernel `K` at `shape` on images and activations stored as [`Element::F16`].
-    pub fn half<K: Kernel>(shape: K::Shape) -> Self {
-        At(Arc::new(Bound::<K>::new(shape, true)))
+    /// The kernel `K` at `shape` on images and activations in a format.
+    pub fn stored<K: Kernel>(shape: K::Shape, format: Format) -> Self {
+        At(Arc::new(Bound::<K>::new(shape, format)))
     }
 }
 
@@ -353,15 +349,15 @@ impl std::ops::Deref for At {
 
 impl At {
     /// What tells it from others.
-    fn identity(&self) -> (&'static str, bool, impl Iterator<Item = (&'static str, u64)>) {
-        (self.name(), self.is_half(), self.constants().iter().map(|&(name, value)| (name, value.to_bits())))
+    fn identity(&self) -> (&'static str, Format, impl Iterator<Item = (&'static str, u64)>) {
+        (self.name(), self.format(), self.constants().iter().map(|&(name, value)| (name, value.to_bits())))
     }
 }
 
 impl PartialEq for At {
     fn eq(&self, other: &Self) -> bool {
-        let ((name, half, constants), (other_name, other_half, others)) = (self.identity(), other.identity());
-        (name, half) == (other_name, other_half) && constants.eq(others)
+        let ((name, format, constants), (other_name, other_format, others)) = (self.identity(), other.identity());
+        (name, format) == (other_name, other_format) && constants.eq(others)
     }
 }
 
@@ -369,8 +365,8 @@ impl Eq for At {}
 
 impl Hash for At {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let (name, half, constants) = self.identity();
-        (name, half).hash(state);
+        let (name, format, constants) = self.identity();
+        (name, format).hash(state);
         constants.for_each(|constant| constant.hash(state));
     }
 }
@@ -381,7 +377,7 @@ impl fmt::Display for At {
         for (name, value) in self.constants() {
             write!(f, " {name}={}", *value as f32)?;
         }
-        f.write_str(if self.is_half() { " f16" } else { "" })
+        f.write_str(if self.format() == Format::F16 { " f16" } else { "" })
     }
 }
 

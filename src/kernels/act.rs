@@ -96,8 +96,8 @@ impl Kernel for ActDx {
         A::write("dz", |s| s.length),
     ];
     const SHADERS: &'static [Shader<ActDxShape>] = &[
-        shader!("act_dx", ["stored"], |s| threads(s.length)),
-        shader!("act_dx.vec4", ["stored"], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
+        shader!("act_dx", [], |s| threads(s.length)),
+        shader!("act_dx.vec4", [], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<ActDxShape>] = &[];
 

@@ -39,38 +39,38 @@ impl Kernel for Conv2d {
         A::write("y", |s| s.window.outputs()).stored(),
     ];
     const SHADERS: &'static [Shader<Conv2dShape>] = &[
-        shader!("conv2d", ["activation", "stored"], |s| threads(s.window.outputs())),
+        shader!("conv2d", ["activation"], |s| threads(s.window.outputs())),
         shader!(
             "conv2d.registers_scalar",
-            ["activation", "registers", "terms", "window", "stored"],
+            ["activation", "registers", "terms", "window"],
             |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
             |s| s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d.registers",
-            ["activation", "registers", "terms", "window", "stored"],
+            ["activation", "registers", "terms", "window"],
             |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
             |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
         shader!(
             "conv2d.block",
-            ["activation", "block", "block_terms", "stored"],
+            ["activation", "block", "block_terms"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::WorkgroupMemory,
             |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
         shader!(
             "conv2d.subgroup8_scalar",
-            ["activation", "tile", "terms", "stored"],
+            ["activation", "tile", "terms"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d.subgroup8",
-            ["activation", "tile", "terms", "stored"],
+            ["activation", "tile", "terms"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| by_fours(s.window.in_channels, s.window.out_channels)

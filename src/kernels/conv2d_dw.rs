@@ -47,10 +47,10 @@ impl Kernel for Conv2dDw {
         A::write("dw", |s| s.splits * s.window.weights()),
     ];
     const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
-        shader!("conv2d_dw", ["stored"], |s| threads(s.splits * s.window.weights())),
+        shader!("conv2d_dw", [], |s| threads(s.splits * s.window.weights())),
         shader!(
             "conv2d_dw.registers",
-            ["registers", "terms", "stored"],
+            ["registers", "terms"],
             |s| {
                 let Window { in_channels, out_channels, kernel, .. } = s.window;
                 threads(s.splits * kernel * kernel * in_channels.div_ceil(8) * out_channels.div_ceil(8))
@@ -60,21 +60,21 @@ impl Kernel for Conv2dDw {
         ),
         shader!(
             "conv2d_dw.block",
-            ["block", "stored"],
+            ["block"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels),
             Needs::WorkgroupMemory,
             |s| by_fours(s.window.in_channels, s.window.out_channels)
         ),
         shader!(
             "conv2d_dw.subgroup8_taps",
-            ["taps", "stored"],
+            ["taps"],
             |s| s.splits * s.window.terms().div_ceil(9) * s.window.out_channels.div_ceil(32),
             Needs::EightLaneCpu,
             |s| s.window.out_channels.is_multiple_of(4)
         ),
         shader!(
             "conv2d_dw.subgroup8",
-            ["tile", "terms", "stored"],
+            ["tile", "terms"],
             |s| s.splits * s.window.kernel * s.window.kernel * tiles(s.window.in_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| by_fours(s.window.in_channels, s.window.out_channels)

@@ -58,24 +58,24 @@ impl Kernel for Dense {
         DenseArg::write("y", |s| s.rows * s.outputs),
     ];
     const SHADERS: &'static [Shader<DenseShape>] = &[
-        shader!("dense", ["activation", "stored"], |s| threads(s.rows * s.outputs)),
+        shader!("dense", ["activation"], |s| threads(s.rows * s.outputs)),
         shader!(
             "dense.registers",
-            ["activation", "registers", "terms", "stored"],
+            ["activation", "registers", "terms"],
             |s| patches(s.rows, s.outputs),
             Needs::Nothing,
             |s| by_fours(s.inputs, s.outputs)
         ),
         shader!(
             "dense.block",
-            ["activation", "block", "block_terms", "stored"],
+            ["activation", "block", "block_terms"],
             |s| blocks(s.rows, s.outputs),
             Needs::WorkgroupMemory,
             |s| { by_fours(s.inputs, s.outputs) }
         ),
         shader!(
             "dense.subgroup8",
-            ["activation", "tile", "terms", "stored"],
+            ["activation", "tile", "terms"],
             |s| tiles(s.rows, s.outputs),
             Needs::EightLaneCpu,
             |s| by_fours(s.inputs, s.outputs)
@@ -224,24 +224,20 @@ impl Kernel for DenseDw {
         DenseDwArg::write("dw", |s| s.splits * s.inputs * s.outputs),
     ];
     const SHADERS: &'static [Shader<DenseDwShape>] = &[
-        shader!("dense_dw", ["stored"], |s| threads(s.splits * s.inputs * s.outputs)),
+        shader!("dense_dw", [], |s| threads(s.splits * s.inputs * s.outputs)),
         shader!(
             "dense_dw.registers",
-            ["registers", "terms", "stored"],
+            ["registers", "terms"],
             |s| threads(s.splits * s.inputs.div_ceil(8) * s.outputs.div_ceil(8)),
             Needs::Nothing,
             |s| by_fours(s.inputs, s.outputs)
         ),
-        shader!(
-            "dense_dw.block",
-            ["block", "stored"],
-            |s| s.splits * blocks(s.inputs, s.outputs),
-            Needs::WorkgroupMemory,
-            |s| { by_fours(s.inputs, s.outputs) }
-        ),
+        shader!("dense_dw.block", ["block"], |s| s.splits * blocks(s.inputs, s.outputs), Needs::WorkgroupMemory, |s| {
+            by_fours(s.inputs, s.outputs)
+        }),
         shader!(
             "dense_dw.subgroup8",
-            ["tile", "terms", "stored"],
+            ["tile", "terms"],
             |s| s.splits * tiles(s.inputs, s.outputs),
             Needs::EightLaneCpu,
             |s| { by_fours(s.inputs, s.outputs) }

@@ -35,10 +35,8 @@ impl Kernel for Gather {
         GatherArg::write("x", |s| s.batch * s.pixels).stored(),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[
-        shader!("gather", ["stored"], |s| threads(s.batch * s.pixels)),
-        shader!("gather.vec4", ["stored"], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s
-            .pixels
-            .is_multiple_of(4)),
+        shader!("gather", [], |s| threads(s.batch * s.pixels)),
+        shader!("gather.vec4", [], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s.pixels.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<GatherShape>] = &[];
 
@@ -146,8 +144,7 @@ impl Kernel for Warp {
         WarpArg::read("keys", |s| s.batch).bits().local(),
         WarpArg::write("x", |s| s.batch * s.pixels()).stored(),
     ];
-    const SHADERS: &'static [Shader<WarpShape>] =
-        &[shader!("warp", ["stored"], |s| threads(s.batch * s.height * s.width))];
+    const SHADERS: &'static [Shader<WarpShape>] = &[shader!("warp", [], |s| threads(s.batch * s.height * s.width))];
     const ROUTINES: &'static [Routine<WarpShape>] = &[];
 
     fn rows(s: &WarpShape) -> usize {

@@ -100,10 +100,8 @@ impl Kernel for MaxPool {
         A::write("argmax", MaxPoolShape::outputs).uint(),
     ];
     const SHADERS: &'static [Shader<MaxPoolShape>] = &[
-        shader!("maxpool", ["stored"], |s| threads(s.outputs())),
-        shader!("maxpool.vec4", ["stored"], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s
-            .channels
-            .is_multiple_of(4)),
+        shader!("maxpool", [], |s| threads(s.outputs())),
+        shader!("maxpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<MaxPoolShape>] = &[Routine {
         name: "maxpool.two_by_two",

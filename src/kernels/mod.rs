@@ -35,7 +35,7 @@ pub use topk::{Distances, DistancesShape, TopK, TopKShape};
 pub use triplet::{Triplet, TripletDx, TripletShape, terms};
 pub use window::Window;
 
-use crate::kernel::{At, Kernel, Registered};
+use crate::kernel::{At, Format, Kernel, Registered};
 
 /// One kernel of the registry.
 pub struct Entry {
@@ -62,10 +62,11 @@ macro_rules! kernels {
     };
 }
 
-/// Every case of a kernel; and stored in 16 bits as well, if it has images or activations.
+/// Every case of a kernel; and in every format, if it has images or activations.
 fn cases<K: Kernel>() -> Vec<At> {
-    let half = K::ARGS.iter().any(|arg| arg.stored).then(|| K::cases().into_iter().map(At::half::<K>));
-    K::cases().into_iter().map(At::new::<K>).chain(half.into_iter().flatten()).collect()
+    let formats = if K::ARGS.iter().any(|arg| arg.stored) { &Format::ALL[..] } else { &[Format::F32] };
+    let of_format = |&format: &Format| K::cases().into_iter().map(move |shape| At::stored::<K>(shape, format));
+    formats.iter().flat_map(of_format).collect()
 }
 
 kernels! {

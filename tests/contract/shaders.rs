@@ -13,7 +13,7 @@ use naga::{
     TypeInner,
 };
 use siamese::gpu::{Features, variant};
-use siamese::kernel::{Access, At, Element, Needs, ShaderAt};
+use siamese::kernel::{Access, At, Element, Format, Needs, ShaderAt};
 use siamese::kernels::{self, Entry};
 
 /// WebGPU's defaults, which every browser grants.
@@ -40,8 +40,8 @@ const HALF: &str = "enable f16; ";
 /// Every shader of a kernel with the cases it is made for; those that store in 16 bits behind the others.
 fn shaders(entry: &Entry) -> Vec<(ShaderAt, Vec<At>)> {
     let mut shaders = Vec::new();
-    for half in [false, true] {
-        let cases: Vec<_> = entry.cases.iter().filter(|at| at.is_half() == half).collect();
+    for format in Format::ALL {
+        let cases: Vec<_> = entry.cases.iter().filter(|at| at.format() == format).collect();
         for shader in cases.first().into_iter().flat_map(|at| at.shaders()) {
             let fits = |at: &&&At| at.shaders().iter().any(|other| other.name == shader.name && other.fits);
             let fitting = cases.iter().filter(fits).map(|at| (*at).clone()).collect();
@@ -77,7 +77,7 @@ fn capabilities(shader: &ShaderAt) -> Capabilities {
         Needs::Nothing | Needs::WorkgroupMemory => Capabilities::empty(),
         Needs::EightLaneCpu => Capabilities::SUBGROUP,
     };
-    if shader.half { own | Capabilities::SHADER_FLOAT16 } else { own }
+    if shader.format == Format::F16 { own | Capabilities::SHADER_FLOAT16 } else { own }
 }
 
 fn validate(source: &str, capabilities: Capabilities) -> Result<(Module, ModuleInfo), String> {
@@ -124,7 +124,7 @@ fn shaders_are_named_after_their_kernel_and_the_plain_one_is_first() {
             if place % entry.shaders.len() == 0 {
                 faults.check(name == entry.name, || format!("the plain shader of {} is {name}", entry.name));
                 faults.check(shader.needs == Needs::Nothing, || format!("{name} is plain and needs a feature"));
-                let all = entry.cases.iter().filter(|at| at.is_half() == shader.half).count();
+                let all = entry.cases.iter().filter(|at| at.format() == shader.format).count();
                 faults.check(cases.len() == all, || format!("{name} is plain and does not fit a case"));
             } else {
                 let variant = name.strip_prefix(entry.name).and_then(|rest| rest.strip_prefix('.'));
@@ -144,7 +144,7 @@ fn each_text_is_its_file_with_library_files_behind_it() {
     let mut used = BTreeSet::new();
     for (shader, _) in kernels::all().iter().flat_map(shaders) {
         let own = shader.source.strip_prefix(HALF).unwrap_or(&shader.source);
-        assert_eq!(own.len() < shader.source.len(), shader.half, "{}", shader.name);
+        assert_eq!(own.len() < shader.source.len(), shader.format == Format::F16, "{}", shader.name);
         let Some(mut rest) = own.strip_prefix(plain[shader.name].as_str()) else {
             faults.check(false, || format!("{} does not begin with its file", shader.name));
             continue;
@@ -540,7 +540,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
             Needs::Nothing | Needs::WorkgroupMemory => ((1, 0), (1, 2), naga::back::hlsl::ShaderModel::V5_1),
             Needs::EightLaneCpu => ((1, 3), (2, 4), naga::back::hlsl::ShaderModel::V6_0),
         };
-        let hlsl = if shader.half { naga::back::hlsl::ShaderModel::V6_2 } else { hlsl };
+        let hlsl = if shader.format == Format::F16 { naga::back::hlsl::ShaderModel::V6_2 } else { hlsl };
         for at in cases {
             let what = format!("{} at {at}", shader.name);
             let (module, info) = match resolved(&module, &info, &at) {

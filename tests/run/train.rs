@@ -13,6 +13,7 @@ use siamese::embed::{self, embed};
 use siamese::error::Error;
 use siamese::gpu::Device;
 use siamese::host::pack;
+use siamese::kernel::Format;
 use siamese::losses::LOSS;
 use siamese::net::Net;
 use siamese::plan::Plan;
@@ -181,7 +182,7 @@ fn training_in_sixteen_bits() {
     let reports = check::calls(&mut runner).unwrap();
     let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(|report| report.to_string()).collect();
     assert!(wrong.is_empty(), "after five steps: {wrong:?}");
-    assert!(reports.iter().any(|report| report.at.is_half()));
+    assert!(reports.iter().any(|report| report.at.format() == Format::F16));
 }
 
 // -------------------------------------------------------------------------------------------------------- same bits
