@@ -49,7 +49,9 @@
 //! # What is guaranteed, and by which test
 //!
 //! - Each shader computes what its reference computes: every kernel, shader and awkward shape of the registry, and
-//!   every call of the presets' plans. (`tests/kernels/`)
+//!   every call of the presets' plans, the heavy ones on ten of their rows. (`tests/kernels/`)
+//! - What a kernel says of its rows holds: one by itself is as among others, and of a local argument it needs its own
+//!   alone. (`tests/contract/rows.rs`)
 //! - The comparison sees a mistake: shaders broken on purpose fail it, an overrun as well as a term left out.
 //!   (`tests/contract/sabotage.rs`)
 //! - The backward pass of the reference is the derivative of its forward pass. (`tests/layers/gradients.rs`)
@@ -104,6 +106,7 @@
 //! | change | files |
 //! | --- | --- |
 //! | a faster shader | `shaders/<kernel>.<variant>.wgsl`, one row in the kernel's `SHADERS` |
+//! | a faster routine of the processor | `src/kernels/routines/<kernel>.rs`, one row in the kernel's `ROUTINES` |
 //! | a new kernel | its plain shader, its family and the list in `src/kernels/`, its use in a layer, a loss or a plan |
 //! | a new layer | its kernels, one file in `src/layers/`, its name in [the list there](layers::LAYERS) |
 //! | a new loss | its kernels, one file in `src/losses/`, its name in the `losses!` list there |
