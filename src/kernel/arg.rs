@@ -90,8 +90,8 @@ pub enum Fill<B = u32> {
     Bits,
 }
 
-/// One argument of a kernel, for every shape. Made by [`Arg::read`], [`Arg::write`] or [`Arg::update`], and what else is
-/// to be said of it.
+/// One argument of a kernel, for every shape. Made by [`Arg::read`], [`Arg::write`] or [`Arg::update`], and what else
+/// is to be said of it.
 pub struct Arg<S: 'static> {
     /// Name of the WGSL binding, in binding order.
     pub name: &'static str,
