@@ -91,7 +91,7 @@
 //! A module may use its own rung and those below, never one above, and never in a circle.
 //!
 //! ```text
-//! 7  main  cli  report                                     the program
+//! 7  main  cli  report  outcome                            the program
 //! 6  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config

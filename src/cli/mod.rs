@@ -20,9 +20,7 @@ mod report;
 mod settings;
 mod train;
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -33,6 +31,8 @@ use siamese::data::pictures::Pictures;
 use siamese::data::{self, HoldBack, Parts, Split};
 use siamese::sampler::{Batch, Mining, Positive};
 use siamese::text::plain;
+
+use crate::outcome::{Failure, Outcome};
 
 /// Trains Siamese embedding networks with triplet loss on any GPU.
 #[derive(Parser)]
@@ -91,28 +91,6 @@ enum Command {
     /// Write the man pages
     Man(man::Man),
 }
-
-/// Why a command failed.
-pub enum Failure {
-    /// The library says why.
-    Library(Error),
-    /// Standard output could not be written.
-    Output(io::Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Library(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Failure::Output(error)
-    }
-}
-
-type Outcome = Result<ExitCode, Failure>;
 
 impl Cli {
     /// What the arguments of the program and the file of settings that they may name ask for. Ends the program where

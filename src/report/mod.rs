@@ -23,7 +23,7 @@ use siamese::train::StepReport;
 
 pub use dashboard::Dashboard;
 
-use crate::cli::Failure;
+use crate::outcome::Failure;
 
 /// Between two lines of progress where stderr is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
