@@ -7,6 +7,17 @@ use std::path::{Path, PathBuf};
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The first value of a training that is not finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonFinite {
+    /// The step that made it, from 1.
+    pub step: u64,
+    /// The kernel that made it.
+    pub kernel: &'static str,
+    /// The array that holds it.
+    pub slot: String,
+}
+
 /// Something in the world is wrong: files, adapters, memory, arguments. Mistakes inside the program panic instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -111,13 +122,13 @@ pub enum Error {
         reason: String,
     },
 
-    /// A value that should be finite is not.
-    #[error("the loss is not finite at step {step}; the first array with a non-finite value is `{slot}`")]
+    /// A training left the finite numbers.
+    #[error("the numbers of step {step} are not finite; {}", first_non_finite(*step, first.as_ref()))]
     Diverged {
-        /// The step, from 1.
+        /// The first step whose loss, gradient or weights are not finite, from 1.
         step: u64,
-        /// The first array of the plan that holds such a value.
-        slot: String,
+        /// Where that began, if it is known.
+        first: Option<NonFinite>,
     },
 
     /// An embedding that nothing can be compared with.
@@ -197,6 +208,12 @@ fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
+fn first_non_finite(step: u64, first: Option<&NonFinite>) -> String {
+    let Some(NonFinite { step: at, kernel, slot }) = first else { return "where that began is not known".to_owned() };
+    let when = if *at == step { String::new() } else { format!(" at step {at}") };
+    format!("the first array with such a value is `{slot}`, which `{kernel}` made{when}")
+}
+
 /// Carets below the bytes `start..end` of a line, one where they are none.
 fn carets(line: &str, start: usize, end: usize) -> String {
     let (before, marked) = (line[..start].chars().count(), line[start..end].chars().count());
@@ -266,9 +283,7 @@ impl Error {
             Error::Device { .. } => {
                 "`siamese check` proves every kernel on this adapter; a smaller `--batch` needs less memory".into()
             }
-            Error::Diverged { .. } => {
-                "lower `--learning-rate`; the last checkpoint is kept and can be resumed from".into()
-            }
+            Error::Diverged { .. } => "train with a lower `--learning-rate`".into(),
             Error::Embedding { .. } => {
                 "train again with a lower `--learning-rate`, or with `l2` at the end of `--spec`, which keeps \
                  embeddings at length 1"

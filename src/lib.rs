@@ -41,6 +41,7 @@
 //! eval      fork(inference plan) on the same parameters or their average ─ embed ─▶ embeddings ─ eval ─▶ figures
 //! report    embeddings ─ figures ─▶ figures.json ─ report ─▶ report.html
 //! save      read(parameters, moments) ─ checkpoint ─▶ safetensors file
+//! a run     session: folder · start or resume · steps · looks · saves ─▶ events, and how it ended
 //! ```
 //!
 //! It flows one way: images go up once, row numbers go up each step, a few numbers come down. The host waits only where
@@ -76,6 +77,8 @@
 //!   (`tests/unit/data.rs`, `tests/run/train.rs`)
 //! - A picture is enrolled once and as one identity's, known by its content whatever its name. (`tests/unit/gallery.rs`)
 //! - A picture that cannot be read keeps no other from its answer. (`tests/program/tools.rs`)
+//! - Whatever ends a run, an error included, what there is is saved before; a run that leaves the finite numbers says
+//!   where. (`tests/run/session.rs`, `tests/program/run.rs`)
 //! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
 //! - Whatever a file, a list or a text says: no panic, bounded memory and time, an error that names it. (`tests/fuzz/`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
@@ -92,7 +95,7 @@
 //!
 //! ```text
 //! 7  main  cli  report  outcome                            the program
-//! 6  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
+//! 6  session  train  eval  embed  checkpoint  onnx  gallery  figures  vectors  cluster  tensorboard  check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
@@ -115,6 +118,7 @@
 //! | a new metric | `src/eval/`, `tests/unit/eval.rs` |
 //! | what the page of a run shows | `src/figures/`, `src/report/page.html`; a new layout: [`figures::VERSION`] |
 //! | how files are written, over what | `src/output.rs`; what a file of a kind begins with: the file that writes it |
+//! | what a run does beside its steps: saves, looks, ends | `src/session/`; what is shown of it: `src/report/` |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set, another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
@@ -150,6 +154,7 @@ pub mod output;
 pub mod plan;
 pub mod run;
 pub mod sampler;
+pub mod session;
 pub mod siamese;
 pub mod tensorboard;
 pub mod text;

@@ -102,6 +102,18 @@ pub struct Call {
     pub args: Vec<SlotId>,
 }
 
+impl Call {
+    /// The slots that it writes, in binding order.
+    pub fn outputs(&self) -> impl Iterator<Item = SlotId> {
+        let args = self.at.args();
+        self.args
+            .iter()
+            .enumerate()
+            .filter(move |(place, _)| args[*place].access != Access::Read)
+            .map(|(_, &slot)| slot)
+    }
+}
+
 /// Elements between the starts of tensors in an arena are a multiple of this: 256 bytes, WebGPU's default offset
 /// alignment of storage bindings.
 pub const ALIGNMENT: usize = 64;

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::data::{Dataset, Origin};
-use crate::error::{Error, Result};
+use crate::error::{Error, NonFinite, Result};
 use crate::host::{self, Array};
 use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
 use crate::net::Net;
-use crate::plan::{Plan, SlotId};
+use crate::plan::{Place, Plan, SlotId};
 use crate::run::Runner;
 use crate::sampler::{Augment, Batch, Sampler};
 use crate::siamese::{Source, Stats, slots, training_plan};
@@ -156,6 +156,12 @@ impl<R: Runner> Trainer<R> {
         self.reported
     }
 
+    /// Whether all steps begun are reported, so that the weights are those that step [`Trainer::steps`] left. They are
+    /// not where a run ended with an error.
+    pub fn is_whole(&self) -> bool {
+        self.begun == self.reported
+    }
+
     /// What the host spent so far on writing, encoding and submitting steps, waiting left out.
     pub fn host_time(&self) -> Duration {
         self.host_time
@@ -168,6 +174,7 @@ impl<R: Runner> Trainer<R> {
     pub fn run(&mut self, until: u64, stop: &AtomicBool, mut report: impl FnMut(StepReport)) -> Result<()> {
         while self.begun < until && !stop.load(Ordering::Relaxed) {
             self.begin()?;
+            self.submit()?;
             self.finish(IN_FLIGHT, &mut report)?;
         }
         self.finish(0, &mut report)
@@ -184,6 +191,12 @@ impl<R: Runner> Trainer<R> {
             self.runner.write(keys, warps.keys.as_slice())?;
         }
         self.runner.write(self.step, self.config.scalars(self.begun).as_slice())?;
+        self.host_time += start.elapsed();
+        Ok(())
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        let start = Instant::now();
         let all = self.runner.plan().all();
         self.runner.run(all)?;
         self.runner.snapshot(self.stats)?;
@@ -193,30 +206,67 @@ impl<R: Runner> Trainer<R> {
 
     fn finish(&mut self, keep: usize, report: &mut impl FnMut(StepReport)) -> Result<()> {
         for stats in self.runner.collect(keep)? {
-            self.reported += 1;
+            let step = self.reported + 1;
             let stats = Stats::new(self.runner.plan().statistics(), stats.floats());
             // A hinge of NaN is zero, on most devices, so the other terms are looked at as well.
             if stats.iter().any(|(_, value)| !value.is_finite()) || stats.get(NON_FINITE) > 0.0 {
-                return Err(Error::Diverged { step: self.reported, slot: self.first_non_finite()? });
+                return Err(Error::Diverged { step, first: None });
             }
-            report(StepReport { step: self.reported, images: self.config.batch.rows() as u64 * self.reported, stats });
+            self.reported = step;
+            report(StepReport { step, images: self.config.batch.rows() as u64 * step, stats });
         }
         Ok(())
     }
 
-    /// Name of the first slot, in the order of the plan's calls, with a value that is not finite; of those that still
-    /// have their values.
-    fn first_non_finite(&mut self) -> Result<String> {
-        let calls = self.runner.plan().calls().to_vec();
-        for slot in calls.iter().flat_map(|call| &call.args) {
-            if self.runner.plan().keeps(*slot)
-                && let Array::Float(values) = self.runner.read(*slot)?
-                && values.iter().any(|value| !value.is_finite())
-            {
-                return Ok(self.runner.plan().slot(*slot).name.clone());
+    /// Finds where the numbers of a run that diverged at `step` left the finite ones. A diverging step is known some
+    /// steps late, when its arrays are overwritten; so the steps from `from` on, a state of this run before that step,
+    /// are done again, and the last one call by call. The weights are of no use behind that. Where a device makes zero of a NaN,
+    /// as some do in a ReLU, the array that is found is the first that shows one.
+    ///
+    /// Answers `None` where `stop` was set before, or the device did not repeat its numbers.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn trace(&mut self, from: &Checkpoint, step: u64, stop: &AtomicBool) -> Result<Option<NonFinite>> {
+        self.runner.collect(0)?;
+        self.restore(from)?;
+        (self.begun, self.reported) = (from.step, from.step);
+        match self.run(step - 1, stop, |_| ()) {
+            Err(Error::Diverged { .. }) => return Ok(None),
+            again => again?,
+        }
+        if self.reported < step - 1 {
+            return Ok(None);
+        }
+        let parameters = self.runner.plan().id(slots::PARAMETERS);
+        if let Some(slot) = self.non_finite(parameters)? {
+            let mut calls = self.runner.plan().calls().iter();
+            let update = calls.rfind(|call| call.outputs().any(|output| output == parameters)).expect("the optimiser");
+            return Ok(Some(NonFinite { step: step - 1, kernel: update.at.name(), slot }));
+        }
+        self.begin()?;
+        for call in self.runner.plan().all() {
+            self.runner.run(call..call + 1)?;
+            let call = self.runner.plan().calls()[call].clone();
+            for output in call.outputs() {
+                if let Some(slot) = self.non_finite(output)? {
+                    return Ok(Some(NonFinite { step, kernel: call.at.name(), slot }));
+                }
             }
         }
-        Ok("none of them any more".to_owned())
+        Ok(None)
+    }
+
+    /// Name of the slot, or of the first tensor in it, that holds a value that is not finite.
+    fn non_finite(&mut self, slot: SlotId) -> Result<Option<String>> {
+        let Array::Float(values) = self.runner.read(slot)? else { return Ok(None) };
+        let Some(found) = values.iter().position(|value| !value.is_finite()) else { return Ok(None) };
+        let plan = self.runner.plan();
+        let holds = |part: &SlotId| match plan.slot(*part).place {
+            Place::Within(arena, start) => arena == slot && (start..start + plan.slot(*part).len()).contains(&found),
+            Place::Own => false,
+        };
+        Ok(Some(plan.slot(plan.ids().find(holds).unwrap_or(slot)).name.clone()))
     }
 
     /// Takes over the weights of a checkpoint of this run, to evaluate them.
@@ -228,8 +278,14 @@ impl<R: Runner> Trainer<R> {
     }
 
     /// The weights and moments as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where a weight is not finite; what the device reports.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         let checkpoint = Checkpoint::of(&self.config, &self.net, self.reported, &mut self.runner)?;
+        if !checkpoint.parameters.iter().chain(checkpoint.weights()).all(|value| value.is_finite()) {
+            return Err(Error::Diverged { step: self.reported, first: None });
+        }
         Ok(Checkpoint { origin: self.origin.clone(), ..checkpoint })
     }
 }

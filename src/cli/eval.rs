@@ -11,12 +11,13 @@ use siamese::data::Parts;
 use siamese::eval::Evaluation;
 use siamese::output::{Kind, Output};
 use siamese::run::Runner;
+use siamese::session::Event;
 use siamese::siamese::{Source, inference_plan, slots};
 use siamese::{Error, Result, embed, host};
 
 use super::engine::{Engine, Job};
 use super::{AdapterArg, DataArg, Failure, Outcome, model_file};
-use crate::report::{Events, evaluation_bar, evaluation_table};
+use crate::report::{evaluation_bar, evaluation_table, print};
 
 /// Evaluates a saved network: 5-NN, centroid, one-shot, recognition under thresholds, ROC AUC, EER, TAR at FAR 1e-3.
 #[derive(Args)]
@@ -74,8 +75,9 @@ impl Eval {
             let rows = roc.points().into_iter().map(|(at, far, tar)| format!("{at},{far},{tar}\n"));
             file.commit(format!("{ROC_HEAD}{}", rows.collect::<String>()).as_bytes())?;
         }
-        Events::new(self.json, None).evaluation(&evaluation)?;
-        if !self.json {
+        if self.json {
+            print(&Event::Evaluation(&evaluation))?;
+        } else {
             evaluation_table(&evaluation)?;
         }
         if evaluation.collapsed {

@@ -30,6 +30,7 @@ use siamese::config::{Config, PRESETS, Preset, Storage};
 use siamese::data::pictures::Pictures;
 use siamese::data::{self, HoldBack, Parts, Split};
 use siamese::sampler::{Batch, Mining, Positive};
+use siamese::session::{BEST, CHECKPOINT};
 use siamese::text::plain;
 
 use crate::outcome::{Failure, Outcome};
@@ -388,14 +389,6 @@ fn parse_input(text: &str) -> Result<[usize; 3], String> {
 fn number_from_1(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&number| number > 0).ok_or_else(|| format!("`{text}` is no number from 1"))
 }
-
-/// A checkpoint's name in a run folder.
-const CHECKPOINT: &str = "checkpoint.safetensors";
-/// Name of the checkpoint that did best on the validation images.
-const BEST: &str = "best.safetensors";
-
-/// The checkpoint before that.
-const PREVIOUS: &str = "checkpoint.previous.safetensors";
 
 /// The file that a model argument means: itself, or of a run folder the weights that the run reports, which are those
 /// that did best on the validation images where it has looked at any.

@@ -1,38 +1,34 @@
 //! `siamese train`
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use siamese::checkpoint::{Checkpoint, Precision};
+use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, Length, Schedule, Update, Validation};
 use siamese::data::{HoldBack, Parts};
 use siamese::figures::Figures;
 use siamese::losses::Loss;
 use siamese::losses::triplet::Margin;
 use siamese::net::Net;
-use siamese::output::{self, Kind, Lock};
+use siamese::output::{self, Kind};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
+use siamese::session::{Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
 use siamese::siamese::{Source, training_plan};
-use siamese::train::{Health, Trainer};
 use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
-use super::{
-    AdapterArg, BEST, BatchArgs, CHECKPOINT, DataArg, Failure, NetworkArgs, Outcome, PREVIOUS, PrecisionArg, Tune,
-    TuneArgs, parse_input,
-};
-use crate::report::run::{FIGURES, MANIFEST, METRICS, PAGE};
-use crate::report::{Dashboard, Events, Record, Steps, evaluation_bar, evaluation_table, page, run};
+use super::{AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PrecisionArg, Tune, TuneArgs, parse_input};
+use crate::report::run::{FIGURES, MANIFEST, PAGE};
+use crate::report::{Dashboard, Lines, Steps, evaluation_bar, evaluation_table, page, run};
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
 #[derive(Args)]
@@ -66,7 +62,7 @@ pub struct Train {
     #[command(flatten)]
     length: LengthArgs,
     /// How often to save: each so many seconds, as 30s, or each so many steps, as 500
-    #[arg(long, value_name = "TIME|STEPS", default_value = "30s")]
+    #[arg(long, value_name = "TIME|STEPS", default_value = "30s", value_parser = parse_save_every)]
     save_every: SaveEvery,
     /// Folder of the run [default: runs/<preset>, numbered where that is taken]
     #[arg(long, value_name = "DIR")]
@@ -243,56 +239,41 @@ impl Train {
     }
 
     pub fn run(self) -> Outcome {
-        let (folder, start, parts) = self.start()?;
+        let Start { folder, path, start, parts } = if self.resume { self.resumed()? } else { self.fresh()? };
         for (figure, reason) in embed::foresee(&parts)? {
             say!("the evaluation will leave out {figure}: {reason}");
         }
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(start.config.storage)?;
-        fs::create_dir_all(&folder).map_err(Error::io("make folder", &folder))?;
-        let _lock = Lock::take(&folder.join(CHECKPOINT))?;
-        if self.resume {
-            run::cut(&folder, start.step)?;
-        }
-        let metrics_file = folder.join(METRICS);
-        let mut options = File::options();
-        let options = options.create(true).write(true).append(self.resume).truncate(!self.resume);
-        let metrics = options.open(&metrics_file).map_err(Error::io("write", &metrics_file))?;
-        let events = Events::new(self.json, Some(Record::new(metrics, metrics_file)?));
+        let folder = folder.map_or_else(|| Folder::create(&path), Ok)?;
         if !self.resume {
-            output::write(&folder.join("run.toml"), Kind::OWN, self.settings.as_bytes())?;
+            output::write(&folder.file(SETTINGS), Kind::OWN, self.settings.as_bytes())?;
         }
-        let tune = &self.tune;
-        let (save_every, adapter) = (self.save_every, self.adapter.adapter.as_str());
-        engine.run(Run {
-            parts: &parts,
-            start,
-            folder,
-            engine: &engine,
-            tune,
-            events,
-            page: self.tui,
-            save_every,
-            adapter,
-        })
+        engine.run(Run { arguments: &self, engine: &engine, folder: &folder, start: &start, parts: &parts })
     }
 
-    /// The run folder, the weights and settings to start from, and the images.
-    fn start(&self) -> Result<(PathBuf, Checkpoint, Parts)> {
-        if self.resume {
-            let folder = self.out.clone().expect("clap requires --out");
-            let mut checkpoint = load(&folder)?;
-            let parts = self.data.load_parts(&checkpoint, self.other_data)?;
-            checkpoint.origin = Some(parts.origin().clone());
-            if let Some(length) = self.length.length() {
-                checkpoint.config.steps = length.steps(&checkpoint.config.batch, parts.train.len())?;
-            }
-            let (done, wanted) = (checkpoint.step, checkpoint.config.steps);
-            if done > wanted {
-                return Err(Error::config("--steps", format!("{done} steps are done, more than the {wanted} wished")));
-            }
-            return Ok((folder, checkpoint, parts));
+    fn resumed(&self) -> Result<Start> {
+        let path = self.out.clone().expect("clap requires --out");
+        let Unfinished { folder, mut start, torn } = Folder::open(&path)?;
+        if let Some(error) = torn {
+            say!(
+                "warning: the last checkpoint cannot be read: {error}; going on from step {} of {PREVIOUS}",
+                start.step
+            );
         }
+        let parts = self.data.load_parts(&start, self.other_data)?;
+        start.origin = Some(parts.origin().clone());
+        if let Some(length) = self.length.length() {
+            start.config.steps = length.steps(&start.config.batch, parts.train.len())?;
+        }
+        let (done, wanted) = (start.step, start.config.steps);
+        if done > wanted {
+            return Err(Error::config("--steps", format!("{done} steps are done, more than the {wanted} wished")));
+        }
+        Ok(Start { folder: Some(folder), path, start, parts })
+    }
+
+    fn fresh(&self) -> Result<Start> {
         let mut config = self.network.config()?;
         self.recipe.apply(&mut config)?;
         config.pictures.invert = self.invert;
@@ -316,268 +297,124 @@ impl Train {
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
         let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
         net.check(config.batch.rows())?;
-        let folder = match &self.out {
+        let path = match &self.out {
             None => fresh_folder(self.network.preset()?.name),
-            Some(folder) if folder.join(CHECKPOINT).exists() => {
-                let reason = format!("{} holds a run already; --resume goes on with it", folder.display());
-                return Err(Error::config("--out", reason));
-            }
-            Some(folder) => folder.clone(),
+            Some(path) => path.clone(),
         };
         let origin = Some(parts.origin().clone());
-        Ok((folder, Checkpoint { origin, ..Checkpoint::initial(&config, &net) }, parts))
+        Ok(Start { folder: None, path, start: Checkpoint { origin, ..Checkpoint::initial(&config, &net) }, parts })
     }
+}
+
+/// The settings of a run as they were given, in its folder.
+const SETTINGS: &str = "run.toml";
+
+/// What a run begins or goes on with.
+struct Start {
+    /// Its folder, where there is one already.
+    folder: Option<Folder>,
+    path: PathBuf,
+    start: Checkpoint,
+    parts: Parts,
+}
+
+/// How often to save, on the command line.
+fn parse_save_every(text: &str) -> Result<SaveEvery, String> {
+    let number = |digits: &str| digits.parse().ok().filter(|&number: &u64| number > 0);
+    let due = match text.strip_suffix('s') {
+        Some(seconds) => number(seconds).map(|seconds| SaveEvery::Time(Duration::from_secs(seconds))),
+        None => number(text).map(SaveEvery::Steps),
+    };
+    due.ok_or_else(|| format!("`{text}` is neither seconds, as 30s, nor a number of steps, as 500"))
 }
 
 /// A training from start to evaluation.
 struct Run<'a> {
-    parts: &'a Parts,
-    start: Checkpoint,
-    folder: PathBuf,
+    arguments: &'a Train,
     engine: &'a Engine,
-    tune: &'a TuneArgs,
-    events: Events,
-    /// Whether a page is wanted.
-    page: bool,
-    save_every: SaveEvery,
-    /// The adapter that was asked for.
-    adapter: &'a str,
-}
-
-/// When a checkpoint is due.
-#[derive(Clone, Copy, Debug)]
-enum SaveEvery {
-    Time(Duration),
-    Steps(u64),
-}
-
-impl FromStr for SaveEvery {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<SaveEvery, String> {
-        let number = |digits: &str| digits.parse().ok().filter(|&number: &u64| number > 0);
-        let due = match text.strip_suffix('s') {
-            Some(seconds) => number(seconds).map(|seconds| SaveEvery::Time(Duration::from_secs(seconds))),
-            None => number(text).map(SaveEvery::Steps),
-        };
-        due.ok_or_else(|| format!("`{text}` is neither seconds, as 30s, nor a number of steps, as 500"))
-    }
-}
-
-/// Saves over the checkpoint of a run folder. The one that was there is kept beside it.
-fn save(checkpoint: &Checkpoint, folder: &Path) -> Result<()> {
-    let [file, previous] = [CHECKPOINT, PREVIOUS].map(|name| folder.join(name));
-    if file.exists() {
-        let fault = || Error::io("keep the last checkpoint as", &previous);
-        if previous.exists() {
-            fs::remove_file(&previous).map_err(fault())?;
-        }
-        // Not every file system has links.
-        fs::hard_link(&file, &previous).or_else(|_| fs::copy(&file, &previous).map(drop)).map_err(fault())?;
-    }
-    checkpoint.save(&file, Precision::F32)
-}
-
-/// The checkpoint to go on from: the last one, or the one before where that cannot be read.
-fn load(folder: &Path) -> Result<Checkpoint> {
-    let previous = folder.join(PREVIOUS);
-    Checkpoint::load(&folder.join(CHECKPOINT)).or_else(|error| {
-        let before = Checkpoint::load(&previous).map_err(|_| error)?;
-        // In the place of the torn one, which must never become the one that is kept.
-        fs::rename(&previous, folder.join(CHECKPOINT)).map_err(Error::io("bring back", &previous))?;
-        say!("warning: {CHECKPOINT} cannot be read; going on from step {} of {PREVIOUS}", before.step);
-        Ok(before)
-    })
+    folder: &'a Folder,
+    start: &'a Checkpoint,
+    parts: &'a Parts,
 }
 
 impl Job for Run<'_> {
     type Output = ExitCode;
 
-    fn run<R: Runner>(mut self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
+    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
+        let Run { arguments, engine, folder, start, parts } = self;
         let begin = Instant::now();
-        let config = self.start.config.clone();
-        let net = self.start.net()?;
-        let facts = self.announce(&net)?;
+        let config = &start.config;
+        let facts = self.announce(&start.net()?)?;
         say!("compiling shaders …");
-        let mut trainer = Trainer::new(&self.start, &self.parts.train, make)?;
+        let mut session = Session::new(folder, start, parts, arguments.save_every, make)?;
 
         let stop = interruptible();
-        let page = (self.page && std::io::stderr().is_terminal())
-            .then(|| Dashboard::new(facts, self.start.step, &config, stop))
+        let page = (arguments.tui && std::io::stderr().is_terminal())
+            .then(|| Dashboard::new(facts, start.step, config, stop))
             .transpose()?;
-        let mut steps = Steps::new(self.start.step, &config, page);
-        let mut health = Health::new(&config);
-        let mut best = Best::new(&self.folder, self.start.step)?;
-        // From here on whatever ends the program leaves a run that can be gone on with; a resumed one is there already.
-        if !self.folder.join(CHECKPOINT).exists() {
-            self.save(&mut trainer)?;
-        }
-        let mut saved = (Instant::now(), trainer.steps());
-        let mut ended = config.validation.is_some_and(|validation| best.patience_is_over(trainer.steps(), validation));
-        while trainer.steps() < config.steps && !ended && !stop.load(Ordering::Relaxed) {
-            let first = trainer.steps() == self.start.step;
-            let every = config.validation.map_or(100, |validation| validation.every.min(100));
-            let next = |every: u64| (trainer.steps() / every).saturating_add(1).saturating_mul(every);
-            let due = if let SaveEvery::Steps(steps) = self.save_every { next(steps) } else { u64::MAX };
-            let until = next(every).min(due).min(config.steps);
-            let mut written = Ok(());
-            trainer.run(if first { trainer.steps() + 1 } else { until }, stop, |report| {
-                let speed = steps.show(&report);
-                if written.is_ok() {
-                    written = self.events.step(&report, speed);
-                }
-                if let Some(ailment) = health.look(&report) {
-                    steps.say(&format!("warning: step {}: {}", report.step, ailment.words));
-                    let event = json!({ "event": "warning", "step": report.step, "reason": ailment.words });
-                    if written.is_ok() {
-                        written = self.events.emit(&event);
-                    }
-                }
-            })?;
-            written?;
-            if first {
-                steps.first(begin.elapsed());
-            }
-            if let Some(validation) = config.validation
-                && (trainer.steps().is_multiple_of(validation.every) || trainer.steps() == config.steps)
-            {
-                let pause = Instant::now();
-                ended = self.validate(&mut trainer, &mut best, validation, &mut steps)?;
-                steps.paused(pause.elapsed());
-            }
-            let due = match self.save_every {
-                SaveEvery::Time(time) => saved.0.elapsed() > time,
-                SaveEvery::Steps(steps) => trainer.steps().is_multiple_of(steps),
-            };
-            if due {
-                self.save(&mut trainer)?;
-                saved = (Instant::now(), trainer.steps());
-            }
-        }
+        let mut steps = Steps::new(begin, start.step, config, page);
+        let mut lines = Lines::new(arguments.json);
+        let ending = session.run(&engine.title(), stop, |event| {
+            lines.hear(event);
+            steps.hear(event);
+        });
         steps.finish();
-        if saved.1 < trainer.steps() {
-            self.save(&mut trainer)?;
+        let step = session.trainer().steps();
+        match ending? {
+            Ending::Finished => {}
+            Ending::OutOfPatience { best } => {
+                say!("step {step}: no new best for {} steps, the run ends", step - best);
+            }
+            Ending::Interrupted => {
+                say!("interrupted after step {step} of {}; `{}` goes on", config.steps, self.resume());
+                return Ok(ExitCode::from(130));
+            }
+            Ending::Diverged { step, first, .. } => return Err(Error::Diverged { step, first }.into()),
         }
-        let file = self.folder.join(CHECKPOINT);
-        self.events.emit(&json!({
-            "event": "saved",
-            "path": file.to_string_lossy(),
-            "step": trainer.steps(),
-            "host_ms": 1e3 * trainer.host_time().as_secs_f64() / (trainer.steps() - self.start.step).max(1) as f64,
-        }))?;
-        say!("saved {}", file.display());
-        if trainer.steps() < config.steps && !ended {
-            let [folder, adapter] = [self.folder.display().to_string(), self.adapter.to_owned()].map(quoted);
-            let command = format!("siamese train --out {folder} --adapter {adapter} --resume");
-            say!("interrupted after step {} of {}; `{command}` goes on", trainer.steps(), config.steps);
-            return Ok(ExitCode::from(130));
+        let best = session.take_best()?;
+        if let Some(best) = best {
+            say!("evaluating the weights of step {best}, the best on the validation images");
         }
-        let mut step = trainer.steps();
-        if let Some(checkpoint) = best.load()? {
-            step = checkpoint.step;
-            say!("evaluating the weights of step {}, the best on the validation images", checkpoint.step);
-            trainer.restore(&checkpoint)?;
-        }
-
-        let judged = self.judge(&trainer, step);
+        let judged = self.judge(&mut session, best.unwrap_or(step), |event| {
+            lines.hear(event);
+            steps.hear(event);
+        });
         // Whatever came of the evaluation, the page shows the training.
-        let page = self.folder.join(PAGE);
-        output::write(&page, Kind::OWN, page::render(&[run::Run::load(&self.folder)?]).as_bytes())?;
+        let page = folder.file(PAGE);
+        output::write(&page, Kind::OWN, page::render(&[run::Run::load(folder.path())?]).as_bytes())?;
         say!("report {}", page.display());
         judged.map(|()| ExitCode::SUCCESS)
     }
 }
 
 impl Run<'_> {
-    /// Saves, with all events up to there, so that a run that is killed knows every step that it does not repeat.
-    fn save<R: Runner>(&mut self, trainer: &mut Trainer<R>) -> Result<()> {
-        self.events.flush();
-        save(&trainer.checkpoint()?, &self.folder)
+    /// The command that goes on with this run.
+    fn resume(&self) -> String {
+        let [folder, adapter] =
+            [self.folder.path().display().to_string(), self.arguments.adapter.adapter.clone()].map(quoted);
+        format!("siamese train --out {folder} --adapter {adapter} --resume")
     }
 
     /// Evaluates the weights, which are those of `step`, and keeps what is to be shown of them.
-    fn judge<R: Runner>(&mut self, trainer: &Trainer<R>, step: u64) -> Result<(), Failure> {
-        let (net, config) = (trainer.net(), trainer.config());
+    fn judge<R: Runner>(&self, session: &mut Session<R>, step: u64, hear: impl FnMut(&Event)) -> Result<(), Failure> {
         let bar = evaluation_bar();
-        let evaluated = embed::evaluate(trainer.runner(), net, config, self.parts, |progress| bar.show(progress))?;
+        let evaluated = session.evaluate(|progress| bar.show(progress), hear)?;
         bar.finish();
-        self.events.evaluation(&evaluated.evaluation)?;
-        if !self.events.json() {
+        if !self.arguments.json {
             // Who read the output may have gone; figures and page are still to be made.
             if let Err(error) = evaluation_table(&evaluated.evaluation) {
                 say!("warning: cannot write the evaluation: {error}");
             }
         }
-        let figures = Figures::of(trainer.runner(), net, config, self.parts, step, &evaluated)?;
+        let trainer = session.trainer();
+        let figures = Figures::of(trainer.runner(), trainer.net(), trainer.config(), self.parts, step, &evaluated)?;
         let text = serde_json::to_vec(&figures).expect("plain data");
-        output::write(&self.folder.join(FIGURES), Kind::OWN, &text)?;
+        output::write(&self.folder.file(FIGURES), Kind::OWN, &text)?;
         Ok(())
-    }
-}
-
-/// The checkpoint that did best on the validation images.
-struct Best {
-    file: PathBuf,
-    /// Its score and step.
-    found: Option<(f64, u64)>,
-}
-
-impl Best {
-    /// Of a run that goes on from step `done`. What lies in the folder and is not of its past goes: the best of
-    /// another run, or of steps that a killed run lost and that are done again.
-    fn new(folder: &Path, done: u64) -> Result<Best> {
-        let file = folder.join(BEST);
-        let mut best = Best { file, found: None };
-        if !best.file.exists() {
-            return Ok(best);
-        }
-        let known = if done > 0 { Some(Checkpoint::load(&best.file)?) } else { None };
-        match known.filter(|known| known.step <= done) {
-            Some(known) => best.found = known.validation.map(|score| (score, known.step)),
-            None => fs::remove_file(&best.file).map_err(Error::io("remove", &best.file))?,
-        }
-        Ok(best)
-    }
-
-    /// Whether the last best is as far back as patience goes. A run that ended so stays ended when it is resumed.
-    fn patience_is_over(&self, step: u64, validation: Validation) -> bool {
-        let since = self.found.map_or(0, |(_, found)| step.saturating_sub(found));
-        validation.patience.is_some_and(|patience| since >= patience.saturating_mul(validation.every))
-    }
-
-    fn load(&self) -> Result<Option<Checkpoint>> {
-        self.found.map(|_| Checkpoint::load(&self.file)).transpose()
-    }
-}
-
-impl Run<'_> {
-    /// Looks at the validation images; keeps the weights if they are the best so far. Answers whether patience is over.
-    fn validate<R: Runner>(
-        &mut self,
-        trainer: &mut Trainer<R>,
-        best: &mut Best,
-        validation: Validation,
-        steps: &mut Steps,
-    ) -> Result<bool, Failure> {
-        let data = self.parts.validation.as_ref().expect("images are held back where there is a validation");
-        let score = embed::validate(trainer.runner(), trainer.net(), trainer.config(), data)?;
-        let step = trainer.steps();
-        let is_best = best.found.is_none_or(|(known, _)| score > known);
-        if is_best {
-            Checkpoint { validation: Some(score), ..trainer.checkpoint()? }.save(&best.file, Precision::F32)?;
-            best.found = Some((score, step));
-        }
-        steps.validation(step, score, is_best);
-        self.events.emit(&json!({ "event": "validation", "step": step, "map_at_r": score, "best": is_best }))?;
-        let ended = best.patience_is_over(step, validation);
-        if let Some((_, found)) = best.found.filter(|_| ended) {
-            steps.say(&format!("step {step}: no new best for {} steps, the run ends", step - found));
-        }
-        Ok(ended)
     }
 
     /// Says what will run, and writes the run's manifest. Answers what it said: names and values.
-    fn announce(&mut self, net: &Net) -> Result<Vec<(&'static str, String)>, Failure> {
+    fn announce(&self, net: &Net) -> Result<Vec<(&'static str, String)>, Failure> {
         let config = &self.start.config;
         let data = &self.parts.train;
         let source = Source::new(data, config.scale());
@@ -597,7 +434,7 @@ impl Run<'_> {
             ("data", format!("{} ({} images, {labels} labels)", data.name, data.len())),
             ("length", format!("{} steps of {batch}; {images} images", config.steps)),
             ("memory", format!("{:.1} MB in buffers", plan.bytes() as f64 / 1e6)),
-            ("folder", self.folder.display().to_string()),
+            ("folder", self.folder.path().display().to_string()),
         ];
         facts.iter().for_each(|(name, value)| say!("{name:<8} {value}"));
         self.choose_shaders(&plan)?;
@@ -611,28 +448,17 @@ impl Run<'_> {
             "shaders": self.engine.variants(&plan),
         });
         let text = serde_json::to_string_pretty(&manifest).expect("plain data");
-        output::write(&self.folder.join(MANIFEST), Kind::OWN, text.as_bytes())?;
-        self.events.emit(&json!({
-            "event": "start",
-            "adapter": self.engine.title(),
-            "spec": net.spec,
-            "parameters": net.parameter_count(),
-            "steps": config.steps,
-            "bytes": plan.bytes(),
-            "folder": self.folder.to_string_lossy(),
-        }))?;
+        output::write(&self.folder.file(MANIFEST), Kind::OWN, text.as_bytes())?;
         Ok(facts)
     }
-}
 
-impl Run<'_> {
     /// As the arguments say; a resumed run goes on with the shaders that it had.
     fn choose_shaders(&self, plan: &Plan) -> Result<()> {
-        let TuneArgs { tune, shaders } = self.tune;
+        let TuneArgs { tune, shaders } = &self.arguments.tune;
         let resumed = self.start.step > 0 && *tune == Tune::Auto;
         let tune = if resumed { Tune::Off } else { *tune };
         if resumed {
-            let manifest = fs::read(self.folder.join(MANIFEST)).ok();
+            let manifest = fs::read(self.folder.file(MANIFEST)).ok();
             let manifest: Option<Value> = manifest.and_then(|text| serde_json::from_slice(&text).ok());
             let shaders: Option<Vec<_>> =
                 manifest.and_then(|mut manifest| serde_json::from_value(manifest["shaders"].take()).ok());

@@ -11,13 +11,11 @@ use siamese::data::Origin;
 use siamese::eval::{Evaluation, Figure};
 use siamese::figures::{Figures, VERSION};
 use siamese::losses::Chart;
-use siamese::output::{self, Kind};
+use siamese::session::METRICS;
 use siamese::{Error, Result};
 
 /// What a run is: settings, data, adapter, shaders.
 pub const MANIFEST: &str = "run.json";
-/// Its events.
-pub const METRICS: &str = "metrics.jsonl";
 /// What its evaluation has to show.
 pub const FIGURES: &str = "figures.json";
 /// The page made of these.
@@ -166,20 +164,6 @@ impl Run {
             figures,
         })
     }
-}
-
-/// Takes from the events of a run what is torn and what lies beyond `step`, from which the run goes on.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn cut(folder: &Path, step: u64) -> Result<()> {
-    let Some(metrics) = read(folder, METRICS)? else { return Ok(()) };
-    let kept = |line: &&str| {
-        let event: Option<Value> = serde_json::from_str(line).ok();
-        event.is_some_and(|event| event["step"].as_u64().is_none_or(|at| at <= step))
-    };
-    let kept: String = metrics.lines().filter(kept).flat_map(|line| [line, "\n"]).collect();
-    output::write(&folder.join(METRICS), Kind::OWN, kept.as_bytes())
 }
 
 /// A file of a run folder, if it is there. What is no UTF-8 in it was torn.

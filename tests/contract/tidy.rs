@@ -15,6 +15,7 @@ const LADDER: &[&[&str]] = &[
     &["net", "siamese", "config"],
     &["cpu", "gpu"],
     &[
+        "session",
         "train",
         "eval",
         "embed",

@@ -16,6 +16,7 @@ use siamese::error::{Error, Result};
 use siamese::gpu::{Choices, Device};
 use siamese::net::Net;
 use siamese::plan::Plan;
+use siamese::session::{METRICS, up_to};
 use siamese::siamese::{Source, inference_plan, slots};
 use siamese::vectors::{Destination, Precision, Vectors};
 
@@ -38,7 +39,7 @@ mod run;
 #[path = "../../src/cli/settings.rs"]
 mod settings;
 
-const NAMES: [&str; 3] = [run::MANIFEST, run::METRICS, run::FIGURES];
+const NAMES: [&str; 3] = [run::MANIFEST, METRICS, run::FIGURES];
 
 /// The files of a run, and its settings.
 struct Made {
@@ -107,7 +108,9 @@ fn report(dice: &mut Dice, folder: &Path, changed: usize) -> Result<()> {
     let (_, data) = page.split_once(r#"<script type="application/json" id="data">"#).expect("a place for the data");
     let data: Value = serde_json::from_str(data.split_once("</script>").expect("its end").0).expect("JSON");
     assert!(data["runs"][0].is_object());
-    run::cut(&folder, dice.number())?;
+    let metrics = folder.join(METRICS);
+    let kept = up_to(&fs::read(&metrics).expect("it is there"), dice.number());
+    fs::write(&metrics, kept).expect("the temporary folder takes a file");
     run::Run::load(&folder).map(drop)
 }
 
