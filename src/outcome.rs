@@ -43,15 +43,18 @@ impl Failure {
     pub fn tell(self) -> ExitCode {
         match self {
             // Who reads the output has seen enough.
-            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-            Failure::Output(error) => say!("error: cannot write the output: {error}"),
-            Failure::Library(error) => {
-                say!("error: {error}");
-                if let Some(hint) = error.hint() {
-                    say!("hint: {hint}");
-                }
-            }
+            Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Failure::Output(error) => explain(&format!("cannot write the output: {error}"), None),
+            Failure::Library(error) => explain(&error.to_string(), error.hint()),
         }
-        ExitCode::from(2)
     }
+}
+
+/// Says what went wrong and, if it is known, what to do about it; answers the exit code.
+pub fn explain(error: &str, hint: Option<String>) -> ExitCode {
+    say!("error: {error}");
+    if let Some(hint) = hint {
+        say!("hint: {hint}");
+    }
+    ExitCode::from(2)
 }

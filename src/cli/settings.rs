@@ -7,19 +7,19 @@
 //! threshold = [0.5, 1.0]
 //! ```
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, ValueHint};
 use siamese::{Error, Result};
 use toml::{Table, Value};
 
 /// The option that names the file.
 const CONFIG: &str = "config";
 /// Options about one call of the program rather than the run that it makes: in no file.
-const CALL: [&str; 5] = [CONFIG, "out", "resume", "json", "tui"];
+const CALL: [&str; 7] = [CONFIG, "out", "resume", "json", "tui", "help", "version"];
 
 /// `arguments` with the settings of the file that they name added, but for those that they give or exclude themselves.
 ///
@@ -66,15 +66,17 @@ fn fault(file: &Path, key: &str, reason: impl Into<String>) -> Error {
 /// The option that a key of the file names.
 fn find<'a>(command: &'a Command, file: &Path, key: &str) -> Result<&'a Arg> {
     let options = || command.get_opts().chain(command.get_arguments().filter(|option| is_switch(option)));
-    let known = |option: &&Arg| option.get_long() == Some(key) && !CALL.contains(&key) && key != "help";
-    options().find(known).ok_or_else(|| {
-        let nearest = options().filter_map(Arg::get_long).max_by(|a, b| {
-            let likeness = |name: &str| name.chars().zip(key.chars()).take_while(|(a, b)| a == b).count();
-            likeness(a).cmp(&likeness(b))
-        });
-        let nearest = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-        fault(file, key, format!("`siamese {}` has no such setting{nearest}", command.get_name()))
-    })
+    if let Some(option) = options().find(|option| option.get_long() == Some(key)) {
+        return match CALL.contains(&key) {
+            false => Ok(option),
+            true => Err(fault(file, key, "it is about one call of the program, and stands on the command line alone")),
+        };
+    }
+    let likeness = |name: &&str| name.chars().zip(key.chars()).take_while(|(a, b)| a == b).count();
+    let known = options().filter_map(Arg::get_long).filter(|name| !CALL.contains(name));
+    let nearest = known.max_by_key(likeness).filter(|name| likeness(name) > 0);
+    let nearest = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    Err(fault(file, key, format!("`siamese {}` has no such setting{nearest}", command.get_name())))
 }
 
 fn is_switch(option: &Arg) -> bool {
@@ -107,8 +109,15 @@ pub fn text(command: &Command, given: &ArgMatches) -> String {
         if CALL.contains(&name) || given.value_source(id) != Some(ValueSource::CommandLine) {
             continue;
         }
-        let values: Vec<String> =
-            given.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().into_owned()).collect();
+        // From wherever the file is taken, its paths lead to the same place.
+        let is_path = option.get_value_hint() == ValueHint::AnyPath;
+        let absolute = |value: &OsStr| std::path::absolute(value).ok().filter(|_| is_path).map(PathBuf::into_os_string);
+        let values = given.get_raw(id).into_iter().flatten();
+        let values = values.map(|value| absolute(value).unwrap_or_else(|| value.to_owned()).into_string());
+        let Ok(values) = values.collect::<Result<Vec<String>, _>>() else {
+            writeln!(text, "# {name} was given as no UTF-8, which such a file cannot hold").expect("memory takes text");
+            continue;
+        };
         let number =
             |text: &String| text.parse::<toml::Value>().ok().filter(|value| value.is_float() || value.is_integer());
         let values: Vec<Value> =

@@ -1,5 +1,6 @@
 //! `siamese train`
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PrecisionArg, Tune, TuneArgs, parse_input};
+use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
 use crate::report::{Dashboard, Lines, Steps, evaluation_bar, evaluation_table, page, run};
 
@@ -67,10 +69,11 @@ pub struct Train {
     /// Folder of the run [default: runs/<preset>, numbered where that is taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on from the checkpoint in --out, with its settings
+    /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
-        "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "learning_rate", "schedule", "warmup",
-        "weight_decay", "clip", "ema", "validation", "train_classes", "seed", "threshold", "input", "invert",
+        "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup", "weight_decay",
+        "clip", "ema", "precision", "validation", "validate_every", "patience", "train_classes", "seed", "threshold",
+        "input", "invert",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -263,6 +266,7 @@ impl Train {
         }
         let parts = self.data.load_parts(&start, self.other_data)?;
         start.origin = Some(parts.origin().clone());
+        start.config.learning_rate = self.recipe.learning_rate.unwrap_or(start.config.learning_rate);
         if let Some(length) = self.length.length() {
             start.config.steps = length.steps(&start.config.batch, parts.train.len())?;
         }
@@ -270,6 +274,7 @@ impl Train {
         if done > wanted {
             return Err(Error::config("--steps", format!("{done} steps are done, more than the {wanted} wished")));
         }
+        start.config.validate()?;
         Ok(Start { folder: Some(folder), path, start, parts })
     }
 
@@ -369,7 +374,14 @@ impl Job for Run<'_> {
                 say!("interrupted after step {step} of {}; `{}` goes on", config.steps, self.resume());
                 return Ok(ExitCode::from(130));
             }
-            Ending::Diverged { step, first, .. } => return Err(Error::Diverged { step, first }.into()),
+            Ending::Diverged { step, first, saved } => {
+                let error = Error::Diverged { step, first };
+                let hint = saved.map(|saved| {
+                    let command = format!("{} --learning-rate {:.0e}", self.resume(), config.learning_rate / 10.0);
+                    format!("`{command}` goes on from step {saved} with a tenth of the learning rate")
+                });
+                return Ok(explain(&error.to_string(), hint.or(error.hint())));
+            }
         }
         let best = session.take_best()?;
         if let Some(best) = best {
@@ -390,8 +402,7 @@ impl Job for Run<'_> {
 impl Run<'_> {
     /// The command that goes on with this run.
     fn resume(&self) -> String {
-        let [folder, adapter] =
-            [self.folder.path().display().to_string(), self.arguments.adapter.adapter.clone()].map(quoted);
+        let [folder, adapter] = [self.folder.path().as_os_str(), self.arguments.adapter.adapter.as_ref()].map(quoted);
         format!("siamese train --out {folder} --adapter {adapter} --resume")
     }
 
@@ -406,6 +417,7 @@ impl Run<'_> {
                 say!("warning: cannot write the evaluation: {error}");
             }
         }
+        say!("drawing the report …");
         let trainer = session.trainer();
         let figures = Figures::of(trainer.runner(), trainer.net(), trainer.config(), self.parts, step, &evaluated)?;
         let text = serde_json::to_vec(&figures).expect("plain data");
@@ -469,9 +481,17 @@ impl Run<'_> {
 }
 
 /// A word of a command, as a shell takes it.
-fn quoted(word: String) -> String {
+fn quoted(word: &OsStr) -> String {
+    let Some(text) = word.to_str() else {
+        let bytes = word.as_encoded_bytes().iter().map(|byte| std::ascii::escape_default(*byte).to_string());
+        return format!("$'{}'", bytes.collect::<String>());
+    };
     let plain = |c: char| c.is_alphanumeric() || "-_./:=+,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// A flag that the first Ctrl-C sets; the second quits.
@@ -488,4 +508,74 @@ fn interruptible() -> &'static AtomicBool {
         say!("warning: Ctrl-C will not save: {error}");
     }
     &STOP
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{Arg, CommandFactory};
+
+    use crate::cli::Cli;
+
+    /// What takes effect on a run that is gone on with.
+    const EFFECTIVE: [&str; 16] = [
+        "data",
+        "other-data",
+        "adapter",
+        "tune",
+        "shader",
+        "steps",
+        "epochs",
+        "images",
+        "save-every",
+        "learning-rate",
+        "out",
+        "resume",
+        "tui",
+        "json",
+        "help",
+        "version",
+    ];
+
+    #[test]
+    fn resume_refuses_what_would_have_no_effect() {
+        let mut program = Cli::command();
+        program.build();
+        let try_with = |more: &[&str]| {
+            let resume = ["siamese", "train", "--out", "runs/a", "--resume"];
+            program.clone().try_get_matches_from([&resume[..], more].concat()).err().map(|error| error.kind())
+        };
+        let train = program.find_subcommand("train").unwrap();
+        assert!(EFFECTIVE.iter().all(|name| train.get_arguments().any(|option| option.get_long() == Some(name))));
+        for option in train.get_arguments() {
+            let name = option.get_long().expect("an option");
+            let given: Vec<String> = words(option).into_iter().map(|value| format!("--{name}{value}")).collect();
+            let errors: Vec<_> = given.iter().map(|given| try_with(&[given])).collect();
+            if !EFFECTIVE.contains(&name) {
+                assert!(errors.contains(&Some(ErrorKind::ArgumentConflict)), "--{name} is taken: {errors:?}");
+            } else if !["out", "resume", "help", "version", "other-data"].contains(&name) {
+                assert!(errors.contains(&None), "--{name} is refused: {errors:?}");
+            }
+        }
+    }
+
+    /// Values, of which an option takes one at least.
+    fn words(option: &Arg) -> Vec<String> {
+        if !option.get_action().takes_values() {
+            return vec![String::new()];
+        }
+        let named = option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
+        named.into_iter().chain(["1".to_owned(), "8x8x1".to_owned()]).map(|value| format!("={value}")).collect()
+    }
+
+    #[test]
+    fn a_word_is_one_for_a_shell() {
+        let quoted = |word: &str| super::quoted(word.as_ref());
+        assert_eq!(["runs/a-1", "a b", "it's", ""].map(quoted), ["runs/a-1", "'a b'", r"'it'\''s'", "''"]);
+        #[cfg(unix)]
+        {
+            let word: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"r\xff'");
+            assert_eq!(super::quoted(word), r"$'r\xff\''");
+        }
+    }
 }

@@ -163,3 +163,40 @@ fn a_run_knows_its_data() {
     succeed(&["export", &out, "--out", &exported]);
     assert!(!String::from_utf8_lossy(&fs::read(&exported).unwrap()).contains(folder.path().to_str().unwrap()));
 }
+
+/// It says which array left the finite ones first, and the command that it names goes on from before that.
+#[test]
+fn a_run_that_diverges_says_where_and_goes_on_at_a_lower_rate() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    let train = ["train", "--data", &data, "--out", &out, "--spec", SPEC, "--batch", "4x6", "--adapter", "cpu"];
+    let words = fail(&[&train[..], &["--learning-rate", "1e30", "--steps", "9"]].concat());
+    assert!(words.contains("step 2 are not finite") && words.contains("`dense1`, which `dense` made"), "{words}");
+    let command = words.split('`').find(|words| words.starts_with("siamese train")).expect("a command");
+    assert!(command.contains("--learning-rate 1e29") && words.contains("from step 0"), "{words}");
+    let resume: Vec<&str> = command.split(' ').skip(1).map(|word| if word == "1e29" { "1e-3" } else { word }).collect();
+    succeed(&resume);
+    let last = Checkpoint::load(&Path::new(&out).join("checkpoint.safetensors")).unwrap();
+    assert_eq!((last.step, last.config.learning_rate), (9, 1e-3));
+    assert_eq!(steps(&out, "step"), (1..=9).collect::<Vec<_>>());
+    let wrong = fail(&["train", "--out", &out, "--resume", "--learning-rate=-1"]);
+    assert!(wrong.contains("--learning-rate"), "{wrong}");
+}
+
+/// A folder whose name is no text.
+#[cfg(unix)]
+#[test]
+fn a_run_lies_under_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let (folder, _root, data) = place();
+    let out = folder.path().join(std::ffi::OsStr::from_bytes(b"r\xff"));
+    let train = |more: &[&str]| {
+        let output = siamese(&["train", "--adapter", "cpu"]).args(more).arg("--out").arg(&out).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    train(&["--data", &data, "--spec", SPEC, "--batch", "4x6", "--steps", "3", "--json"]);
+    train(&["--resume", "--steps", "5"]);
+    assert!(siamese(&["eval", "--adapter", "cpu"]).arg(&out).status().unwrap().success());
+    assert!(siamese(&["report"]).arg(&out).status().unwrap().success());
+    assert_eq!(Checkpoint::load(&out.join("checkpoint.safetensors")).unwrap().step, 5);
+}

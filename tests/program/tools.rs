@@ -595,14 +595,20 @@ fn settings_come_from_a_file() {
     let found = config(&second);
     assert!(found["steps"].as_u64().unwrap() > 3 && found["loss"]["margin"]["hinge"].is_number(), "{found}");
 
-    // What a run kept makes the same run again.
-    let third = format!("{root}/third");
-    succeed(&["train", "--out", &third, "--config", &format!("{second}/run.toml")]);
-    assert_eq!(config(&third), found);
+    // What a run kept makes the same run again, from whatever folder.
+    let near =
+        siamese(&["train", "--data", "data", "--out", "near", "--config", "run.toml"]).current_dir(&root).output();
+    assert!(near.unwrap().status.success());
+    for (made, out) in [(&second, "third"), (&format!("{root}/near"), "fourth")] {
+        let again = format!("{root}/{out}");
+        succeed(&["train", "--out", &again, "--config", &format!("{made}/run.toml")]);
+        assert_eq!(config(&again), config(made));
+    }
 
     for (text, complaint) in [
         ("stepps = 3", "did you mean `steps`?"),
-        ("out = \"x\"", "no such setting"),
+        ("out = \"x\"", "on the command line alone"),
+        ("outt = \"x\"", "has no such setting"),
         ("steps = true", "boolean"),
         ("[train]\nsteps = 3", "no such setting"),
         ("steps = ", "run.toml"),
