@@ -220,8 +220,8 @@ impl<R: Runner> Trainer<R> {
 
     /// Finds where the numbers of a run that diverged at `step` left the finite ones. A diverging step is known some
     /// steps late, when its arrays are overwritten; so the steps from `from` on, a state of this run before that step,
-    /// are done again, and the last one call by call. The weights are of no use behind that. Where a device makes zero of a NaN,
-    /// as some do in a ReLU, the array that is found is the first that shows one.
+    /// are done again, and the last one call by call. The weights are of no use behind that. Where a device makes zero
+    /// of a NaN, as some do in a ReLU, the array that is found is the first that shows one.
     ///
     /// Answers `None` where `stop` was set before, or the device did not repeat its numbers.
     ///
