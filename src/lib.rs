@@ -75,7 +75,8 @@
 //!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
 //! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state.
 //!   (`tests/unit/data.rs`, `tests/run/train.rs`)
-//! - A picture is enrolled once and as one identity's, known by its content whatever its name. (`tests/unit/gallery.rs`)
+//! - A picture is enrolled once and as one identity's, known by its content whatever its name.
+//!   (`tests/unit/gallery.rs`)
 //! - A picture that cannot be read keeps no other from its answer. (`tests/program/tools.rs`)
 //! - Whatever ends a run, an error included, what there is is saved before; a run that leaves the finite numbers says
 //!   where. (`tests/run/session.rs`, `tests/program/run.rs`)

@@ -72,6 +72,10 @@ impl Cluster {
         let model = Checkpoint::load(&model_file(&self.model))?.export();
         let mut tally = Tally::new(self.json);
         let images = self.images.load(&model, &mut tally)?;
+        if let Some(clusters) = self.clusters.filter(|&clusters| clusters > images.names.len()) {
+            let reason = format!("{} images make no {clusters} clusters", images.names.len());
+            return Err(Error::config("--clusters", reason).into());
+        }
         let engine = Engine::open(&self.adapter.adapter)?;
         let embeddings = images::embed(&engine, &model, &images)?;
         let dims = embeddings.len() / images.names.len();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::gallery::{Gallery, Threshold};
@@ -12,6 +13,7 @@ use siamese::text::plain;
 
 use super::engine::Engine;
 use super::images::{self, Images, ImagesArgs, Tally};
+use super::recognize::UNKNOWN;
 use super::{AdapterArg, Failure, Outcome, model_file};
 
 /// Makes a gallery of identities, or changes one.
@@ -32,7 +34,7 @@ pub struct Enroll {
     #[command(flatten)]
     images: ImagesArgs,
     /// Whose images these are [default: the class of each]
-    #[arg(long, value_name = "NAME", requires = "images")]
+    #[arg(long, value_name = "NAME", requires = "images", value_parser = NonEmptyStringValueParser::new())]
     identity: Option<String>,
     /// Take an identity out; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -132,6 +134,9 @@ impl Enroll {
         let (old, new) = gallery.identities().split_at(before);
         let mut known: HashMap<String, &String> = old.iter().map(|name| (name.to_lowercase(), name)).collect();
         for name in new {
+            if name == UNKNOWN {
+                say!("warning: an identity is called `{UNKNOWN}`, as is who is nobody's; --json tells them apart");
+            }
             if let Some(other) = known.insert(name.to_lowercase(), name) {
                 say!(
                     "warning: `{}` and `{}` are two identities, and differ in capitals alone",

@@ -51,6 +51,9 @@ pub struct Recognize {
     adapter: AdapterArg,
 }
 
+/// What stands for the identity of a probe that is nobody's.
+pub const UNKNOWN: &str = "unknown";
+
 impl Recognize {
     pub fn run(self) -> Outcome {
         self.images.check(None)?;
@@ -102,7 +105,7 @@ impl Recognize {
             event.as_object_mut().expect("an object").extend(fields);
             writeln!(out, "{event}")?;
         } else {
-            let identity = answer.identity.as_deref().unwrap_or("unknown");
+            let identity = answer.identity.as_deref().unwrap_or(UNKNOWN);
             let margin = answer.margin.map_or("-".to_owned(), |margin| format!("{margin:.4}"));
             writeln!(out, "{}\t{}\t{:.4}\t{margin}", plain(name), plain(identity), answer.distance)?;
         }

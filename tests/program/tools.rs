@@ -444,6 +444,9 @@ fn pictures_are_known_by_what_they_show() {
     picture(&at("newer.png"), 30);
     let words = text(&run(&["enroll", &model, &gallery, &at("newer.png"), "--identity", "Z"]).stderr);
     assert!(words.contains("`z` and `Z` are two identities"), "{words}");
+    picture(&at("newest.png"), 31);
+    let words = text(&run(&["enroll", &model, &gallery, &at("newest.png"), "--identity", "unknown"]).stderr);
+    assert!(words.contains("an identity is called `unknown`"), "{words}");
 
     // Calibrating on no other than the enrolled.
     let words = fail(&["enroll", &model, &gallery, "--far", "0.5", "--calibrate", &format!("{root}/set/../set")]);
@@ -494,6 +497,8 @@ fn options_that_do_nothing_are_refused() {
         (&["cluster", &model, &set, "--min-images", "3"], "--min-images"),
         (&["cluster", &model, &set, "--method", "dbscan", "--clusters", "3"], "--clusters"),
         (&["cluster", &model, &set, "--clusters", "0"], "--clusters"),
+        (&["cluster", &model, &set, "--clusters", "4"], "--clusters: 3 images"),
+        (&["enroll", &model, &gallery, &set, "--identity", ""], "--identity"),
         (&["cluster", &model, &set, "--method", "dbscan", "--min-images", "0"], "--min-images"),
         (&["bench", "--seconds", "nan"], "--seconds"),
         (&["bench", "--seconds", "0"], "--seconds"),
