@@ -80,28 +80,28 @@ pub fn trials() -> Vec<Trial> {
     vec![
         Target {
             name: "idx_images",
-            cases: 3000,
+            cases: 6000,
             mib: 16,
             case: |dice: &mut Dice, folder: &Path| images(folder, &changed(dice, &IMAGES, mutate::bytes)),
         }
         .trial(),
         Target {
             name: "idx_images_gz",
-            cases: 3000,
+            cases: 6000,
             mib: 16,
             case: |dice: &mut Dice, folder: &Path| images(folder, &changed(dice, &IMAGES, mutate::gzip)),
         }
         .trial(),
         Target {
             name: "idx_labels",
-            cases: 3000,
+            cases: 6000,
             mib: 16,
             case: |dice: &mut Dice, folder: &Path| labels(folder, &changed(dice, &LABELS, mutate::bytes)),
         }
         .trial(),
         Target {
             name: "idx_labels_gz",
-            cases: 3000,
+            cases: 6000,
             mib: 16,
             case: |dice: &mut Dice, folder: &Path| labels(folder, &changed(dice, &LABELS, mutate::gzip)),
         }

@@ -57,13 +57,13 @@ fn seeds(format: ImageFormat) -> Vec<Vec<u8>> {
 /// All targets of this file.
 pub fn trials() -> Vec<Trial> {
     let formats = [
-        ("png", ImageFormat::Png, 1500),
-        ("jpeg", ImageFormat::Jpeg, 1500),
-        ("gif", ImageFormat::Gif, 1500),
-        ("bmp", ImageFormat::Bmp, 1500),
-        ("webp", ImageFormat::WebP, 1500),
-        ("tiff", ImageFormat::Tiff, 1500),
-        ("pnm", ImageFormat::Pnm, 1500),
+        ("png", ImageFormat::Png, 4000),
+        ("jpeg", ImageFormat::Jpeg, 4000),
+        ("gif", ImageFormat::Gif, 4000),
+        ("bmp", ImageFormat::Bmp, 4000),
+        ("webp", ImageFormat::WebP, 4000),
+        ("tiff", ImageFormat::Tiff, 4000),
+        ("pnm", ImageFormat::Pnm, 4000),
     ];
     let format = |(name, format, cases): (&'static str, ImageFormat, u64)| {
         let seeds = seeds(format);
