@@ -127,8 +127,8 @@ pub struct Config {
     pub thresholds: Vec<f32>,
     /// Images held back to watch the run.
     pub validation: Option<Validation>,
-    /// Classes trained on, the others being what is evaluated; `None`: all are trained on and evaluated. By their names,
-    /// since a label is another once a set has more classes.
+    /// Classes trained on, the others being what is evaluated; `None`: all are trained on and evaluated. They go by
+    /// their names, since a label is another once a set has more classes.
     pub train_classes: Option<Vec<String>>,
 }
 

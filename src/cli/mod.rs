@@ -182,8 +182,8 @@ struct TuneArgs {
 /// Which images.
 #[derive(Args)]
 struct DataArg {
-    /// Folder with a folder of pictures for each class, which may lie in train/ and test/ (or val/); or with the four IDX
-    /// files of a data set, plain or gzipped. EMNIST's are turned upright [default: MNIST, built in]
+    /// Folder with a folder of pictures for each class, which may lie in train/ and test/ (or val/); or with the four
+    /// IDX files of a data set, plain or gzipped. EMNIST's are turned upright [default: MNIST, built in]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

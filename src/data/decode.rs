@@ -150,7 +150,8 @@ pub fn upright<T>(path: &Path, take: impl FnOnce(DynamicImage) -> T) -> Result<T
     Ok(take(picture))
 }
 
-/// A JPEG file's picture. `image` itself fills with grey what a broken file lacks, and calls that a picture.
+/// A JPEG file's picture. `image` itself fills with grey what a broken file lacks, and calls that a picture. One thing
+/// does not show: a file that was cut off and then closed by an end-of-image marker.
 fn jpeg(path: &Path) -> Result<DynamicImage> {
     let bytes = fs::read(path).map_err(Error::io("read", path))?;
     let bytes = segments(&bytes).ok_or_else(|| fault(path, "it ends before the end of its image"))?;

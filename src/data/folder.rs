@@ -22,8 +22,8 @@ const SIDE: usize = 64;
 /// the size that more than half of them have, of at most 64 a side, else 64 × 64, with colour if any has colour. What
 /// was chosen is one of the split's remarks.
 ///
-/// With folders that [`Side`] names, those are the sides: `train`, and `test` or where there is none `val`. Otherwise one
-/// picture in five is a test picture, as a hash of its class and file name has it: always the same, whatever pictures
+/// With folders that [`Side`] names, those are the sides: `train`, and `test` or where there is none `val`. Otherwise
+/// one picture in five is a test picture, as a hash of its class and file name has it: always the same, whatever pictures
 /// and classes come or go. So a class of few pictures may have none on one side.
 ///
 /// # Errors

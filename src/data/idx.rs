@@ -5,8 +5,8 @@
 //! Images have the dimensions `[rows, height, width]`, or `[rows, height, width, channels]` for colour, labels
 //! `[rows]`. Files may be packed with gzip, which shows in their first two bytes, whatever their name.
 //!
-//! Pixels and labels are kept as they are, but for EMNIST (Cohen et al. 2017): its files hold the images transposed, and
-//! are known by their names, so they are turned upright. Its letters are labelled from 1.
+//! Pixels and labels are kept as they are, but for EMNIST (Cohen et al. 2017): its files hold the images transposed,
+//! and are known by their names, so they are turned upright. Its letters are labelled from 1.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -99,7 +99,8 @@ fn is_one(path: &Path) -> bool {
 /// in a folder of it, as torchvision and the archive of EMNIST have them. `None` where there is none.
 ///
 /// # Errors
-/// [`Error::DataSet`] where `dir` is no folder, or has several such folders in it; [`Error::Io`] if it cannot be listed.
+/// [`Error::DataSet`] where `dir` is no folder, or has several such folders in it; [`Error::Io`] if it cannot be
+/// listed.
 pub fn folder(dir: &Path) -> Result<Option<PathBuf>> {
     if !dir.is_dir() {
         let found = if dir.exists() { "a file" } else { "nothing there" };
@@ -135,13 +136,13 @@ pub fn folder(dir: &Path) -> Result<Option<PathBuf>> {
 ///
 /// A file is known by the end of its name: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with
 /// `t10k` or `test` for `train`. Anything may come before (`emnist-letters-train-images-idx3-ubyte`), a dot may stand
-/// before `idx`, colour images may say `idx4`, and `.gz` may follow. Of a file that is there packed and plain the plain one
-/// is read. Files that are called `emnist` hold images that are transposed; they are turned upright, and the split's
+/// before `idx`, colour images may say `idx4`, and `.gz` may follow. Of a file that is there packed and plain the plain
+/// one is read. Files that are called `emnist` hold images that are transposed; they are turned upright, and the split's
 /// remarks say so.
 ///
 /// # Errors
-/// [`Error::DataSet`] if one of the four is missing or there are several to choose from; [`Error::Data`] if a file is not
-/// what [`read_images`] and [`read_labels`] accept, if images and labels differ in number, or if training and test
+/// [`Error::DataSet`] if one of the four is missing or there are several to choose from; [`Error::Data`] if a file is
+/// not what [`read_images`] and [`read_labels`] accept, if images and labels differ in number, or if training and test
 /// images differ in size; [`Error::Io`] if the folder or a file cannot be read.
 pub fn load(dir: &Path) -> Result<Split> {
     let files = list(dir)?;

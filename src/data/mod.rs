@@ -241,8 +241,8 @@ impl Split {
     }
 
     /// Divides the set for a run: `train_classes`, as [`Dataset::labels_named`] has them, are trained on and the others
-    /// evaluated (`None`: all both), and some images are held back from what is trained on. Which ones follows for each from `seed` and the names of its class
-    /// and file, or its pixels where it has none: those with the smallest hashes of them.
+    /// evaluated (`None`: all both), and some images are held back from what is trained on: those with the smallest
+    /// hashes of `seed` and the names of their class and file, or of their pixels where they have none.
     ///
     /// # Errors
     /// [`Error::Config`] where a class does not occur, fewer than two are left for the evaluation, or no image is held

@@ -32,8 +32,8 @@ pub struct Pictures {
 /// A picture as an input `[height, width, channels]`, by the rules of this module.
 ///
 /// # Errors
-/// [`Error::Data`](crate::error::Error::Data) naming the file where it is missing, broken, no picture, or larger than [`decode`] takes: 64 Mi
-/// pixels, 32,768 a side, 512 MiB unpacked.
+/// [`Error::Data`](crate::error::Error::Data) naming the file where it is missing, broken, no picture, or larger than
+/// [`decode`] takes: 64 Mi pixels, 32,768 a side, 512 MiB unpacked.
 pub fn read(path: &Path, input: [usize; 3], pictures: Pictures) -> Result<Vec<u8>> {
     decode::upright(path, |picture| bring(picture, input, pictures))
 }

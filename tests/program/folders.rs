@@ -51,7 +51,7 @@ fn sides_are_classes_nowhere() {
     pictures(&folder.path().join("pets"), &["cat"], 0..1);
     for command in [["train", "--data", &pets].as_slice(), &["enroll", &model, &gallery, &pets]] {
         let words = fail(command);
-        assert!(words.contains("Train/ and val/ beside cat/") && words.contains("hint: a data set is"), "{words}");
+        assert!(words.contains("Train/ and val/ beside cat/"), "{words}");
     }
 }
 
