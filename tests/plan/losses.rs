@@ -65,6 +65,8 @@ fn every_loss_states_cost_and_count_first() {
         let taken = ["event", "step", "images", "images_per_s"];
         assert!(!statistics.iter().any(|name| taken.contains(name)), "{what}: {taken:?} mean something else in events");
         config(loss, batch).validate().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let file = format!("src/losses/{}.rs", loss.name());
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file).exists(), "{what}: there is no {file}");
     }
 }
 
