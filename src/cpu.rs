@@ -296,8 +296,8 @@ impl<R: Number> Runner<R> {
     }
 }
 
-/// Runs the reference of `at` for some of its output rows, dealt to the threads. Written arrays hold these rows alone, one
-/// behind the other; the others are whole.
+/// Runs the reference of `at` for some of its output rows, dealt to the threads. Written arrays hold these rows alone,
+/// one behind the other; the others are whole.
 pub fn reference<R: Number>(at: &At, rows: &[Range<usize>], views: Vec<(&'static str, View<R>)>) {
     deal(at, piece(at), rows, views, |rows, io| R::reference(&**at, rows, io));
 }

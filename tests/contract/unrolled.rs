@@ -122,9 +122,8 @@ fn repeated_lines_are_those_of_the_rules_above_them() {
 
 #[test]
 fn rules_are_read() {
-    let text = "a\n    // for r in 1..3:\n    //     b[{r}] = c.{xyzw[r % 2]}{2 * r + 1};\n    //     d{r};\n    old\n    // end\ne\n";
-    let made = unrolled(text).unwrap();
     let rule = "    // for r in 1..3:\n    //     b[{r}] = c.{xyzw[r % 2]}{2 * r + 1};\n    //     d{r};\n";
+    let made = unrolled(&format!("a\n{rule}    old\n    // end\ne\n")).unwrap();
     assert_eq!(made, format!("a\n{rule}    b[1] = c.y3;\n    d1;\n    b[2] = c.x5;\n    d2;\n    // end\ne\n"));
     assert_eq!(unrolled(&made).unwrap(), made, "once more");
     for broken in [
