@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::pictures::Pictures;
 use crate::error::{Error, Result};
@@ -61,8 +61,9 @@ pub enum Initialisation {
 pub struct Validation {
     /// Images held back.
     pub images: usize,
-    /// Which images those are, see [`crate::data::HoldBack::Below`].
-    pub bound: u64,
+    /// Which images those are, see [`crate::data::HoldBack::Below`]; `None` in checkpoints of before there were bounds.
+    #[serde(default)]
+    pub bound: Option<u64>,
     /// Steps between two looks.
     pub every: u64,
     /// Looks without a new best after which the run ends; `None`: it goes on to its last step.
@@ -128,8 +129,25 @@ pub struct Config {
     /// Images held back to watch the run.
     pub validation: Option<Validation>,
     /// Classes trained on, the others being what is evaluated; `None`: all are trained on and evaluated. They go by
-    /// their names, since a label is another once a set has more classes.
+    /// their names, since a label is another once a set has more classes. Older checkpoints have labels, which name the
+    /// classes of IDX sets.
+    #[serde(default, alias = "train_labels", deserialize_with = "class_names")]
     pub train_classes: Option<Vec<String>>,
+}
+
+fn class_names<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Class {
+        Name(String),
+        Label(u32),
+    }
+    let name = |class| match class {
+        Class::Name(name) => name,
+        Class::Label(label) => label.to_string(),
+    };
+    let classes: Option<Vec<Class>> = Option::deserialize(from)?;
+    Ok(classes.map(|classes| classes.into_iter().map(name).collect()))
 }
 
 /// How long to train, in the unit the user likes.

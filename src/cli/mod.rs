@@ -238,7 +238,7 @@ impl DataArg {
     /// The images as the training of a model divided them; see [`DataArg::load_of`].
     fn load_parts(&self, model: &Checkpoint, other: bool) -> siamese::Result<Parts> {
         let config = &model.config;
-        let held_back = config.validation.map(|validation| HoldBack::Below(validation.bound));
+        let held_back = config.validation.and_then(|validation| validation.bound).map(HoldBack::Below);
         let split = self.load_of(model, other)?;
         split.divide(config.train_classes.as_deref(), held_back, config.seed)
     }

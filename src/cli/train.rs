@@ -22,7 +22,7 @@ use siamese::output::{self, Kind};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
-use siamese::session::{Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
+use siamese::session::{CHECKPOINT, Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
 use siamese::siamese::{Source, training_plan};
 use siamese::{Error, Result, embed};
 
@@ -202,7 +202,7 @@ impl RecipeArgs {
     /// How a run of `steps` is watched.
     fn validation(&self, steps: u64, parts: &Parts) -> Option<Validation> {
         let every = self.validate_every.unwrap_or(steps.div_ceil(20));
-        let (images, bound) = (parts.validation.as_ref()?.len(), parts.bound?);
+        let (images, bound) = (parts.validation.as_ref()?.len(), parts.bound);
         Some(Validation { images, bound, every, patience: self.patience })
     }
 }
@@ -263,6 +263,10 @@ impl Train {
                 "warning: the last checkpoint cannot be read: {error}; going on from step {} of {PREVIOUS}",
                 start.step
             );
+        }
+        if start.config.validation.is_some_and(|validation| validation.bound.is_none()) {
+            let reason = "does not say which images were held back, as checkpoints of this version do; begin a new run";
+            return Err(Error::Checkpoint { path: folder.file(CHECKPOINT), reason: reason.to_owned() });
         }
         let parts = self.data.load_parts(&start, self.other_data)?;
         start.origin = Some(parts.origin().clone());

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::search::Found;
 use super::{Dataset, decode};
 use crate::error::Result;
+use crate::memory;
 
 /// What a model wants done to pictures, beyond its input's shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +85,8 @@ where
 /// Reads pictures as a data set of this name, as [`labelled`] has it.
 ///
 /// # Errors
-/// As [`read`], for the first picture in order that cannot be read.
+/// [`Error::Memory`](crate::error::Error::Memory) where the machine cannot hold them; as [`read`], for the first picture in
+/// order that cannot be read.
 pub fn load(
     name: String,
     found: &[Found],
@@ -92,6 +94,9 @@ pub fn load(
     input: [usize; 3],
     pictures: Pictures,
 ) -> Result<Dataset> {
+    let bytes = input.iter().fold(found.len() as u64, |bytes, &side| bytes.saturating_mul(side as u64));
+    // Once one by one, and once as a whole.
+    memory::check("the set of pictures", bytes.saturating_mul(2))?;
     let images: Result<Vec<_>> = found.par_iter().map(|found| read(&found.path, input, pictures)).collect();
     Ok(labelled(name, found, label_names, images?.concat(), input))
 }

@@ -67,6 +67,13 @@ fn a_folder_is_a_data_set() {
 }
 
 #[test]
+fn pictures_that_no_memory_holds_are_refused() {
+    let folder = tree(&["train/a/1.png", "train/b/2.png", "test/a/3.png"]);
+    let error = folder::load(folder.path(), Some([10_000_000, 10_000_000, 3]), AS_IS).unwrap_err();
+    assert!(matches!(error, Error::Memory { .. }) && error.hint().unwrap().contains("--input"), "{error}");
+}
+
+#[test]
 fn a_folder_may_say_what_is_for_testing() {
     let folder = tree(&["train/a/1.png", "train/b/2.png", "test/b/3.png", "test/c/4.png"]);
     let split = folder::load(folder.path(), None, AS_IS).unwrap();

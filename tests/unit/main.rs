@@ -3,6 +3,7 @@
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
+mod config;
 mod data;
 mod eval;
 mod figures;
