@@ -23,8 +23,8 @@ const SIDE: usize = 64;
 /// was chosen is one of the split's remarks.
 ///
 /// With folders that [`Side`] names, those are the sides: `train`, and `test` or where there is none `val`. Otherwise
-/// one picture in five is a test picture, as a hash of its class and file name has it: always the same, whatever pictures
-/// and classes come or go. So a class of few pictures may have none on one side.
+/// one picture in five is a test picture, as a hash of its class and file name has it: always the same, whatever others
+/// come or go. So a class of few pictures may have none on one side.
 ///
 /// # Errors
 /// [`Error::DataSet`] naming the folder where it has no classes, no picture, or not both sides; [`Error::Data`] naming

@@ -137,8 +137,8 @@ pub fn folder(dir: &Path) -> Result<Option<PathBuf>> {
 /// A file is known by the end of its name: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and the same with
 /// `t10k` or `test` for `train`. Anything may come before (`emnist-letters-train-images-idx3-ubyte`), a dot may stand
 /// before `idx`, colour images may say `idx4`, and `.gz` may follow. Of a file that is there packed and plain the plain
-/// one is read. Files that are called `emnist` hold images that are transposed; they are turned upright, and the split's
-/// remarks say so.
+/// one is read. Files that are called `emnist` hold images that are transposed; they are turned upright, and the
+/// split's remarks say so.
 ///
 /// # Errors
 /// [`Error::DataSet`] if one of the four is missing or there are several to choose from; [`Error::Data`] if a file is

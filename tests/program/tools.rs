@@ -133,7 +133,7 @@ fn an_open_set_is_calibrated_and_judged() {
     let words = text(&run(&["enroll", &model, &gallery, "--remove", "1", "--centroid"]).stderr);
     assert!(words.contains("3 identities"), "{words}");
     let answers = events(&succeed(&["recognize", &model, &gallery, &pictures, "--classes", "3", "--json"]));
-    assert!(answers.is_empty() || answers.iter().all(|answer| answer["event"] == "recognition"), "all are enrolled");
+    assert!(answers.is_empty(), "all are enrolled: {answers:?}");
     let names = events(&succeed(&["recognize", &model, &gallery, &pictures, "--json", "--nearest", "2"]));
     let found: BTreeMap<String, usize> =
         names.iter().filter_map(|answer| answer["nearest"].as_str()).fold(BTreeMap::new(), |mut found, name| {
@@ -184,7 +184,7 @@ fn embeddings_are_written_and_grouped() {
     assert!(fail(&["embed", &model, &pictures, "--out", &out("e.txt")]).contains("--out"));
 
     let words = text(&run(&["cluster", &model, &pictures, "--clusters", "4"]).stderr);
-    assert!(words.contains("4 clusters") && words.contains("AMI 0.9") || words.contains("AMI 1.0"), "{words}");
+    assert!(words.contains("4 clusters") && ["AMI 0.9", "AMI 1.0"].iter().any(|ami| words.contains(ami)), "{words}");
     let found = events(&succeed(&["cluster", &model, &pictures, "--method", "dbscan", "--json"]));
     assert_eq!(found.len(), 301, "one an image, and how far they agree");
     assert!(fail(&["cluster", &model, &pictures, "--method", "dbscan", "--clusters", "4"]).contains("--clusters"));
