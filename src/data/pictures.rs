@@ -85,8 +85,8 @@ where
 /// Reads pictures as a data set of this name, as [`labelled`] has it.
 ///
 /// # Errors
-/// [`Error::Memory`](crate::error::Error::Memory) where the machine cannot hold them; as [`read`], for the first picture
-/// in order that cannot be read.
+/// [`Error::Memory`](crate::error::Error::Memory) where the machine cannot hold them; as [`read`], for the first
+/// picture in order that cannot be read.
 pub fn load(
     name: String,
     found: &[Found],
