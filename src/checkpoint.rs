@@ -17,6 +17,7 @@ use crate::net::{Net, Parameter};
 use crate::output::{self, Kind};
 use crate::run::Runner;
 use crate::siamese::slots;
+use crate::text::hex;
 
 /// A network with its weights, and what a resumed training needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,7 +196,7 @@ impl Checkpoint {
         let Config { spec, divisor, pictures, .. } = &self.config;
         let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {divisor} {pictures:?}", self.input));
         self.weights().iter().for_each(|value| hash.update(value.to_le_bytes()));
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize()[..8])
     }
 
     /// The weights to be used alone, as the parameters of a network that is not trained further.

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
 use crate::output::{self, Kind};
-use crate::text::composed;
+use crate::text::{composed, hex};
 
 /// What a picture is known by, whatever it is called and wherever it lies: the SHA-256, as hexadecimal digits, of the
 /// bytes of its file, or of the pixels of a row of a data set.
@@ -52,7 +52,7 @@ impl Content {
     }
 
     fn digest(hash: Sha256) -> Content {
-        Content(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Content(hex(hash.finalize()))
     }
 }
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+use crate::text::hex;
 
 /// What a file is, known by how it begins: the writer of a kind may replace a file of that kind, and no other.
 #[derive(Clone, Copy, Debug)]
@@ -212,8 +213,7 @@ const SUFFIX: &str = ".tmp";
 /// How the temporary files of a file begin: no longer than a name may be, however long the file's is.
 fn prefix(file: &Path) -> String {
     let name = Sha256::digest(file.file_name().unwrap_or_default().as_encoded_bytes());
-    let digits: String = name.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!(".siamese-{digits}-")
+    format!(".siamese-{}-", hex(&name[..4]))
 }
 
 /// Removes the temporary files of `file` that ended programs have left.

@@ -1,4 +1,4 @@
-//! Words from outside (names of files, classes, identities) as a part of a line.
+//! Words from outside (names of files, classes, identities) as a part of a line, and digests as words.
 
 use std::borrow::Cow;
 
@@ -19,6 +19,11 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     }
     let escaped = |c: char| if is_control(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect::<String>().into()
+}
+
+/// Bytes as hexadecimal digits, two for each.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A name in the composed form of Unicode (NFC), so that names that look the same are the same: macOS writes the é of a

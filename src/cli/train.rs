@@ -290,8 +290,7 @@ impl Train {
         let held_back = self.recipe.validation.map(HoldBack::Images);
         let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
         if self.recipe.batch.batch.is_none() {
-            let labels = parts.train.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
-            config.batch = config.batch.fit(labels);
+            config.batch = config.batch.fit(parts.train.label_count());
         }
         // A preset's length is in images; its steps are those of its own batch.
         let preset = self.network.preset()?.config();
@@ -443,7 +442,7 @@ impl Run<'_> {
                 format!("{labels} labels x {images} images, {}", mining.as_str().expect("a word"))
             }
         };
-        let labels = data.rows_by_label().iter().filter(|rows| !rows.is_empty()).count();
+        let labels = data.label_count();
         let facts = vec![
             ("adapter", self.engine.title()),
             ("network", format!("{} ({} parameters)", net.spec, net.parameter_count())),

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use lzma_rust2::XzReaderMt;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
+use super::origin::sha256;
 use super::{Dataset, Split};
 use crate::error::{Error, Result};
 
@@ -94,7 +94,7 @@ fn dataset(name: &str, images: Vec<u8>, labels: &[u8]) -> Dataset {
 }
 
 fn verify(xz: &[u8], original: &Original) -> Result<()> {
-    let sha256: String = Sha256::digest(xz).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = sha256([xz]);
     if sha256 != original.sha256 {
         let found = format!("{} bytes with the SHA-256 {sha256}", xz.len());
         return Err(Error::data(Path::new(original.name), found, original.sha256));

@@ -62,6 +62,11 @@ impl Dataset {
         self.labels.iter().max().map_or(0, |&label| label as usize + 1)
     }
 
+    /// The number of labels that images have.
+    pub fn label_count(&self) -> usize {
+        self.labels.iter().collect::<BTreeSet<_>>().len()
+    }
+
     /// The first `n` images, or all where there are fewer; for a quick run.
     pub fn take(mut self, n: usize) -> Dataset {
         self.images.truncate(n.saturating_mul(self.pixels()));
@@ -259,7 +264,7 @@ impl Split {
                 set.subset(format!("{}, other classes", set.name), &rows)
             };
             let (train, test) = (rest(all), rest(&self.test));
-            if test.rows_by_label().iter().filter(|rows| !rows.is_empty()).count() < 2 {
+            if test.label_count() < 2 {
                 return Err(Error::config("--train-classes", "fewer than 2 classes are left to evaluate"));
             }
             rows.retain(|&row| is_chosen(all, row));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::Dataset;
+use crate::text::hex;
 
 /// What a data set is known by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +86,7 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> impl AsRef<[u8]> {
 
 /// SHA-256 of parts one after the other, as hexadecimal digits.
 pub(super) fn sha256<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    hash(parts).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hash(parts))
 }
 
 /// A number that follows from parts alone, and is as likely to be any as another: the first bytes of their SHA-256.

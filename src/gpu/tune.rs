@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{ArgAt, At, ShaderAt};
 use crate::kernels;
 use crate::plan::Plan;
+use crate::text::hex;
 
 /// Nothing more is begun after this long, so that all is over within two seconds.
 const BUDGET: Duration = Duration::from_millis(1500);
@@ -61,7 +62,7 @@ pub(super) struct Preferences {
 fn digest(shaders: &[ShaderAt]) -> String {
     let mut hash = Sha256::new();
     shaders.iter().for_each(|shader| hash.update(&shader.source));
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..8])
 }
 
 /// The fastest shader, if it beats the rule's.
