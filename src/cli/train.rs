@@ -51,7 +51,8 @@ pub struct Train {
     network: NetworkArgs,
     #[command(flatten)]
     data: DataArg,
-    /// Size that pictures are brought to, such as 28x28x1 or 64x64x3 [default: their own up to 64 a side, else 64x64]
+    /// Size that pictures are brought to, such as 28x28x1 or 64x64x3 [default: that of most of them up to 64 a side,
+    /// else 64x64]
     #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
     input: Option<[usize; 3]>,
     /// Images are dark on light: turn them light on dark, as MNIST is; the model does so with whatever it is shown
