@@ -78,7 +78,7 @@ impl<R: Runner> Embedder<R> {
     pub fn new(model: &Checkpoint, batch: usize, make: impl FnOnce(Arc<Plan>) -> Result<R>) -> Result<Embedder<R>> {
         let net = model.net()?;
         let batch = batch.clamp(1, net.most_rows());
-        let source = Source { slot: "images".to_owned(), images: batch, scale: model.config.scale() };
+        let source = Source { slot: "images".to_owned(), images: batch, scale: model.config.scale(), classes: 1 };
         let mut runner = make(Arc::new(inference_plan(&net, &source, batch, slots::PARAMETERS)))?;
         model.export().restore(&mut runner)?;
         let [rows, images, embedding] =

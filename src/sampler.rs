@@ -203,6 +203,8 @@ pub struct Sampler {
     by_label: Vec<u32>,
     /// Where each label that occurs begins in `by_label`, ascending; the first is 0.
     starts: Vec<usize>,
+    /// The class of each row: the place of its label in `starts`.
+    classes: Vec<u32>,
     batch: Batch,
     seed: u64,
 }
@@ -239,7 +241,11 @@ impl Sampler {
             let reason = format!("{batch} takes {labels} labels, the training set has {found}");
             return Err(Error::config("--batch", reason));
         }
-        Ok(Self { by_label, starts, batch, seed })
+        let mut classes = vec![0; labels.len()];
+        for (place, &row) in by_label.iter().enumerate() {
+            classes[row as usize] = (starts.partition_point(|&start| start <= place) - 1) as u32;
+        }
+        Ok(Self { by_label, starts, classes, batch, seed })
     }
 
     /// The images of a step's batch by row number: for random triplets all anchors, then the positives, then the
@@ -289,6 +295,11 @@ impl Sampler {
             rows.extend(index::sample(rng, own.len(), wanted).iter().map(|place| own[place]));
         }
         rows
+    }
+
+    /// The classes of rows: the labels that occur are numbered in their order, from 0 and without gaps.
+    pub fn classes(&self, rows: &[u32]) -> Vec<u32> {
+        rows.iter().map(|&row| self.classes[row as usize]).collect()
     }
 
     /// The range of `by_label` that has the label number `label` of those that occur.

@@ -9,6 +9,7 @@ use crate::kernels::{
     Adam, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather, GatherShape, Norm, NormShape,
     Statistics, StatisticsShape, TopK, TopKShape, Warp, WarpShape,
 };
+use crate::losses::Embeddings;
 use crate::net::Net;
 use crate::plan::{Builder, Plan, Role, Section, SlotId};
 use crate::sampler::Augment;
@@ -45,17 +46,21 @@ pub struct Source {
     pub images: usize,
     /// Factor on their bytes.
     pub scale: f32,
+    /// Number of classes that they are of.
+    pub classes: usize,
 }
 
 impl Source {
     /// The images of `data`, scaled.
     pub fn new(data: &Dataset, scale: f32) -> Source {
-        Source { slot: format!("{}.images.{}", data.name, &data.digest()[..16]), images: data.len(), scale }
+        let slot = format!("{}.images.{}", data.name, &data.digest()[..16]);
+        Source { slot, images: data.len(), scale, classes: data.label_count() }
     }
 }
 
 /// Names of the slots that the host writes and reads.
 pub mod slots {
+    pub use crate::losses::LABELS;
     pub use crate::net::arenas::{AVERAGE, GRADIENTS, MOMENTS, PARAMETERS};
 
     /// Row numbers of the batch.
@@ -142,7 +147,8 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
     let x = gather(&mut builder, net, source, batch.rows(), &config.augment, config.storage);
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
-    let loss = config.loss.lower(&mut builder, forward.embedding(), net.dims(), batch);
+    let embeddings = Embeddings { slot: forward.embedding(), dims: net.dims(), batch, classes: source.classes };
+    let loss = config.loss.lower(&mut builder, &embeddings);
     net.backward(&mut builder, &forward, loss.gradient);
 
     let [parameters, gradients] = [slots::PARAMETERS, slots::GRADIENTS].map(|name| builder.id(name));

@@ -86,6 +86,7 @@ pub struct Trainer<R: Runner> {
     reported: u64,
     host_time: Duration,
     rows: SlotId,
+    labels: Option<SlotId>,
     warps: Option<[SlotId; 2]>,
     step: SlotId,
     stats: SlotId,
@@ -123,12 +124,27 @@ impl<R: Runner> Trainer<R> {
         runner.write(images, host::pack(&data.images).as_slice())?;
         start.restore(&mut runner)?;
         let [rows, step, stats] = [slots::ROWS, slots::STEP, slots::STATS].map(|name| runner.plan().id(name));
+        let labels = runner.plan().find(slots::LABELS);
         let (begun, reported) = (start.step, start.step);
         let warps =
             (config.augment != Augment::NONE).then(|| [slots::MAPS, slots::KEYS].map(|name| runner.plan().id(name)));
         let host_time = Duration::ZERO;
         let origin = start.origin.clone();
-        Ok(Trainer { config, origin, net, sampler, runner, begun, reported, host_time, rows, warps, step, stats })
+        Ok(Trainer {
+            config,
+            origin,
+            net,
+            sampler,
+            runner,
+            begun,
+            reported,
+            host_time,
+            rows,
+            labels,
+            warps,
+            step,
+            stats,
+        })
     }
 
     /// The settings.
@@ -186,6 +202,9 @@ impl<R: Runner> Trainer<R> {
         let start = Instant::now();
         self.begun += 1;
         self.runner.write(self.rows, batch.as_slice())?;
+        if let Some(labels) = self.labels {
+            self.runner.write(labels, self.sampler.classes(&batch).as_slice())?;
+        }
         if let Some(([maps, keys], warps)) = warps {
             self.runner.write(maps, warps.maps.as_slice())?;
             self.runner.write(keys, warps.keys.as_slice())?;

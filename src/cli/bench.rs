@@ -148,7 +148,7 @@ impl Bench {
         let model = Checkpoint::initial(config, &net);
         let plan = match task.embedded {
             Some(rows) => {
-                let source = Source { slot: "images".to_owned(), images: rows, scale: config.scale() };
+                let source = Source { slot: "images".to_owned(), images: rows, scale: config.scale(), classes: 10 };
                 inference_plan(&net, &source, rows, slots::PARAMETERS)
             }
             None => training_plan(&net, &Source::new(data, config.scale()), config),

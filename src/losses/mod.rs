@@ -9,7 +9,8 @@ pub mod triplet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::plan::{Builder, SlotId};
+use crate::kernel::Element;
+use crate::plan::{Builder, Role, SlotId};
 use crate::sampler::Batch;
 
 pub use triplet::Triplet;
@@ -108,6 +109,30 @@ const COMMON_CHARTS: [Chart; 2] = [
     },
 ];
 
+/// Name of the slot with the class of each row of a batch, `u32[rows]`, which the host writes each step. Only the plan
+/// of a loss that [asks](Embeddings::labels) for it has one.
+pub const LABELS: &str = "labels";
+
+/// The embeddings of a batch, and what is known of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Embeddings<'a> {
+    /// The embeddings, `[rows, dims]`.
+    pub slot: SlotId,
+    /// Values of one.
+    pub dims: usize,
+    /// The batch that they are of.
+    pub batch: &'a Batch,
+    /// Classes of the set that batches are drawn from; those of the rows are below it.
+    pub classes: usize,
+}
+
+impl Embeddings<'_> {
+    /// Adds the slot [`LABELS`]; once a plan.
+    pub fn labels(&self, builder: &mut Builder) -> SlotId {
+        builder.slot(LABELS, Element::U32, &[self.batch.rows()], Role::Input)
+    }
+}
+
 /// What a loss adds to a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Lowered {
@@ -175,8 +200,8 @@ pub trait Objective: Registered + Sized {
     fn takes(&self, batch: &Batch) -> Result<()>;
     /// How many a batch has; of [`Count::Counted`], which each step counts by itself, 1.
     fn count(&self, batch: &Batch, of: Count) -> u64;
-    /// Adds its calls to [`Section::Loss`](crate::plan::Section::Loss), on the embeddings of a batch, `[rows, dims]`.
-    fn lower(&self, builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch) -> Lowered;
+    /// Adds its calls to [`Section::Loss`](crate::plan::Section::Loss), on the embeddings of a batch.
+    fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered;
     /// What is wrong with a training whose steps came to these means.
     fn ailment(&self, batch: &Batch, stretch: &Stretch) -> Option<Ailment>;
 }
@@ -246,8 +271,8 @@ macro_rules! losses {
             }
 
             /// See [`Objective::lower`].
-            pub fn lower(&self, builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch) -> Lowered {
-                match self { $(Loss::$loss(loss) => loss.lower(builder, embedding, dims, batch)),* }
+            pub fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
+                match self { $(Loss::$loss(loss) => loss.lower(builder, embeddings)),* }
             }
 
             /// See [`Objective::ailment`].

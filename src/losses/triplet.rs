@@ -3,13 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ailment, Chart, Count, Distance, Line, Lowered, Objective, Stretch, Term};
+use super::{Ailment, Chart, Count, Distance, Embeddings, Line, Lowered, Objective, Stretch, Term};
 use crate::error::{Error, Result};
 use crate::kernels::{
     self, Distances, DistancesShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TripletDx,
     TripletShape,
 };
-use crate::plan::{Builder, Section, SlotId};
+use crate::plan::{Builder, Section};
 use crate::sampler::{Batch, Mining, Positive};
 
 /// What a triplet costs, by x = d(a, p) - d(a, n).
@@ -152,7 +152,8 @@ impl Objective for Triplet {
         rows as u64 * each
     }
 
-    fn lower(&self, builder: &mut Builder, embedding: SlotId, dims: usize, batch: &Batch) -> Lowered {
+    fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
+        let Embeddings { slot: embedding, dims, batch, .. } = *embeddings;
         let scale = self.distance.scale(dims);
         let (margin, sharpness) = (self.margin.hinge(), self.margin.sharpness());
         let columns = Self::TERMS.len();

@@ -71,7 +71,8 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
 /// Every plan that the presets run, and those of all recipes, on a data set of MNIST-sized images.
 pub fn preset_plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
-    let source = |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale() };
+    let source =
+        |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 1 };
     let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
     for preset in PRESETS {
         let config = preset.config();

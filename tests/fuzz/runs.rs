@@ -168,7 +168,7 @@ fn toml(dice: &mut Dice, folder: &Path) -> Result<()> {
 
 fn small_plan() -> Plan {
     let net = Net::parse("dense4 l2", [5, 5, 1]).unwrap();
-    let source = Source { slot: "images".to_owned(), images: 8, scale: PRESETS[0].config().scale() };
+    let source = Source { slot: "images".to_owned(), images: 8, scale: PRESETS[0].config().scale(), classes: 1 };
     inference_plan(&net, &source, 4, slots::PARAMETERS)
 }
 

@@ -76,7 +76,7 @@ fn spec(dice: &mut Dice, _: &Path) -> Result<()> {
     if net.parameter_count() <= PLANNED && net.pixels() <= PLANNED {
         let mut config = PRESETS[dice.below(PRESETS.len())].config();
         config.spec = text;
-        let source = Source { slot: "images".into(), images: 1 + dice.below(1000), scale: config.scale() };
+        let source = Source { slot: "images".into(), images: 1 + dice.below(1000), scale: config.scale(), classes: 1 };
         if net.check(config.batch.rows()).is_ok() {
             let plan = training_plan(&net, &source, &config);
             assert!(plan.bytes() > 0 && !plan.to_string().is_empty());

@@ -476,7 +476,12 @@ const SINGLE: Allowed = Allowed { embeddings: 3e-6, gradients: 3e-5, trained: 3e
 
 /// The tensors of a file under `prefix`, with the arena `arena` laid out as the file is.
 fn assert_tensors(what: &str, net: &Net, arena: &[f32], file: &File, prefix: &str, tolerance: f64) {
-    let plan = inference_plan(net, &Source { slot: "images".to_owned(), images: 1, scale: 1.0 }, 1, slots::PARAMETERS);
+    let plan = inference_plan(
+        net,
+        &Source { slot: "images".to_owned(), images: 1, scale: 1.0, classes: 1 },
+        1,
+        slots::PARAMETERS,
+    );
     for parameter in net.parameters() {
         let id = plan.id(&parameter.name);
         let (_, start) = plan.storage(id);
@@ -506,7 +511,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
     let images = file.get("network.images");
     let bytes: Vec<u8> = images.values.iter().map(|&byte| byte as u8).collect();
     assert_eq!(images.dims[1..], checkpoint.input, "images are [rows, height, width, channels] on both sides");
-    let source = Source { slot: "golden.images".to_owned(), images: images.dims[0], scale: config.scale() };
+    let source = Source { slot: "golden.images".to_owned(), images: images.dims[0], scale: config.scale(), classes: 1 };
     let expected = file.get("network.embeddings");
 
     // The embeddings of all images by the inference plan.
@@ -601,8 +606,12 @@ fn checkpoint(config: Config, input: [usize; 3]) -> Checkpoint {
     let mut checkpoint = Checkpoint::initial(&config, &net);
     // Only the tensors are saved, not the gaps between them in an arena.
     let tensors: Vec<_> = {
-        let plan =
-            inference_plan(&net, &Source { slot: "images".to_owned(), images: 1, scale: 1.0 }, 1, slots::PARAMETERS);
+        let plan = inference_plan(
+            &net,
+            &Source { slot: "images".to_owned(), images: 1, scale: 1.0, classes: 1 },
+            1,
+            slots::PARAMETERS,
+        );
         let ranges = net.parameters().into_iter().map(|parameter| {
             let id = plan.id(&parameter.name);
             let start = plan.storage(id).1;

@@ -44,6 +44,8 @@ fn rms(values: &[f64]) -> f64 {
 const TRIPLETS: usize = 5;
 /// More than the rows of a batch, so that row numbers matter.
 const IMAGES: usize = 19;
+/// Image i is of class i modulo this.
+const CLASSES: usize = 4;
 /// Elements of a tensor that are differentiated; of a smaller tensor all.
 const SAMPLE: usize = 300;
 /// Step of the differences: the error of the formula is about `STEP²`, that of rounding about `2⁻⁵² / STEP`.
@@ -64,7 +66,7 @@ impl Case {
     fn new(spec: &str, input: [usize; 3], loss: Loss, batch: Batch, seed: u64) -> Case {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
-        let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0 };
+        let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0, classes: CLASSES };
         let config = Config { loss, batch, ..PRESETS[0].config() };
         let plan = Arc::new(training_plan(&net, &source, &config).unshared());
         let mut runner = cpu::Runner::<f64>::new(plan.clone());
@@ -73,6 +75,10 @@ impl Case {
         runner.write(plan.id("images"), pack(&bytes).as_slice()).unwrap();
         let rows: Vec<u32> = (0..batch.rows()).map(|_| rng.random_range(0..IMAGES as u32)).collect();
         runner.write(plan.id("rows"), rows.as_slice()).unwrap();
+        if let Some(labels) = plan.find("labels") {
+            let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
+            runner.write(labels, classes.as_slice()).unwrap();
+        }
         for parameter in net.parameters() {
             let slot = plan.id(&parameter.name);
             // Variance as in He et al. 2015, so that signals neither fade nor grow.

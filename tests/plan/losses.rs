@@ -23,6 +23,8 @@ use siamese::train::{Health, StepReport};
 use siamese::{check, gpu, kernels};
 
 const IMAGES: usize = 19;
+/// Image i is of class i modulo this.
+const CLASSES: usize = 4;
 
 fn mined(mining: Mining) -> Batch {
     Batch::Mined { labels: 10, images: 32, mining }
@@ -35,7 +37,7 @@ fn hinge(margin: f32) -> Loss {
 /// A small network's plan with a loss on a batch.
 fn plan(config: &Config) -> (Net, Plan) {
     let net = Net::parse(&config.spec, [4, 4, 1]).unwrap_or_else(|error| panic!("{error}"));
-    let source = Source { slot: "images".to_owned(), images: IMAGES, scale: config.scale() };
+    let source = Source { slot: "images".to_owned(), images: IMAGES, scale: config.scale(), classes: CLASSES };
     let plan = training_plan(&net, &source, config);
     (net, plan)
 }
@@ -122,6 +124,10 @@ fn every_loss_on_a_device() {
         runner.write(images, pack(&bytes).as_slice()).unwrap();
         runner.write(row, rows.as_slice()).unwrap();
         runner.write(step, config.scalars(1).as_slice()).unwrap();
+        if let Some(labels) = runner.plan().find(slots::LABELS) {
+            let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
+            runner.write(labels, classes.as_slice()).unwrap();
+        }
         Checkpoint::initial(&config, &net).restore(&mut runner).unwrap();
         let reports = check::calls(&mut runner).unwrap();
         let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(ToString::to_string).collect();

@@ -23,7 +23,7 @@ const MNIST: [usize; 3] = [28, 28, 1];
 const CNN: &str = "conv32 relu pool conv64 relu pool dense128 relu dense64 l2";
 
 fn source() -> Source {
-    Source { slot: "test.images".to_owned(), images: 100, scale: 1.0 / 255.0 }
+    Source { slot: "test.images".to_owned(), images: 100, scale: 1.0 / 255.0, classes: 1 }
 }
 
 fn parse(spec: &str) -> Net {

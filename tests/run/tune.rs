@@ -12,7 +12,7 @@ use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
 fn plan() -> Plan {
     let net = Net::parse("conv8 relu pool dense16 l2", [12, 12, 1]).unwrap();
-    let source = Source { slot: "images".to_owned(), images: 50, scale: PRESETS[0].config().scale() };
+    let source = Source { slot: "images".to_owned(), images: 50, scale: PRESETS[0].config().scale(), classes: 1 };
     inference_plan(&net, &source, 20, slots::PARAMETERS)
 }
 
@@ -86,7 +86,7 @@ fn what_does_not_fit_is_said_before_tuning() {
         batch: Batch::Mined { labels: 2, images: rows / 2 + 1, mining: Mining::BatchHard },
         ..PRESETS[0].config()
     };
-    let source = |images| Source { slot: "digits.images".to_owned(), images, scale: 1.0 };
+    let source = |images| Source { slot: "digits.images".to_owned(), images, scale: 1.0, classes: 1 };
     for (plan, array, remedy) in [
         (training_plan(&net, &source(images), &config(8)), "`digits.images`", "--input"),
         (training_plan(&net, &source(1), &config(rows)), "`distance`", "--batch"),

@@ -630,6 +630,13 @@ fn a_balanced_batch_is_some_images_of_some_labels() {
     assert!(error.contains("--batch") && error.contains("7x2") && error.contains('6'), "{error}");
 }
 
+/// Labels may have gaps; classes have none.
+#[test]
+fn classes_number_the_labels_that_occur() {
+    let sampler = Sampler::new(&[8, 5, 5, 300], 0, random(1, Positive::Other)).unwrap();
+    assert_eq!(sampler.classes(&[0, 1, 2, 3, 3, 0]), [1, 0, 0, 2, 2, 1]);
+}
+
 #[test]
 fn a_batch_fits_a_set_with_few_labels() {
     let batch = Batch::Mined { labels: 10, images: 32, mining: Mining::SemiHard };
