@@ -1,5 +1,5 @@
-//! Checkpoints: safetensors files with the parameters under the names and in the layouts that PyTorch expects, the
-//! optimiser's moments, and in the metadata the configuration and the step.
+//! Checkpoints: safetensors files with the parameters and states under the names and in the layouts that PyTorch
+//! expects, the optimiser's moments, and in the metadata the configuration and the step.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::data::Origin;
 use crate::error::{Error, Result};
-use crate::net::{Net, Parameter};
+use crate::layers;
+use crate::net::{self, Net, Parameter};
 use crate::output::{self, Kind};
 use crate::run::Runner;
 use crate::siamese::slots;
@@ -32,6 +33,10 @@ pub struct Checkpoint {
     pub parameters: Vec<f32>,
     /// The arena of their moving average, where the configuration has one; none in an export.
     pub average: Option<Vec<f32>>,
+    /// The arena of the states, in device order; empty where the network has none.
+    pub state: Vec<f32>,
+    /// The arena of their moving average, beside that of the parameters; empty where there is none.
+    pub average_state: Vec<f32>,
     /// The arenas of the moments; none in an export.
     pub moments: Option<[Vec<f32>; 2]>,
     /// How these weights did on the validation images, where that was looked at.
@@ -116,19 +121,25 @@ impl Checkpoint {
     /// Freshly initialised weights for `config`.
     pub fn initial(config: &Config, net: &Net) -> Checkpoint {
         let mut parameters = vec![0.0; net.arena];
-        for parameter in net.parameters() {
-            let values = &mut parameters[parameter.range.clone()];
-            parameter.fill(config.initialisation, config.seed, values);
-            values.iter_mut().for_each(|value| *value *= config.gain);
+        let mut state = vec![0.0; net.state];
+        for tensor in net.placed() {
+            let arena = match tensor.kind {
+                layers::Kind::Trained => &mut parameters,
+                layers::Kind::State => &mut state,
+            };
+            tensor.fill(config.initialisation, config.gain, config.seed, &mut arena[tensor.range.clone()]);
         }
         let moments = Some([vec![0.0; net.arena], vec![0.0; net.arena]]);
         let average = config.average.map(|_| parameters.clone());
+        let average_state = config.average.map(|_| state.clone()).unwrap_or_default();
         Checkpoint {
             config: config.clone(),
             input: net.input,
             step: 0,
             parameters,
             average,
+            state,
+            average_state,
             moments,
             validation: None,
             origin: None,
@@ -144,24 +155,33 @@ impl Checkpoint {
         let parameters = arena(slots::PARAMETERS)?;
         let average = config.average.map(|_| arena(slots::AVERAGE)).transpose()?;
         let moments = Some([arena(slots::MOMENTS[0])?, arena(slots::MOMENTS[1])?]);
+        let [state, average_state] = match (net.state > 0, config.average) {
+            (false, _) => [vec![], vec![]],
+            (true, None) => [arena(slots::STATE)?, vec![]],
+            (true, Some(_)) => [arena(slots::STATE)?, arena(slots::AVERAGE_STATE)?],
+        };
         Ok(Checkpoint {
             config: config.clone(),
             input: net.input,
             step,
             parameters,
             average,
+            state,
+            average_state,
             moments,
             validation: None,
             origin: None,
         })
     }
 
-    /// Writes to a runner what its plan has of the parameters, their average and the moments.
+    /// Writes to a runner what its plan has of the parameters, the states, the averages and the moments.
     pub fn restore(&self, runner: &mut impl Runner) -> Result<()> {
         let [moment1, moment2] = &self.moments.as_ref().map_or([None, None], |[m, v]| [Some(m), Some(v)]);
         let arenas = [
             (slots::PARAMETERS, Some(&self.parameters)),
             (slots::AVERAGE, self.average.as_ref()),
+            (slots::STATE, Some(&self.state)),
+            (slots::AVERAGE_STATE, self.average.as_ref().map(|_| &self.average_state)),
             (slots::MOMENTS[0], *moment1),
             (slots::MOMENTS[1], *moment2),
         ];
@@ -178,31 +198,41 @@ impl Checkpoint {
         self.average.as_ref().unwrap_or(&self.parameters)
     }
 
-    /// The weights to be used, each tensor with its values in file order.
+    /// The states that belong to these weights: their average where there is one.
+    pub fn states(&self) -> &[f32] {
+        if self.average.is_some() { &self.average_state } else { &self.state }
+    }
+
+    /// The weights to be used and their states, each tensor with its values in file order.
     ///
     /// # Errors
     /// [`Error::Spec`] if the network cannot be understood.
     pub fn tensors(&self) -> Result<Vec<(Parameter, Vec<f32>)>> {
-        let values = |parameter: Parameter| {
-            let values = parameter.layout.to_file(&self.weights()[parameter.range.clone()]);
-            (parameter, values)
+        let values = |tensor: Parameter| {
+            let arena = match tensor.kind {
+                layers::Kind::Trained => self.weights(),
+                layers::Kind::State => self.states(),
+            };
+            let values = tensor.layout.to_file(&arena[tensor.range.clone()]);
+            (tensor, values)
         };
-        Ok(self.net()?.parameters().into_iter().map(values).collect())
+        Ok(self.net()?.placed().into_iter().map(values).collect())
     }
 
     /// What tells this model's embeddings from those of any other: the first 16 digits of the SHA-256 of network,
-    /// input, what is done to images before, and the weights to be used.
+    /// input, what is done to images before, and the weights to be used with their states.
     pub fn fingerprint(&self) -> String {
         let Config { spec, divisor, pictures, .. } = &self.config;
         let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {divisor} {pictures:?}", self.input));
-        self.weights().iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.weights().iter().chain(self.states()).for_each(|value| hash.update(value.to_le_bytes()));
         hex(&hash.finalize()[..8])
     }
 
     /// The weights to be used alone, as the parameters of a network that is not trained further.
     pub fn export(&self) -> Checkpoint {
         let config = Config { average: None, ..self.config.clone() };
-        Checkpoint { config, parameters: self.weights().to_vec(), average: None, moments: None, ..self.clone() }
+        let (parameters, state) = (self.weights().to_vec(), self.states().to_vec());
+        Checkpoint { config, parameters, average: None, state, average_state: vec![], moments: None, ..self.clone() }
     }
 
     /// Writes the file: to a temporary name beside it first, so that a failure leaves an older file whole.
@@ -210,14 +240,19 @@ impl Checkpoint {
     /// # Errors
     /// As [`output::write`]: weights alone do not replace a training.
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
-        let parameters = self.net()?.parameters();
-        let arenas = [("", &self.parameters)]
+        let net = self.net()?;
+        let (parameters, states) = (net.parameters(), net.states());
+        let average = self.average.iter();
+        let arenas = [("", &self.parameters, &parameters), ("", &self.state, &states)]
             .into_iter()
-            .chain(self.average.iter().map(|average| (AVERAGE, average)))
-            .chain(MOMENTS.into_iter().zip(self.moments.iter().flatten()));
+            .chain(average.clone().map(|average| (AVERAGE, average, &parameters)))
+            .chain(average.map(|_| (AVERAGE, &self.average_state, &states)))
+            .chain(
+                MOMENTS.into_iter().zip(self.moments.iter().flatten()).map(|(name, arena)| (name, arena, &parameters)),
+            );
         let mut views = Vec::new();
-        for (prefix, arena) in arenas {
-            for parameter in &parameters {
+        for (prefix, arena, tensors) in arenas {
+            for parameter in tensors {
                 let values = parameter.layout.to_file(&arena[parameter.range.clone()]);
                 let (dtype, bytes) = match precision {
                     Precision::F32 => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
@@ -262,16 +297,18 @@ impl Checkpoint {
         config.validate().map_err(|error| unreadable(error.to_string()))?;
         let net = Net::parse(&config.spec, input).map_err(|error| unreadable(error.to_string()))?;
 
-        let arena = |prefix: &str| read_arena(&file, prefix, &net).map_err(fault);
-        let parameters = arena("")?;
+        let arena = |prefix: &str| read_arena(&file, prefix, &net.parameters()).map_err(fault);
+        let states = |prefix: &str| read_arena(&file, prefix, &net.states()).map_err(fault);
+        let (parameters, state) = (arena("")?, states("")?);
         let average = config.average.map(|_| arena(AVERAGE)).transpose()?;
+        let average_state = config.average.map_or(Ok(vec![]), |_| states(AVERAGE))?;
         let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
         let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
-        Ok(Checkpoint { config, input, step, parameters, average, moments, validation, origin })
+        Ok(Checkpoint { config, input, step, parameters, average, state, average_state, moments, validation, origin })
     }
 
     /// Reads weights that another program wrote as safetensors, under the names and in the layouts of [`Net`]'s
-    /// parameters, which are PyTorch's: `conv1.weight`, `conv1.bias`, … The file need not hold anything else, and no
+    /// tensors, which are PyTorch's: `conv1.weight`, `conv1.bias`, … The file need not hold anything else, and no
     /// other tensor. `config` says what network they belong to and how its embeddings are to be used.
     ///
     /// # Errors
@@ -284,15 +321,20 @@ impl Checkpoint {
         let fault = |reason: String| Error::Weights { path: path.to_owned(), reason };
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
-        let parameters = read_arena(&file, "", &net).map_err(fault)?;
-        let tensors = net.parameters();
+        let parameters = read_arena(&file, "", &net.parameters()).map_err(fault)?;
+        let state = read_arena(&file, "", &net.states()).map_err(fault)?;
+        let tensors = net.placed();
         let mut names = file.names();
         names.sort_unstable();
         if let Some(name) = names.iter().find(|&&name| tensors.iter().all(|tensor| tensor.name != name)) {
             return Err(fault(format!("tensor `{name}` is none of the network's")));
         }
         for tensor in &tensors {
-            if let Some(value) = parameters[tensor.range.clone()].iter().find(|value| !value.is_finite()) {
+            let arena = match tensor.kind {
+                layers::Kind::Trained => &parameters,
+                layers::Kind::State => &state,
+            };
+            if let Some(value) = arena[tensor.range.clone()].iter().find(|value| !value.is_finite()) {
                 return Err(fault(format!("tensor `{}` holds {value}, which is not finite in 32 bits", tensor.name)));
             }
         }
@@ -303,6 +345,8 @@ impl Checkpoint {
             step: 0,
             parameters,
             average: None,
+            state,
+            average_state: vec![],
             moments: None,
             validation: None,
             origin: None,
@@ -310,10 +354,11 @@ impl Checkpoint {
     }
 }
 
-/// The arena of the parameters of `net` whose tensors' names begin with `prefix`, in device order; or what is wrong.
-fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, String> {
+/// The arena of some tensors of a network, whose names in the file begin with `prefix`, in device order; or what is
+/// wrong.
+fn read_arena(file: &SafeTensors, prefix: &str, tensors: &[Parameter]) -> Result<Vec<f32>, String> {
     let mut found = Vec::new();
-    for parameter in net.parameters() {
+    for parameter in tensors {
         let name = format!("{prefix}{}", parameter.name);
         let tensor = file.tensor(&name).map_err(|_| format!("tensor `{name}` is missing"))?;
         let wanted = parameter.layout.file_dims();
@@ -323,7 +368,7 @@ fn read_arena(file: &SafeTensors, prefix: &str, net: &Net) -> Result<Vec<f32>, S
         found.push((name, parameter, tensor));
     }
     // A file may ask for any network: memory is taken once all its weights are there.
-    let mut arena = vec![0.0; net.arena];
+    let mut arena = vec![0.0; net::length(tensors)];
     for (name, parameter, tensor) in found {
         let values = floats(tensor.dtype(), tensor.data())
             .ok_or_else(|| format!("tensor `{name}` is {:?}, expected F16, BF16, F32 or F64", tensor.dtype()))?;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::host::{Array, vectorised};
 use crate::kernel::{Access, ArgAt, At, Element, Io, Number, Roofline, RoutineAt, View, Work};
-use crate::plan::{Buffer, Call, Plan, Role, SlotId};
+use crate::plan::{Buffer, Call, Plan, SlotId};
 use crate::run::Values;
 
 /// Runs the references of a plan in `R`.
@@ -447,7 +447,7 @@ impl<R: Number> crate::run::Runner for Runner<R> {
         let plan = forked.plan.clone();
         for (own, buffer) in forked.buffers.iter_mut().zip(plan.buffers()) {
             let slot = plan.slot(buffer.slot());
-            let shareable = matches!(slot.role, Role::Parameter | Role::Input);
+            let shareable = slot.role.is_shared();
             let other = self.plan.find(&slot.name).filter(|&id| shareable && self.plan.slot(id).len() == slot.len());
             if let Some(id) = other {
                 *own = self.buffers[self.plan.storage(id).0].clone();

@@ -21,17 +21,21 @@ use crate::init::{self, Init};
 use crate::kernel::Element;
 use crate::kernels::{ActDx, ActDxShape, Activation};
 use crate::layers::{
-    self, Backward, Follows, Forward, Item, Layer, Layout, Lowered, Shape, Start, Tensor, Text, Trained,
+    self, Backward, Follows, Forward, Item, Kind, Layer, Layout, Lowered, Shape, Start, Tensor, TensorSlots, Text,
 };
 use crate::plan::{ALIGNMENT, Builder, Role, Section, SlotId};
 
-/// Names of the flat arrays that have one value for each trained one, all laid out alike: so the optimiser is one call
-/// and a checkpoint a few reads.
+/// Names of the flat arrays that hold the tensors of all layers: so the optimiser is one call and a checkpoint a few
+/// reads. Those with one value for each trained one are laid out alike, and so are those of the states.
 pub mod arenas {
     /// The trained values.
     pub const PARAMETERS: &str = "parameters";
     /// Their moving average.
     pub const AVERAGE: &str = "average";
+    /// What layers keep and nobody trains.
+    pub const STATE: &str = "state";
+    /// The moving average of that.
+    pub const AVERAGE_STATE: &str = "average.state";
     /// Their gradients.
     pub const GRADIENTS: &str = "gradients";
     /// The moments of the optimiser.
@@ -53,30 +57,37 @@ pub struct Node {
     pub output: Shape,
 }
 
-/// A trained tensor of a network.
+/// A tensor of a network, trained or not.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// `conv1.weight`, `conv1.bias`, …
     pub name: String,
+    /// Who changes it.
+    pub kind: Kind,
     /// Order of its elements.
     pub layout: Layout,
     /// Its first values.
     pub start: Start,
     /// Activation of its layer.
     pub activation: Activation,
-    /// Its place in an arena.
+    /// Its place in an arena of its kind.
     pub range: Range<usize>,
 }
 
 impl Parameter {
-    /// Fills `values` as a training starts.
-    pub fn fill(&self, initialisation: Initialisation, seed: u64, values: &mut [f32]) {
-        let Start::Random { fan_in, fan_out } = self.start else { return values.fill(0.0) };
+    /// Fills `values` as a training starts: random ones by `initialisation`, times `gain`.
+    pub fn fill(&self, initialisation: Initialisation, gain: f32, seed: u64, values: &mut [f32]) {
+        let (fan_in, fan_out) = match self.start {
+            Start::Random { fan_in, fan_out } => (fan_in, fan_out),
+            Start::Zeros => return values.fill(0.0),
+            Start::Ones => return values.fill(1.0),
+        };
         let init = match (initialisation, self.activation) {
             (Initialisation::ByActivation, Activation::Relu) => Init::HeUniform,
             _ => Init::GlorotUniform,
         };
         init::fill(init, seed, &self.name, fan_in, fan_out, values);
+        values.iter_mut().for_each(|value| *value *= gain);
     }
 }
 
@@ -90,8 +101,19 @@ pub struct Net {
     pub input: [usize; 3],
     /// Layers in order.
     pub nodes: Vec<Node>,
-    /// Length of an arena.
+    /// Length of an arena of the trained tensors.
     pub arena: usize,
+    /// Length of an arena of the states; 0 where there are none.
+    pub state: usize,
+}
+
+/// The tensors of a network in a plan, see [`Net::declare`].
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// Whether the plan trains.
+    training: bool,
+    /// In the order of [`Net::tensors`], node by node.
+    tensors: Vec<TensorSlots>,
 }
 
 /// Most words of a spec: several times those of the deepest networks in use.
@@ -105,6 +127,11 @@ fn place(arena: &mut usize, values: usize) -> Range<usize> {
     let range = *arena..arena.saturating_add(values);
     *arena = range.end.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
     range
+}
+
+/// Length of the arena of these tensors, which are all of a kind.
+pub fn length(tensors: &[Parameter]) -> usize {
+    tensors.last().map_or(0, |last| last.range.end.next_multiple_of(ALIGNMENT))
 }
 
 impl Net {
@@ -127,11 +154,32 @@ impl Net {
             return Err(Error::config("--spec", format!("{} words are more than {MOST_WORDS}", words.len())));
         }
         let text = words.iter().map(|word| word.text).collect::<Vec<_>>().join(" ");
-        let mut net = Net { spec: text, input, nodes: vec![], arena: 0 };
+        let mut net = Net { spec: text, input, nodes: vec![], arena: 0, state: 0 };
         let mut numbers = HashMap::new();
+        // The word of each node.
+        let mut places = vec![];
         for word in &words {
             net.add(word, &mut numbers)?;
+            places.resize(net.nodes.len(), word);
         }
+        let tensors = net
+            .nodes
+            .iter()
+            .zip(places)
+            .flat_map(|(node, word)| net.tensors(node).into_iter().map(move |tensor| (tensor, word)));
+        let [mut trained, mut state] = [0; 2];
+        for (tensor, word) in tensors {
+            let arena = match tensor.kind {
+                Kind::Trained => &mut trained,
+                Kind::State => &mut state,
+            };
+            place(arena, tensor.layout.len());
+            if *arena > MOST {
+                let reason = format!("with `{}` there are more weights than 32-bit indices reach", word.text);
+                return Err(word.error(reason));
+            }
+        }
+        (net.arena, net.state) = (trained, state);
         match net.shape(net.nodes.len()) {
             Shape::Image(_) => {
                 let reason = "the network needs a dense layer, whose outputs are the embedding";
@@ -166,12 +214,11 @@ impl Net {
             let reason = format!("`{}` makes more values of an image than 32-bit indices reach", word.text);
             return Err(word.error(reason));
         }
-        for tensor in layer.tensors(&[input]) {
-            place(&mut self.arena, tensor.layout.len());
-        }
-        if self.arena > MOST {
-            let reason = format!("with `{}` there are more weights than 32-bit indices reach", word.text);
-            return Err(word.error(reason));
+        if layer.absorbs_bias()
+            && let Some(before) = self.nodes.last_mut().filter(|node| node.activation == Activation::None)
+            && let Some(bare) = before.layer.without_bias()
+        {
+            before.layer = bare;
         }
         let number = numbers.entry(kind).and_modify(|number| *number += 1).or_insert(1);
         // Behind a digit a number could not be told from the kind.
@@ -188,7 +235,7 @@ impl Net {
             match self.nodes[node].layer.activation() {
                 Follows::Fused => return Some(node),
                 Follows::Passed => value = self.nodes[node].inputs[0],
-                Follows::Refused => return None,
+                Follows::Apart => return None,
             }
         }
     }
@@ -203,7 +250,7 @@ impl Net {
         node.inputs.iter().map(|&value| self.shape(value)).collect()
     }
 
-    /// The trained tensors of a node.
+    /// The tensors of a node.
     pub fn tensors(&self, node: &Node) -> Vec<Tensor> {
         node.layer.tensors(&self.inputs(node))
     }
@@ -251,18 +298,36 @@ impl Net {
         Err(Error::config("--batch", reason))
     }
 
-    /// The trained tensors in the order of an arena.
-    pub fn parameters(&self) -> Vec<Parameter> {
-        let mut arena = 0;
-        let mut parameters = Vec::new();
+    /// The tensors of all nodes, each with its place in the arena of its kind.
+    pub fn placed(&self) -> Vec<Parameter> {
+        let [mut trained, mut state] = [0; 2];
+        let mut placed = Vec::new();
         for node in &self.nodes {
-            for Tensor { name, layout, start } in self.tensors(node) {
-                let range = place(&mut arena, layout.len());
+            for Tensor { name, kind, layout, start } in self.tensors(node) {
+                let arena = match kind {
+                    Kind::Trained => &mut trained,
+                    Kind::State => &mut state,
+                };
+                let range = place(arena, layout.len());
                 let name = format!("{}.{name}", node.name);
-                parameters.push(Parameter { name, layout, start, activation: node.activation, range });
+                placed.push(Parameter { name, kind, layout, start, activation: node.activation, range });
             }
         }
-        parameters
+        placed
+    }
+
+    fn of_kind(&self, kind: Kind) -> Vec<Parameter> {
+        self.placed().into_iter().filter(|tensor| tensor.kind == kind).collect()
+    }
+
+    /// The trained tensors in the order of an arena.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.of_kind(Kind::Trained)
+    }
+
+    /// The states in the order of an arena.
+    pub fn states(&self) -> Vec<Parameter> {
+        self.of_kind(Kind::State)
     }
 
     /// Number of trained values.
@@ -270,9 +335,10 @@ impl Net {
         self.parameters().iter().map(|parameter| parameter.range.len()).sum()
     }
 
-    /// Adds the trained tensors to a plan, in the arena called `values`, and for training the arenas of gradients and
-    /// moments.
-    pub fn declare(&self, builder: &mut Builder, values: &str, training: bool) -> Vec<Trained> {
+    /// Adds the tensors to a plan, the trained ones in the arena called `values` ([`arenas::PARAMETERS`], or
+    /// [`arenas::AVERAGE`] with the average of the states), and for training the arenas of gradients and moments.
+    pub fn declare(&self, builder: &mut Builder, values: &str, training: bool) -> Declared {
+        let states = if values == arenas::AVERAGE { arenas::AVERAGE_STATE } else { arenas::STATE };
         let mut arena = |name, role| builder.slot(name, Element::F32, &[self.arena], role);
         let values = arena(values, Role::Parameter);
         let gradients = training.then(|| {
@@ -281,23 +347,29 @@ impl Net {
             }
             arena(arenas::GRADIENTS, Role::Gradient)
         });
-        let trained = |Parameter { name, layout, range, .. }: &Parameter| {
+        let states = (self.state > 0).then(|| builder.slot(states, Element::F32, &[self.state], Role::State));
+        let declare = |Parameter { name, kind, layout, range, .. }: &Parameter| {
             let dims = layout.device_dims();
-            let value = builder.part(name, &dims, values, range.start);
+            let (arena, gradients) = match kind {
+                Kind::Trained => (values, gradients),
+                Kind::State => (states.expect("the arena is as long as they are"), None),
+            };
+            let value = builder.part(name, &dims, arena, range.start);
             let gradient = gradients.map(|arena| builder.part(format!("{name}.gradient"), &dims, arena, range.start));
-            Trained { value, gradient }
+            TensorSlots { value, gradient }
         };
-        self.parameters().iter().map(trained).collect()
+        Declared { training, tensors: self.placed().iter().map(declare).collect() }
     }
 
     /// Adds the forward pass of `rows` images in slot `images`, with the tensors as declared.
-    pub fn forward(&self, builder: &mut Builder, tensors: &[Trained], rows: usize, images: SlotId) -> Pass {
+    pub fn forward(&self, builder: &mut Builder, declared: &Declared, rows: usize, images: SlotId) -> Pass {
         let mut pass = Pass { images, nodes: vec![] };
-        let mut tensors = tensors.iter();
+        let mut tensors = declared.tensors.iter();
         for node in &self.nodes {
             let inputs = node.inputs.iter().map(|&value| (pass.value(value), self.shape(value))).collect();
             let own = self.tensors(node).iter().map(|tensor| tensor.name).zip(tensors.by_ref().copied()).collect();
-            let mut lowered = Lowered::new(&node.name, rows, node.activation, inputs, node.output, own);
+            let Node { name, activation, output, .. } = node;
+            let mut lowered = Lowered::new(name, rows, declared.training, *activation, inputs, *output, own);
             node.layer.forward(&mut Forward::new(builder, &mut lowered));
             pass.nodes.push(lowered);
         }
@@ -331,7 +403,7 @@ impl Net {
         let mut wanted = vec![false];
         for node in &self.nodes {
             let before = node.inputs.iter().any(|&value| wanted[value]);
-            wanted.push(before || !self.tensors(node).is_empty());
+            wanted.push(before || self.tensors(node).iter().any(|tensor| tensor.kind == Kind::Trained));
         }
         wanted
     }

@@ -27,12 +27,23 @@ pub enum Role {
     Gradient,
     /// Running moments of the optimiser.
     Moment,
+    /// What layers keep from step to step and no gradient changes.
+    State,
+    /// Zeros, which nobody writes.
+    Constant,
     /// Anything computed on the way.
     Activation,
     /// Written by the host: images, row numbers, step scalars.
     Input,
     /// Read by the host each step.
     Statistic,
+}
+
+impl Role {
+    /// Whether a fork of a runner sees the very array: what one writes, the other has.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Role::Parameter | Role::State | Role::Input)
+    }
 }
 
 /// Where an array lies.
@@ -327,6 +338,8 @@ pub struct Builder {
     /// The parts of each arena.
     parts: HashMap<SlotId, Vec<SlotId>>,
     written: HashSet<SlotId>,
+    /// Calls that wait for their section.
+    later: Vec<Call>,
     statistics: Vec<&'static str>,
 }
 
@@ -353,6 +366,15 @@ impl Builder {
         id
     }
 
+    /// The slot of `length` zeros.
+    pub fn zeros(&mut self, length: usize) -> SlotId {
+        let name = format!("zeros.{length}");
+        match self.names.get(&name) {
+            Some(&id) => id,
+            None => self.slot(name, Element::F32, &[length], Role::Constant),
+        }
+    }
+
     fn add(&mut self, slot: Slot) -> SlotId {
         let id = SlotId(self.slots.len());
         assert!(!slot.is_empty(), "slot `{}` is empty", slot.name);
@@ -372,6 +394,11 @@ impl Builder {
         let ends = start + dims.iter().product::<usize>();
         assert!(ends <= self.len(arena), "slot `{name}` ends behind `{whole}`, at {ends}");
         self.add(Slot { name, element: Element::F32, dims: dims.to_vec(), role: *role, place })
+    }
+
+    /// The slot of this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<SlotId> {
+        self.names.get(name).copied()
     }
 
     /// The slot of this name. Panics where there is none.
@@ -400,7 +427,8 @@ impl Builder {
 
     /// Whether all that a read of `id` would see has been written, by the host or by an earlier call.
     fn is_written(&self, id: SlotId) -> bool {
-        let by_host = matches!(self.slots[id.0].role, Role::Input | Role::Parameter | Role::Moment);
+        let roles = [Role::Input, Role::Parameter, Role::Moment, Role::State, Role::Constant];
+        let by_host = roles.contains(&self.slots[id.0].role);
         let parts = self.parts.get(&id);
         let whole_by_parts = parts.is_some_and(|parts| parts.iter().all(|part| self.written.contains(part)));
         by_host || self.written.contains(&id) || whole_by_parts
@@ -409,8 +437,33 @@ impl Builder {
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
     /// Where one of the slots is stored in 16 bits, the kernel takes its images and activations so.
     pub fn call<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
+        let call = Call { section, at: self.stored_at::<K>(shape, args), args: args.to_vec() };
+        self.begin(section);
+        self.push(call);
+    }
+
+    /// [`Builder::call`] at the beginning of a section to come, behind what waits for it already.
+    pub fn later<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
+        let call = Call { section, at: self.stored_at::<K>(shape, args), args: args.to_vec() };
+        self.later.push(call);
+    }
+
+    fn stored_at<K: Kernel>(&self, shape: K::Shape, args: &[SlotId]) -> At {
         let stored = |format: &Format| args.iter().any(|id| self.slots[id.0].element == format.element());
-        let at = At::stored::<K>(shape, Format::ALL.into_iter().rfind(stored).unwrap_or(Format::F32));
+        At::stored::<K>(shape, Format::ALL.into_iter().rfind(stored).unwrap_or(Format::F32))
+    }
+
+    /// Adds the calls that wait for `section` or one before it.
+    fn begin(&mut self, section: Section) {
+        let waiting = std::mem::take(&mut self.later);
+        let (mut due, later): (Vec<_>, _) = waiting.into_iter().partition(|call| call.section <= section);
+        self.later = later;
+        due.sort_by_key(|call| call.section);
+        due.into_iter().for_each(|call| self.push(call));
+    }
+
+    fn push(&mut self, call: Call) {
+        let Call { section, ref at, ref args } = call;
         let wanted = at.args();
         let kernel = at.name();
         assert_eq!(wanted.len(), args.len(), "{kernel} takes {} arguments", wanted.len());
@@ -439,11 +492,12 @@ impl Builder {
         }
         for (arg, &id) in wanted.iter().zip(args) {
             if arg.access != Access::Read {
-                assert!(self.slots[id.0].role != Role::Input, "{kernel} writes input `{}`", self.slots[id.0].name);
+                let Slot { role, name, .. } = &self.slots[id.0];
+                assert!(!matches!(role, Role::Input | Role::Constant), "{kernel} writes input `{name}`");
                 self.written.insert(id);
             }
         }
-        self.calls.push(Call { section, at, args: args.to_vec() });
+        self.calls.push(call);
     }
 
     /// For each slot the calls during which its values are needed: from the first that has it to the last, and to the
@@ -466,7 +520,8 @@ impl Builder {
 
     /// The finished plan. Activations that are not needed at the same time share memory: the largest first, each takes
     /// the first buffer that is free while it lives.
-    pub fn finish(self) -> Plan {
+    pub fn finish(mut self) -> Plan {
+        self.begin(Section::Update);
         let lives = self.lives();
         let mut own: Vec<_> = (0..self.slots.len()).filter(|&id| self.slots[id].place == Place::Own).collect();
         own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].bytes()));

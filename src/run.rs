@@ -61,7 +61,7 @@ pub trait Runner: Sized {
     /// Hands over the oldest snapshots, waiting for them, until no more than `keep` are outstanding.
     fn collect(&mut self, keep: usize) -> Result<Vec<Array>>;
 
-    /// A runner of another plan on the same device. Slots with the same name and length, of role parameter or input,
-    /// are shared: what one writes, the other sees.
+    /// A runner of another plan on the same device. Slots with the same name and length, of a role that
+    /// [is shared](crate::plan::Role::is_shared), are one: what one writes, the other sees.
     fn fork(&self, plan: Arc<Plan>) -> Result<Self>;
 }

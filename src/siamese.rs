@@ -61,7 +61,7 @@ impl Source {
 /// Names of the slots that the host writes and reads.
 pub mod slots {
     pub use crate::losses::LABELS;
-    pub use crate::net::arenas::{AVERAGE, GRADIENTS, MOMENTS, PARAMETERS};
+    pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
     /// Row numbers of the batch.
     pub const ROWS: &str = "rows";
@@ -172,6 +172,11 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     if config.average.is_some() {
         let average = builder.slot(slots::AVERAGE, Element::F32, &[length], Role::Parameter);
         builder.call::<Average>(Section::Update, AverageShape { length }, &[step, parameters, average]);
+        if let Some(state) = builder.find(slots::STATE) {
+            let length = builder.len(state);
+            let average = builder.slot(slots::AVERAGE_STATE, Element::F32, &[length], Role::State);
+            builder.call::<Average>(Section::Update, AverageShape { length }, &[step, state, average]);
+        }
     }
     builder.finish()
 }

@@ -302,7 +302,9 @@ impl<R: Runner> Trainer<R> {
     /// [`Error::Diverged`] where a weight is not finite; what the device reports.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
         let checkpoint = Checkpoint::of(&self.config, &self.net, self.reported, &mut self.runner)?;
-        if !checkpoint.parameters.iter().chain(checkpoint.weights()).all(|value| value.is_finite()) {
+        let Checkpoint { parameters, average, state, .. } = &checkpoint;
+        let values = parameters.iter().chain(average.iter().flatten()).chain(state);
+        if !values.copied().all(f32::is_finite) {
             return Err(Error::Diverged { step: self.reported, first: None });
         }
         Ok(Checkpoint { origin: self.origin.clone(), ..checkpoint })

@@ -48,9 +48,9 @@ const MOST_BYTES: u64 = u32::MAX as u64;
 /// What makes an array of this role smaller.
 fn remedy(role: Role) -> &'static str {
     match role {
-        Role::Parameter | Role::Gradient | Role::Moment => "a smaller network",
+        Role::Parameter | Role::Gradient | Role::Moment | Role::State => "a smaller network",
         Role::Input => "fewer images or a smaller `--input`, `--adapter cpu`, which holds what the memory holds",
-        Role::Activation | Role::Statistic => "a smaller `--batch` or a smaller network",
+        Role::Activation | Role::Statistic | Role::Constant => "a smaller `--batch` or a smaller network",
     }
 }
 
@@ -124,17 +124,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Makes the buffers, except those shared with another plan's memory: parameters and inputs of equal name and
-    /// length.
+    /// Makes the buffers, except those [shared](Role::is_shared) with another plan's memory, of equal name and length.
     pub(super) fn new(device: &Device, plan: &Plan, shared: Option<(&Plan, &Memory)>) -> Self {
         let mut buffers = Vec::with_capacity(plan.buffers().len());
         for buffer in plan.buffers() {
             let slot = plan.slot(buffer.slot());
-            let other =
-                shared.filter(|_| matches!(slot.role, Role::Parameter | Role::Input)).and_then(|(other, memory)| {
-                    let id = other.find(&slot.name).filter(|&id| other.slot(id).len() == slot.len())?;
-                    Some(memory.buffers[other.storage(id).0].clone())
-                });
+            let other = shared.filter(|_| slot.role.is_shared()).and_then(|(other, memory)| {
+                let id = other.find(&slot.name).filter(|&id| other.slot(id).len() == slot.len())?;
+                Some(memory.buffers[other.storage(id).0].clone())
+            });
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
             buffers.push(other.unwrap_or_else(|| device.buffer(&slot.name, buffer.bytes, usage)));
         }

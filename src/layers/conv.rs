@@ -1,5 +1,6 @@
 //! `conv<channels>[k<size>][s<stride>][v]`: convolution, with a bias and the activation that follows.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Word};
@@ -17,6 +18,8 @@ pub struct Conv {
     stride: usize,
     /// Padded with `(kernel - 1) / 2` zeros on each side, or not at all.
     same: bool,
+    /// Whether it has a bias.
+    bias: bool,
 }
 
 impl Conv {
@@ -61,7 +64,7 @@ impl Word for Conv {
         if kernel % 2 == 0 {
             return Err(format!("the kernel size {kernel} is not odd"));
         }
-        Ok(Item::Layer(Arc::new(Conv { channels, kernel, stride, same })))
+        Ok(Item::Layer(Arc::new(Conv { channels, kernel, stride, same, bias: true })))
     }
 }
 
@@ -75,22 +78,34 @@ impl Layer for Conv {
         let Window { kernel, in_channels, out_channels, .. } = self.window(1, inputs[0]);
         let taps = kernel * kernel;
         let layout = Layout::new(&[&[kernel], &[kernel], &[in_channels], &[out_channels]], &[&[3], &[2], &[0], &[1]]);
-        vec![Tensor::weight(layout, taps * in_channels, taps * out_channels), Tensor::bias(out_channels)]
+        let weight = Tensor::weight(layout, taps * in_channels, taps * out_channels);
+        iter::once(weight).chain(self.bias.then(|| Tensor::bias(out_channels))).collect()
     }
 
     fn activation(&self) -> Follows {
         Follows::Fused
     }
 
+    fn without_bias(&self) -> Option<Arc<dyn Layer>> {
+        Some(Arc::new(Conv { bias: false, ..self.clone() }))
+    }
+
+    fn absorbs_bias(&self) -> bool {
+        false
+    }
+
     fn forward(&self, at: &mut Forward) {
         let y = at.y(at.element(0));
+        let bias = if self.bias { at.tensor("bias") } else { at.zeros(self.channels) };
         let shape = Conv2dShape { window: self.window(at.rows(), at.shape(0)), activation: at.activation() };
-        at.call::<Conv2d>(shape, &[at.x(0), at.tensor("weight"), at.tensor("bias"), y]);
+        at.call::<Conv2d>(shape, &[at.x(0), at.tensor("weight"), bias, y]);
     }
 
     fn backward(&self, at: &mut Backward) {
         let window = self.window(at.rows(), at.shape(0));
-        at.bias();
+        if self.bias {
+            at.bias();
+        }
         let dx = at.dx(0);
         let shape = Conv2dDwShape::new(window.clone());
         at.sum::<Conv2dDw>("weight", shape.splits, shape, [at.x(0), at.dy()]);
@@ -106,7 +121,8 @@ impl Layer for Conv {
             Attribute::ints("strides", &[self.stride; 2]),
             Attribute::ints("pads", &[window.pad; 4]),
         ];
-        let inputs = [at.x(0), at.tensor("weight"), at.tensor("bias")];
+        let bias = self.bias.then(|| at.tensor("bias"));
+        let inputs = [at.x(0), at.tensor("weight")].into_iter().chain(bias);
         at.node(at.name(), "Conv", inputs, attributes)
     }
 }

@@ -1,5 +1,6 @@
 //! `dense<outputs>`: dense layer, with a bias and the activation that follows. The first one flattens the image.
 
+use std::iter;
 use std::sync::Arc;
 
 use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Word};
@@ -12,6 +13,8 @@ use crate::kernels::{self, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseSh
 pub struct Dense {
     /// Values of an output row.
     outputs: usize,
+    /// Whether it has a bias.
+    bias: bool,
 }
 
 impl Word for Dense {
@@ -22,7 +25,7 @@ impl Word for Dense {
 
     fn read(options: &mut Options) -> Result<Item, String> {
         let outputs = options.last_number("a number of outputs", 65_536)?;
-        Ok(Item::Layer(Arc::new(Dense { outputs })))
+        Ok(Item::Layer(Arc::new(Dense { outputs, bias: true })))
     }
 }
 
@@ -37,24 +40,36 @@ impl Layer for Dense {
             Shape::Image(sides) => Layout::new(&[&sides, &[outputs]], &[&[3], &[2, 0, 1]]),
             row => Layout::new(&[&[row.values()], &[outputs]], &[&[1], &[0]]),
         };
-        vec![Tensor::weight(layout, inputs[0].values(), outputs), Tensor::bias(outputs)]
+        let weight = Tensor::weight(layout, inputs[0].values(), outputs);
+        iter::once(weight).chain(self.bias.then(|| Tensor::bias(outputs))).collect()
     }
 
     fn activation(&self) -> Follows {
         Follows::Fused
     }
 
+    fn without_bias(&self) -> Option<Arc<dyn Layer>> {
+        Some(Arc::new(Dense { bias: false, ..self.clone() }))
+    }
+
+    fn absorbs_bias(&self) -> bool {
+        false
+    }
+
     fn forward(&self, at: &mut Forward) {
         // What dense layers make is small.
         let y = at.y(Element::F32);
+        let bias = if self.bias { at.tensor("bias") } else { at.zeros(self.outputs) };
         let (rows, inputs) = (at.rows(), at.shape(0).values());
         let shape = DenseShape { rows, inputs, outputs: self.outputs, activation: at.activation() };
-        at.call::<kernels::Dense>(shape, &[at.x(0), at.tensor("weight"), at.tensor("bias"), y]);
+        at.call::<kernels::Dense>(shape, &[at.x(0), at.tensor("weight"), bias, y]);
     }
 
     fn backward(&self, at: &mut Backward) {
         let (rows, inputs, outputs) = (at.rows(), at.shape(0).values(), self.outputs);
-        at.bias();
+        if self.bias {
+            at.bias();
+        }
         let dx = at.dx(0);
         let shape = DenseDwShape::new(rows, inputs, outputs);
         at.sum::<DenseDw>("weight", shape.splits, shape, [at.x(0), at.dy()]);
@@ -68,7 +83,8 @@ impl Layer for Dense {
         if let Shape::Image(_) = at.shape(0) {
             x = at.node("flat", "Flatten", [x], vec![Attribute::int("axis", 1)]);
         }
-        let inputs = [x, at.tensor("weight"), at.tensor("bias")];
+        let bias = self.bias.then(|| at.tensor("bias"));
+        let inputs = [x, at.tensor("weight")].into_iter().chain(bias);
         at.node(at.name(), "Gemm", inputs, vec![Attribute::int("transB", 1)])
     }
 }

@@ -35,7 +35,15 @@ impl Layer for L2 {
     }
 
     fn activation(&self) -> Follows {
-        Follows::Refused
+        Follows::Apart
+    }
+
+    fn without_bias(&self) -> Option<Arc<dyn Layer>> {
+        None
+    }
+
+    fn absorbs_bias(&self) -> bool {
+        false
     }
 
     fn forward(&self, at: &mut Forward) {

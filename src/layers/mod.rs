@@ -20,9 +20,9 @@ pub use activation::{Relu, Sigmoid};
 pub use conv::Conv;
 pub use dense::Dense;
 pub use l2::L2;
-pub use pass::{Backward, Forward, Lowered, Operators, Trained};
+pub use pass::{Backward, Forward, Lowered, Operators, TensorSlots};
 pub use pool::Pool;
-pub use tensor::{Layout, Start, Tensor};
+pub use tensor::{Kind, Layout, Start, Tensor};
 
 pub(crate) use activation::operator;
 
@@ -74,8 +74,8 @@ pub enum Follows {
     /// It goes on to the layer before. Each output is one of the inputs of its channel, chosen by a maximum, and no
     /// activation falls: it is the same before this layer and behind.
     Passed,
-    /// It cannot be: this layer has none, nor one before it.
-    Refused,
+    /// It does not belong to this layer, nor to one before it.
+    Apart,
 }
 
 /// Implemented by the `layers!` list alone, so that a word left off the list does not compile.
@@ -90,11 +90,18 @@ pub trait Layer: Listed + fmt::Debug + Send + Sync {
     /// The shape of what flows out; or in words why the inputs do not go, which the parser points at the word.
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, String>;
 
-    /// The trained tensors, in the order of the arenas.
+    /// The tensors that it keeps, in the order of the arenas.
     fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor>;
 
     /// What becomes of an activation that follows.
     fn activation(&self) -> Follows;
+
+    /// The same layer without its bias, for what [absorbs](Layer::absorbs_bias) it; `None` if it has no bias.
+    fn without_bias(&self) -> Option<Arc<dyn Layer>>;
+
+    /// Whether a bias of the layer right before would change nothing, or nothing that this layer cannot do itself, as
+    /// where it takes the mean of each channel away.
+    fn absorbs_bias(&self) -> bool;
 
     /// Adds the calls that make the output.
     fn forward(&self, at: &mut Forward);

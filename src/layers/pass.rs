@@ -7,12 +7,12 @@ use crate::plan::{Builder, Role, Section, SlotId};
 
 use super::Shape;
 
-/// The slots of a trained tensor.
+/// The slots of a tensor.
 #[derive(Clone, Copy, Debug)]
-pub struct Trained {
+pub struct TensorSlots {
     /// Its values.
     pub value: SlotId,
-    /// In a training plan, their gradient.
+    /// In a training plan, their gradient where it is trained.
     pub gradient: Option<SlotId>,
 }
 
@@ -21,10 +21,11 @@ pub struct Trained {
 pub struct Lowered {
     name: String,
     rows: usize,
+    training: bool,
     activation: Activation,
     inputs: Vec<(SlotId, Shape)>,
     output: Shape,
-    tensors: Vec<(&'static str, Trained)>,
+    tensors: Vec<(&'static str, TensorSlots)>,
     y: Option<SlotId>,
     kept: Vec<(&'static str, SlotId)>,
 }
@@ -34,12 +35,13 @@ impl Lowered {
     pub(crate) fn new(
         name: &str,
         rows: usize,
+        training: bool,
         activation: Activation,
         inputs: Vec<(SlotId, Shape)>,
         output: Shape,
-        tensors: Vec<(&'static str, Trained)>,
+        tensors: Vec<(&'static str, TensorSlots)>,
     ) -> Lowered {
-        Lowered { name: name.to_owned(), rows, activation, inputs, output, tensors, y: None, kept: vec![] }
+        Lowered { name: name.to_owned(), rows, training, activation, inputs, output, tensors, y: None, kept: vec![] }
     }
 
     /// The slot of its output.
@@ -47,7 +49,7 @@ impl Lowered {
         self.y.unwrap_or_else(|| panic!("layer `{}` has made no output", self.name))
     }
 
-    fn tensor(&self, name: &str) -> Trained {
+    fn tensor(&self, name: &str) -> TensorSlots {
         let found = self.tensors.iter().find(|(own, _)| *own == name);
         found.unwrap_or_else(|| panic!("layer `{}` has no tensor `{name}`", self.name)).1
     }
@@ -74,6 +76,11 @@ impl<'a> Forward<'a> {
         self.node.rows
     }
 
+    /// Whether the plan trains; otherwise it embeds, and tensors do not change.
+    pub fn training(&self) -> bool {
+        self.node.training
+    }
+
     /// The activation to be fused behind the layer.
     pub fn activation(&self) -> Activation {
         self.node.activation
@@ -94,9 +101,14 @@ impl<'a> Forward<'a> {
         self.builder.element(self.x(input))
     }
 
-    /// The slot of a trained tensor.
+    /// The slot of a tensor.
     pub fn tensor(&self, name: &str) -> SlotId {
         self.node.tensor(name).value
+    }
+
+    /// A slot of `length` zeros, which nobody writes.
+    pub fn zeros(&mut self, length: usize) -> SlotId {
+        self.builder.zeros(length)
     }
 
     /// Dimensions of the output's array.
@@ -121,6 +133,12 @@ impl<'a> Forward<'a> {
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
     pub fn call<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
         self.builder.call::<K>(Section::Forward, shape, args);
+    }
+
+    /// Adds the kernel `K` at `shape` on `args` at the beginning of the update, behind the backward pass: there a state
+    /// changes.
+    pub fn later<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
+        self.builder.later::<K>(Section::Update, shape, args);
     }
 }
 
@@ -172,7 +190,7 @@ impl<'a> Backward<'a> {
         self.node.y()
     }
 
-    /// The slot of a trained tensor.
+    /// The slot of a tensor.
     pub fn tensor(&self, name: &str) -> SlotId {
         self.node.tensor(name).value
     }
@@ -194,6 +212,13 @@ impl<'a> Backward<'a> {
             self.dx[input] = Some(self.builder.activation(format!("{}.dx", self.node.name), &dims));
         }
         self.dx[input]
+    }
+
+    /// Hands the gradient of the output on as that of an input, if anybody wants it.
+    pub fn pass(&mut self, input: usize) {
+        if self.wanted[input] {
+            self.dx[input] = Some(self.dy);
+        }
     }
 
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
@@ -273,21 +298,22 @@ impl<'a> Operators<'a> {
         self.inputs[input].1
     }
 
-    /// Name of a trained tensor's value.
+    /// Name of a tensor's value.
     pub fn tensor(&self, name: &str) -> String {
         let found = self.tensors.iter().find(|(own, _)| *own == name);
         found.unwrap_or_else(|| panic!("layer `{}` has no tensor `{name}`", self.name)).1.to_owned()
     }
 
     /// Adds an operator, and answers the name of its value: its own.
-    pub fn node<const N: usize>(
+    pub fn node(
         &mut self,
         name: &str,
         operator: &str,
-        inputs: [String; N],
+        inputs: impl IntoIterator<Item = String>,
         attributes: Vec<Attribute>,
     ) -> String {
-        self.graph.node(name, operator, &inputs.each_ref().map(String::as_str), attributes)
+        let inputs: Vec<_> = inputs.into_iter().collect();
+        self.graph.node(name, operator, &inputs.iter().map(String::as_str).collect::<Vec<_>>(), attributes)
     }
 
     /// Adds a number, and answers its name.

@@ -62,6 +62,14 @@ impl Layer for Pool {
         Follows::Passed
     }
 
+    fn without_bias(&self) -> Option<Arc<dyn Layer>> {
+        None
+    }
+
+    fn absorbs_bias(&self) -> bool {
+        false
+    }
+
     fn forward(&self, at: &mut Forward) {
         let y = at.y(at.element(0));
         let argmax = at.keep("argmax", Element::U32, &at.dims());

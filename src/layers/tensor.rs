@@ -1,10 +1,21 @@
-//! Trained tensors: their names, how they start, and how their elements are ordered.
+//! Tensors that a layer keeps: their names, how they start, and how their elements are ordered.
 
-/// A trained tensor of a layer.
+/// Who changes a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The optimiser, by a gradient.
+    Trained,
+    /// The layer itself, as running averages are: it has no gradient.
+    State,
+}
+
+/// A tensor that a layer keeps from step to step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tensor {
-    /// Its name within the layer: `weight`, `bias`.
+    /// Its name within the layer: `weight`, `bias`, `running_mean`. Names, like layouts in files, are PyTorch's.
     pub name: &'static str,
+    /// Who changes it.
+    pub kind: Kind,
     /// Order of its elements.
     pub layout: Layout,
     /// Its first values.
@@ -12,14 +23,25 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// `weight`, which starts at random.
-    pub fn weight(layout: Layout, fan_in: usize, fan_out: usize) -> Tensor {
-        Tensor { name: "weight", layout, start: Start::Random { fan_in, fan_out } }
+    /// A trained tensor.
+    pub fn trained(name: &'static str, layout: Layout, start: Start) -> Tensor {
+        Tensor { name, kind: Kind::Trained, layout, start }
     }
 
-    /// `bias`, which starts at zero, one value for each output or output channel.
+    /// A tensor that the layer itself changes in each step of a training, see
+    /// [`Forward::later`](super::Forward::later).
+    pub fn state(name: &'static str, layout: Layout, start: Start) -> Tensor {
+        Tensor { name, kind: Kind::State, layout, start }
+    }
+
+    /// `weight`, which is trained and starts at random.
+    pub fn weight(layout: Layout, fan_in: usize, fan_out: usize) -> Tensor {
+        Tensor::trained("weight", layout, Start::Random { fan_in, fan_out })
+    }
+
+    /// `bias`, which is trained and starts at zero, one value for each output or output channel.
     pub fn bias(outputs: usize) -> Tensor {
-        Tensor { name: "bias", layout: Layout::new(&[&[outputs]], &[&[0]]), start: Start::Zeros }
+        Tensor::trained("bias", Layout::vector(outputs), Start::Zeros)
     }
 }
 
@@ -35,6 +57,8 @@ pub enum Start {
     },
     /// Zero.
     Zeros,
+    /// One.
+    Ones,
 }
 
 /// How the elements of a tensor are ordered: on the device as the kernels like it, in files as PyTorch has it. Both
@@ -53,6 +77,11 @@ impl Layout {
     pub fn new(device: &[&[usize]], file: &[&[usize]]) -> Layout {
         let [device, file] = [device, file].map(|dims| dims.iter().map(|axes| axes.to_vec()).collect::<Vec<_>>());
         Layout { device, file }
+    }
+
+    /// So many values in a row.
+    pub fn vector(values: usize) -> Layout {
+        Layout::new(&[&[values]], &[&[0]])
     }
 
     /// Number of elements; the largest number where that is beyond all numbers.

@@ -82,11 +82,12 @@ impl Case {
         for parameter in net.parameters() {
             let slot = plan.id(&parameter.name);
             // Variance as in He et al. 2015, so that signals neither fade nor grow.
-            let scale = match parameter.start {
-                Start::Zeros => 0.1,
-                Start::Random { fan_in, .. } => (2.0 / fan_in as f64).sqrt(),
+            let (mean, scale) = match parameter.start {
+                Start::Zeros => (0.0, 0.1),
+                Start::Ones => (1.0, 0.1),
+                Start::Random { fan_in, .. } => (0.0, (2.0 / fan_in as f64).sqrt()),
             };
-            let values: Vec<f64> = (0..plan.slot(slot).len()).map(|_| scale * normal(&mut rng)).collect();
+            let values: Vec<f64> = (0..plan.slot(slot).len()).map(|_| mean + scale * normal(&mut rng)).collect();
             runner.set(slot, &values);
         }
         Case { net, loss, plan, runner, rng }

@@ -166,6 +166,37 @@ fn a_section_that_goes_back_is_refused() {
     refuses(&["sum_rows", "goes back", "Forward"], || builder.call::<SumRows>(Section::Forward, SUM, &[y, z]));
 }
 
+/// What waits for a section comes first in it, in the order in which it was added, whatever is added meanwhile.
+#[test]
+fn a_call_waits_for_its_section() {
+    let (mut builder, [x, y, z, input]) = builder();
+    let last = builder.activation("last", &[12]);
+    builder.later::<SumRows>(Section::Update, SUM, &[y, z]);
+    builder.later::<SumRows>(Section::Loss, SUM, &[x, y]);
+    builder.call::<SumRows>(Section::Forward, SUM, &[x, last]);
+    builder.call::<ActDx>(Section::Backward, ACT, &[y, input, last]);
+    let plan = builder.finish();
+    let outputs: Vec<_> = plan.calls().iter().flat_map(|call| call.outputs()).collect();
+    assert_eq!(outputs, [x, last, y, last, z]);
+    let section = |section| plan.section(section).map(|call| plan.calls()[call].section).collect::<Vec<_>>();
+    assert_eq!(section(Section::Update), [Section::Update]);
+    assert!(plan.needed_until(y) == 5, "the call that waits reads it");
+
+    let (mut unsound, [_, y, z, _]) = self::builder();
+    unsound.later::<SumRows>(Section::Update, SUM, &[y, z]);
+    refuses(&["sum_rows", "`x`", "`second`", "before"], || drop(unsound.finish()));
+}
+
+/// There is one slot of so many zeros, which calls read and none writes.
+#[test]
+fn zeros_are_nobodys_to_write() {
+    let (mut builder, [_, y, ..]) = builder();
+    let zeros = builder.zeros(12);
+    assert_eq!((builder.zeros(12), builder.len(zeros)), (zeros, 12));
+    builder.call::<SumRows>(Section::Forward, SUM, &[zeros, y]);
+    refuses(&["sum_rows", "writes", "`zeros.12`"], || builder.call::<SumRows>(Section::Forward, SUM, &[y, zeros]));
+}
+
 #[test]
 fn a_name_given_twice_is_refused() {
     let (mut builder, _) = builder();
@@ -245,7 +276,7 @@ fn first_values_are_by_activation() {
                 ("dense1.weight", _) => init::fill(Init::GlorotUniform, 7, name, 28 * 28 * 4, 3, &mut expected),
                 _ => assert!(name.ends_with(".bias"), "{name}"),
             }
-            parameter.fill(initialisation, 7, &mut values);
+            parameter.fill(initialisation, 1.0, 7, &mut values);
             assert_eq!(values, expected, "{name}, {initialisation:?}");
         }
     }
