@@ -76,11 +76,16 @@ impl Batch {
         }
     }
 
-    /// The batch for a set with `available` labels: where that is fewer than P, all of them with more images each.
-    pub fn fit(self, available: usize) -> Batch {
+    /// The batch for a set of `available` labels that have some `each` images: of no more labels than there are, with no
+    /// more images of each than it has. It has about as many rows, where the set has them.
+    pub fn fit(self, available: usize, each: usize) -> Batch {
         match self {
-            Batch::Mined { labels, images, mining } if (1..labels).contains(&available) => {
-                Batch::Mined { labels: available, images: (labels * images).div_ceil(available), mining }
+            Batch::Mined { labels, images, mining } if available > 0 => {
+                let rows = labels * images;
+                // Without a second image there is no positive, but for what augmentation makes of the first.
+                let most = each.max(2);
+                let labels = rows.div_ceil(images.min(most)).min(available);
+                Batch::Mined { labels, images: rows.div_ceil(labels).min(most), mining }
             }
             other => other,
         }

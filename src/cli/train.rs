@@ -291,7 +291,7 @@ impl Train {
         let held_back = self.recipe.validation.map(HoldBack::Images);
         let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
         if self.recipe.batch.batch.is_none() {
-            config.batch = config.batch.fit(parts.train.label_count());
+            config.batch = config.batch.fit(parts.train.label_count(), parts.train.images_of_a_label());
         }
         // A preset's length is in images; its steps are those of its own batch.
         let preset = self.network.preset()?.config();

@@ -67,6 +67,13 @@ impl Dataset {
         self.labels.iter().collect::<BTreeSet<_>>().len()
     }
 
+    /// How many images a label has: the median over those that occur; 0 for an empty set.
+    pub fn images_of_a_label(&self) -> usize {
+        let mut counts: Vec<usize> = self.rows_by_label().iter().map(Vec::len).filter(|&count| count > 0).collect();
+        counts.sort_unstable();
+        counts.get(counts.len() / 2).copied().unwrap_or(0)
+    }
+
     /// The first `n` images, or all where there are fewer; for a quick run.
     pub fn take(mut self, n: usize) -> Dataset {
         self.images.truncate(n.saturating_mul(self.pixels()));

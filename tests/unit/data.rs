@@ -640,10 +640,14 @@ fn classes_number_the_labels_that_occur() {
 #[test]
 fn a_batch_fits_a_set_with_few_labels() {
     let batch = Batch::Mined { labels: 10, images: 32, mining: Mining::SemiHard };
-    assert_eq!(batch.fit(10), batch);
-    assert_eq!(batch.fit(47), batch);
-    assert_eq!(batch.fit(2), Batch::Mined { labels: 2, images: 160, mining: Mining::SemiHard });
-    assert_eq!(batch.fit(3).rows(), 321);
+    assert_eq!(batch.fit(10, 6000), batch);
+    assert_eq!(batch.fit(47, 32), batch);
+    assert_eq!(batch.fit(2, 500), Batch::Mined { labels: 2, images: 160, mining: Mining::SemiHard });
+    assert_eq!(batch.fit(3, 500).rows(), 321);
+    // Images of a label are not repeated: there are more labels, where there are more.
+    assert_eq!(batch.fit(1430, 7), Batch::Mined { labels: 46, images: 7, mining: Mining::SemiHard });
+    assert_eq!(batch.fit(40, 3), Batch::Mined { labels: 40, images: 3, mining: Mining::SemiHard });
+    assert_eq!(batch.fit(400, 1), Batch::Mined { labels: 160, images: 2, mining: Mining::SemiHard });
 }
 
 /// Amounts keep their bounds and use them; none leaves every image where it is.
