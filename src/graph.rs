@@ -33,6 +33,14 @@ impl Graph {
         name.to_owned()
     }
 
+    /// Adds whole numbers in a row, and answers their name.
+    pub fn integers(&mut self, name: &str, values: &[usize]) -> String {
+        let raw_data = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
+        let dims = vec![values.len() as i64];
+        self.graph.initializer.push(TensorProto { dims, data_type: INT64, name: name.to_owned(), raw_data });
+        name.to_owned()
+    }
+
     /// Adds a weight, and answers the name of its float32 value: what is stored in 16 bits is made wide again, since an
     /// engine computes in float32.
     pub fn weight(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
@@ -60,6 +68,8 @@ impl Graph {
 
 /// Element type float32, of `TensorProto.DataType`.
 const FLOAT: i32 = 1;
+/// Element type int64.
+const INT64: i32 = 7;
 /// Element type float16.
 const FLOAT16: i32 = 10;
 

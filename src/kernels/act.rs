@@ -1,4 +1,4 @@
-//! Activations: fused into the layers going forward, a kernel of their own going back.
+//! Activations: fused into the layers going forward where that goes, a kernel of their own else and going back.
 
 use std::ops::Range;
 
@@ -64,6 +64,73 @@ impl Activation {
             ),
             _ => Tolerance::sum(terms),
         }
+    }
+}
+
+/// Rows through an activation.
+#[derive(Clone, Debug)]
+pub struct ActShape {
+    /// Rows of a batch.
+    pub rows: usize,
+    /// Values of a row.
+    pub columns: usize,
+    /// Which.
+    pub activation: Activation,
+}
+
+impl Constants for ActShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("rows", self.rows as f64), ("columns", self.columns as f64), ("activation", self.activation.code())]
+    }
+}
+
+type ActArg = Arg<ActShape>;
+
+/// See `shaders/act.wgsl`.
+pub struct Act;
+
+impl Kernel for Act {
+    type Shape = ActShape;
+    const NAME: &'static str = "act";
+    const ARGS: &'static [ActArg] = &[
+        ActArg::read("x", |s| s.rows * s.columns).stored().local(),
+        ActArg::write("y", |s| s.rows * s.columns).stored(),
+    ];
+    const SHADERS: &'static [Shader<ActShape>] = &[
+        shader!("act", ["activation"], |s| threads(s.rows * s.columns)),
+        shader!("act.vec4", ["activation"], |s| threads(s.rows * s.columns / 4), Needs::Nothing, |s| {
+            s.columns.is_multiple_of(4)
+        }),
+    ];
+    const ROUTINES: &'static [Routine<ActShape>] = &[];
+
+    fn rows(s: &ActShape) -> usize {
+        s.rows
+    }
+
+    #[inline(always)]
+    fn reference<R: Real>(s: &ActShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (x, y) = (io.read("x"), io.write("y"));
+        for (y, &x) in y.iter_mut().zip(&x[rows.start * s.columns..rows.end * s.columns]) {
+            *y = s.activation.apply(x);
+        }
+    }
+
+    fn cases() -> Vec<ActShape> {
+        let shapes = [(1, 1), (3, 21), (2, 4), (33, 100)];
+        Activation::ALL
+            .into_iter()
+            .flat_map(|activation| shapes.map(|(rows, columns)| ActShape { rows, columns, activation }))
+            .collect()
+    }
+
+    fn work(s: &ActShape) -> Work {
+        let values = (s.rows * s.columns) as u64;
+        Work { flops: values, bytes: 8 * values }
+    }
+
+    fn tolerance(s: &ActShape) -> Tolerance {
+        s.activation.tolerance(1)
     }
 }
 

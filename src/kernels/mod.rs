@@ -11,6 +11,7 @@ mod conv2d_dw;
 mod conv2d_dx;
 mod dense;
 mod gather;
+mod join;
 mod l2norm;
 mod maxpool;
 mod mine;
@@ -20,13 +21,14 @@ mod topk;
 mod triplet;
 mod window;
 
-pub use act::{ActDx, ActDxShape, Activation};
+pub use act::{Act, ActDx, ActDxShape, ActShape, Activation};
 pub use adam::{Adam, AdamShape, Average, AverageShape};
 pub use conv2d::{Conv2d, Conv2dShape};
 pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
 pub use gather::{Gather, GatherShape, Warp, WarpShape};
+pub use join::{Add, AddShape, AddTo, AddToShape, Concat, ConcatShape, Extend, ExtendShape, Slice, SliceShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
 pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
@@ -80,7 +82,13 @@ kernels! {
     Dense,
     DenseDx,
     DenseDw,
+    Act,
     ActDx,
+    Add,
+    AddTo,
+    Concat,
+    Slice,
+    Extend,
     L2Norm,
     L2NormDx,
     Triplet,

@@ -1,7 +1,10 @@
-//! `relu`, `sigmoid`: what follows the bias of a layer before it.
+//! `relu`, `sigmoid`: what follows the bias of a layer before it, or a layer of its own where there is none that could
+//! compute it.
 
-use super::{Item, Options, Word};
-use crate::kernels::Activation;
+use std::sync::Arc;
+
+use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Word};
+use crate::kernels::{self, ActDx, ActDxShape, ActShape, Activation};
 
 /// `max(z, 0)`.
 pub struct Relu;
@@ -9,7 +12,12 @@ pub struct Relu;
 impl Word for Relu {
     const NAME: &'static str = "relu";
     const HELP: &'static str = "relu";
-    const SPECS: &'static [(&'static str, [usize; 3])] = &[("conv3 relu dense5 relu", [5, 4, 2])];
+    const SPECS: &'static [(&'static str, [usize; 3])] = &[
+        ("conv3 relu dense5 relu", [5, 4, 2]),
+        // By itself: others take what it is of, or nothing before it computes it.
+        ("conv3 add( relu conv3 | ) relu relu dense5", [5, 4, 2]),
+        ("relu conv4 add( relu pool1 relu | pool1 ) dense5 sigmoid relu", [5, 4, 2]),
+    ];
 
     fn read(_: &mut Options) -> Result<Item, String> {
         Ok(Item::Activation(Activation::Relu))
@@ -27,6 +35,59 @@ impl Word for Sigmoid {
 
     fn read(_: &mut Options) -> Result<Item, String> {
         Ok(Item::Activation(Activation::Sigmoid))
+    }
+}
+
+/// An activation by itself.
+#[derive(Clone, Debug)]
+pub struct Act {
+    activation: Activation,
+}
+
+impl Act {
+    /// Of this kind.
+    pub(crate) fn new(activation: Activation) -> Act {
+        Act { activation }
+    }
+}
+
+impl Layer for Act {
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        Ok(inputs[0])
+    }
+
+    fn tensors(&self, _: &[Shape]) -> Vec<Tensor> {
+        vec![]
+    }
+
+    fn activation(&self) -> Follows {
+        Follows::Apart
+    }
+
+    fn without_bias(&self) -> Option<Arc<dyn Layer>> {
+        None
+    }
+
+    fn absorbs_bias(&self) -> bool {
+        false
+    }
+
+    fn forward(&self, at: &mut Forward) {
+        let y = at.y(at.element(0));
+        let shape = ActShape { rows: at.rows(), columns: at.shape(0).values(), activation: self.activation };
+        at.call::<kernels::Act>(shape, &[at.x(0), y]);
+    }
+
+    fn backward(&self, at: &mut Backward) {
+        let length = at.rows() * at.shape(0).values();
+        if let Some(dx) = at.dx(0) {
+            at.call::<ActDx>(ActDxShape { length, activation: self.activation }, &[at.y(), at.dy(), dx]);
+        }
+    }
+
+    fn onnx(&self, at: &mut Operators) -> String {
+        let (_, operator) = operator(self.activation).expect("an activation that does something");
+        at.node(at.name(), operator, [at.x(0)], vec![])
     }
 }
 

@@ -6,6 +6,8 @@
 //! hints and tests follow that list; none of them needs a line. README does, and a test asks for it.
 
 mod activation;
+mod add;
+mod cat;
 mod conv;
 mod dense;
 mod l2;
@@ -16,7 +18,9 @@ mod tensor;
 use std::fmt;
 use std::sync::Arc;
 
-pub use activation::{Relu, Sigmoid};
+pub use activation::{Act, Relu, Sigmoid};
+pub use add::{Add, Add0};
+pub use cat::Cat;
 pub use conv::Conv;
 pub use dense::Dense;
 pub use l2::L2;
@@ -34,7 +38,7 @@ use crate::kernels::Activation;
 pub enum Shape {
     /// An image: height, width, channels.
     Image([usize; 3]),
-    /// So many values without a place in an image.
+    /// So many values without a place in an image, stored in 32 bits.
     Row(usize),
     /// So many values whose squares sum to 1. No layer takes them.
     Unit(usize),
@@ -57,12 +61,39 @@ impl Shape {
         }
     }
 
+    /// Height, width and channels; without a place in an image all values are channels of one pixel.
+    pub fn sides(self) -> [usize; 3] {
+        match self {
+            Shape::Image(sides) => sides,
+            Shape::Row(values) | Shape::Unit(values) => [1, 1, values],
+        }
+    }
+
     /// Height, width and channels, for a layer that needs an image; or why there are none.
     pub fn image(self) -> Result<[usize; 3], String> {
         match self {
             Shape::Image(sides) => Ok(sides),
             _ => Err("this layer needs an image, but a dense layer has flattened it".to_owned()),
         }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shape::Image([height, width, channels]) => write!(f, "{height}×{width}×{channels}"),
+            Shape::Row(values) => write!(f, "{values}"),
+            Shape::Unit(values) => write!(f, "{values} of length 1"),
+        }
+    }
+}
+
+/// Shapes in words.
+pub(crate) fn list(shapes: &[Shape]) -> String {
+    let shapes: Vec<_> = shapes.iter().map(Shape::to_string).collect();
+    match shapes.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => shapes.concat(),
     }
 }
 
@@ -74,7 +105,7 @@ pub enum Follows {
     /// It goes on to the layer before. Each output is one of the inputs of its channel, chosen by a maximum, and no
     /// activation falls: it is the same before this layer and behind.
     Passed,
-    /// It does not belong to this layer, nor to one before it.
+    /// It does not belong to this layer, nor to one before it: it becomes a node of its own.
     Apart,
 }
 
@@ -131,7 +162,9 @@ pub trait Word: Listed {
 pub enum Item {
     /// A layer.
     Layer(Arc<dyn Layer>),
-    /// An activation of a layer before it.
+    /// A layer on branches of what reaches it.
+    Join(Arc<dyn Layer>),
+    /// An activation, of a layer before it or by itself.
     Activation(Activation),
 }
 
@@ -163,13 +196,34 @@ layers! {
     Dense,
     Relu,
     Sigmoid,
+    Add,
+    Cat,
+    Add0,
     L2,
 }
 
-/// The words of a spec: what white space divides.
+/// What the words of activations become where no layer before them computes them.
+impl Listed for Act {}
+
+/// The words of a spec: what white space divides. A word ends behind `(` and `{`; `|`, `)` and `}` are words.
 pub fn words(spec: &str) -> impl Iterator<Item = Text<'_>> {
     let start = move |text: &str| text.as_ptr() as usize - spec.as_ptr() as usize;
-    spec.split_whitespace().map(move |text| Text { spec, start: start(text), text })
+    let ends = |text: &str| text.find(['(', '{']).map(|opening| opening + 1);
+    let parts = spec.split_whitespace().flat_map(move |mut rest| {
+        std::iter::from_fn(move || {
+            let closing = rest.find(['|', ')', '}']).map(|closing| closing.max(1));
+            let end = [ends(rest), closing].into_iter().flatten().min().unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(end);
+            rest = behind;
+            (!word.is_empty()).then_some(word)
+        })
+    });
+    parts.map(move |text| Text { spec, start: start(text), text })
+}
+
+/// Whether a word ends a branch or what is repeated.
+pub(crate) fn is_end(word: &str) -> bool {
+    matches!(word, "|" | ")" | "}")
 }
 
 /// A word of a spec, or the whole of it, and where it stands.
@@ -190,19 +244,20 @@ impl<'a> Text<'a> {
     /// An error that points at the word.
     pub fn error(&self, reason: impl Into<String>) -> Error {
         let (start, end) = (self.start, self.start + self.text.len());
-        let words = LAYERS.iter().map(|entry| entry.help).collect::<Vec<_>>().join(", ");
+        let words = LAYERS.iter().map(|entry| entry.help).chain(["<count>*{…}"]).collect::<Vec<_>>().join(", ");
         Error::Spec { spec: self.spec.to_owned(), start, end, reason: reason.into(), words }
     }
 
-    /// What the word says, and the name that it begins with.
+    /// What the word says, up to a `(`, and the name that it begins with.
     ///
     /// # Errors
     /// [`Error::Spec`] if no word begins so, or none has these options.
     pub fn read(&self) -> Result<(&'static str, Item)> {
         let unknown = || self.error(format!("`{}` is no layer", self.text));
-        let begun = LAYERS.iter().filter(|entry| self.text.starts_with(entry.name));
+        let word = self.text.strip_suffix('(').unwrap_or(self.text);
+        let begun = LAYERS.iter().filter(|entry| word.starts_with(entry.name));
         let entry = begun.max_by_key(|entry| entry.name.len()).ok_or_else(unknown)?;
-        let mut options = Options { word: self.text, rest: &self.text[entry.name.len()..] };
+        let mut options = Options { word, rest: &word[entry.name.len()..] };
         let item = (entry.read)(&mut options).map_err(|reason| self.error(reason))?;
         if options.rest.is_empty() { Ok((entry.name, item)) } else { Err(unknown()) }
     }

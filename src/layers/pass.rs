@@ -1,5 +1,7 @@
 //! What a layer sees of the plan or the ONNX graph that it adds itself to: its own node.
 
+use std::fmt::Display;
+
 use crate::graph::{Attribute, Graph};
 use crate::kernel::{Element, Kernel};
 use crate::kernels::{Activation, SumRows, SumRowsShape, splits};
@@ -91,9 +93,19 @@ impl<'a> Forward<'a> {
         self.node.inputs[input].0
     }
 
+    /// The slots of all inputs.
+    pub fn xs(&self) -> Vec<SlotId> {
+        self.node.inputs.iter().map(|&(slot, _)| slot).collect()
+    }
+
     /// The shape of an input.
     pub fn shape(&self, input: usize) -> Shape {
         self.node.inputs[input].1
+    }
+
+    /// The shape of the output.
+    pub fn output(&self) -> Shape {
+        self.node.output
     }
 
     /// How an input is stored. Images stay as they are.
@@ -128,6 +140,11 @@ impl<'a> Forward<'a> {
         let slot = self.builder.slot(format!("{}.{name}", self.node.name), element, dims, Role::Activation);
         self.node.kept.push((name, slot));
         slot
+    }
+
+    /// Adds a slot for what the layer makes on the way and needs no more behind its forward pass.
+    pub fn scratch(&mut self, name: impl Display, element: Element, dims: &[usize]) -> SlotId {
+        self.builder.stored(format!("{}.{name}", self.node.name), element, dims)
     }
 
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
@@ -185,6 +202,16 @@ impl<'a> Backward<'a> {
         self.node.inputs[input].1
     }
 
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    /// The shape of the output.
+    pub fn output(&self) -> Shape {
+        self.node.output
+    }
+
     /// The slot of the output.
     pub fn y(&self) -> SlotId {
         self.node.y()
@@ -209,7 +236,8 @@ impl<'a> Backward<'a> {
     pub fn dx(&mut self, input: usize) -> Option<SlotId> {
         if self.wanted[input] {
             let dims = self.shape(input).dims(self.node.rows);
-            self.dx[input] = Some(self.builder.activation(format!("{}.dx", self.node.name), &dims));
+            let number = if self.wanted.len() > 1 { (input + 1).to_string() } else { String::new() };
+            self.dx[input] = Some(self.builder.activation(format!("{}.dx{number}", self.node.name), &dims));
         }
         self.dx[input]
     }
@@ -293,6 +321,11 @@ impl<'a> Operators<'a> {
         self.inputs[input].0.to_owned()
     }
 
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
     /// The shape of an input. Images are `[batch, channels, height, width]` here.
     pub fn shape(&self, input: usize) -> Shape {
         self.inputs[input].1
@@ -314,6 +347,11 @@ impl<'a> Operators<'a> {
     ) -> String {
         let inputs: Vec<_> = inputs.into_iter().collect();
         self.graph.node(name, operator, &inputs.iter().map(String::as_str).collect::<Vec<_>>(), attributes)
+    }
+
+    /// Adds whole numbers in a row, and answers their name.
+    pub fn integers(&mut self, name: &str, values: &[usize]) -> String {
+        self.graph.integers(name, values)
     }
 
     /// Adds a number, and answers its name.

@@ -1,17 +1,9 @@
 //! A network: parsed from text into a graph of nodes, each a layer on earlier nodes, and lowered to the calls of its
 //! forward and backward passes. What the words of the text are, [`layers`] has.
-//!
-//! The way back knows no layer:
-//!
-//! 1. Nodes in reverse order of the text. All that take a value stand behind it, so its gradient is whole when its turn
-//!    comes.
-//! 2. A value wants a gradient if a trained tensor lies at or before it. What nobody wants is not computed: the first
-//!    layer makes none of the images.
-//! 3. The slope of a fused activation is taken once, on the whole gradient: behind the layers that pass activations on
-//!    ([`Follows::Passed`]). There the arrays are smaller, the slope is the same (a function of the stored output,
-//!    which such a layer hands on), and their gradient is zero elsewhere. The bias gradient is summed there too.
 
-use std::collections::HashMap;
+mod back;
+mod parse;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,11 +11,9 @@ use crate::config::Initialisation;
 use crate::error::{Error, Result};
 use crate::init::{self, Init};
 use crate::kernel::Element;
-use crate::kernels::{ActDx, ActDxShape, Activation};
-use crate::layers::{
-    self, Backward, Follows, Forward, Item, Kind, Layer, Layout, Lowered, Shape, Start, Tensor, TensorSlots, Text,
-};
-use crate::plan::{ALIGNMENT, Builder, Role, Section, SlotId};
+use crate::kernels::Activation;
+use crate::layers::{Forward, Kind, Layer, Layout, Lowered, Shape, Start, Tensor, TensorSlots};
+use crate::plan::{ALIGNMENT, Builder, Role, SlotId};
 
 /// Names of the flat arrays that hold the tensors of all layers: so the optimiser is one call and a checkpoint a few
 /// reads. Those with one value for each trained one are laid out alike, and so are those of the states.
@@ -47,6 +37,8 @@ pub mod arenas {
 pub struct Node {
     /// Kind and number, from 1 by kind: `conv1`, `dense2`.
     pub name: String,
+    /// Its word in the text.
+    pub word: String,
     /// What it does.
     pub layer: Arc<dyn Layer>,
     /// The activation fused behind the layer.
@@ -116,7 +108,7 @@ pub struct Declared {
     tensors: Vec<TensorSlots>,
 }
 
-/// Most words of a spec: several times those of the deepest networks in use.
+/// Most words of a spec, those of repeats counted each time: several times those of the deepest networks in use.
 pub const MOST_WORDS: usize = 4096;
 
 /// Most elements of an array: what 32-bit indices reach.
@@ -135,111 +127,6 @@ pub fn length(tensors: &[Parameter]) -> usize {
 }
 
 impl Net {
-    /// Parses `spec` for images of `[height, width, channels]`.
-    ///
-    /// # Errors
-    /// [`Error::Spec`] points at the word that cannot be understood or does not fit the shape that reaches it;
-    /// [`Error::Config`] if an image has no values or more than 32-bit indices reach, or `spec` more words than
-    /// [`MOST_WORDS`].
-    pub fn parse(spec: &str, input: [usize; 3]) -> Result<Net> {
-        let pixels = input.into_iter().try_fold(1usize, usize::checked_mul);
-        if pixels.is_none_or(|pixels| !(1..=MOST).contains(&pixels)) {
-            let [height, width, channels] = input;
-            let reason =
-                format!("{height}×{width}×{channels}: an image has 1 to {MOST} values, a side or channel at least 1");
-            return Err(Error::config("--input", reason));
-        }
-        let words: Vec<_> = layers::words(spec).collect();
-        if words.len() > MOST_WORDS {
-            return Err(Error::config("--spec", format!("{} words are more than {MOST_WORDS}", words.len())));
-        }
-        let text = words.iter().map(|word| word.text).collect::<Vec<_>>().join(" ");
-        let mut net = Net { spec: text, input, nodes: vec![], arena: 0, state: 0 };
-        let mut numbers = HashMap::new();
-        // The word of each node.
-        let mut places = vec![];
-        for word in &words {
-            net.add(word, &mut numbers)?;
-            places.resize(net.nodes.len(), word);
-        }
-        let tensors = net
-            .nodes
-            .iter()
-            .zip(places)
-            .flat_map(|(node, word)| net.tensors(node).into_iter().map(move |tensor| (tensor, word)));
-        let [mut trained, mut state] = [0; 2];
-        for (tensor, word) in tensors {
-            let arena = match tensor.kind {
-                Kind::Trained => &mut trained,
-                Kind::State => &mut state,
-            };
-            place(arena, tensor.layout.len());
-            if *arena > MOST {
-                let reason = format!("with `{}` there are more weights than 32-bit indices reach", word.text);
-                return Err(word.error(reason));
-            }
-        }
-        (net.arena, net.state) = (trained, state);
-        match net.shape(net.nodes.len()) {
-            Shape::Image(_) => {
-                let reason = "the network needs a dense layer, whose outputs are the embedding";
-                Err(Text::whole(spec).error(reason))
-            }
-            _ => Ok(net),
-        }
-    }
-
-    /// Adds what a word says behind the last node. `numbers` has how many nodes there are of each kind.
-    fn add(&mut self, word: &Text, numbers: &mut HashMap<&'static str, usize>) -> Result<()> {
-        let value = self.nodes.len();
-        let input = self.shape(value);
-        if let Shape::Unit(_) = input {
-            let last = &self.nodes[value - 1].name;
-            return Err(word.error(format!("`{}` follows `{last}`, which must be the last word", word.text)));
-        }
-        let (kind, layer) = match word.read()? {
-            (kind, Item::Layer(layer)) => (kind, layer),
-            (_, Item::Activation(activation)) => {
-                let Some(carrier) = self.carrier(value).filter(|&node| self.nodes[node].activation == Activation::None)
-                else {
-                    let reason = "must follow a layer with weights, such as conv or dense, one to each";
-                    return Err(word.error(format!("`{}` {reason}", word.text)));
-                };
-                self.nodes[carrier].activation = activation;
-                return Ok(());
-            }
-        };
-        let output = layer.shape(&[input]).map_err(|reason| word.error(reason))?;
-        if output.values() > MOST {
-            let reason = format!("`{}` makes more values of an image than 32-bit indices reach", word.text);
-            return Err(word.error(reason));
-        }
-        if layer.absorbs_bias()
-            && let Some(before) = self.nodes.last_mut().filter(|node| node.activation == Activation::None)
-            && let Some(bare) = before.layer.without_bias()
-        {
-            before.layer = bare;
-        }
-        let number = numbers.entry(kind).and_modify(|number| *number += 1).or_insert(1);
-        // Behind a digit a number could not be told from the kind.
-        let name =
-            if kind.ends_with(|c: char| c.is_ascii_digit()) { kind.to_owned() } else { format!("{kind}{number}") };
-        self.nodes.push(Node { name, layer, activation: Activation::None, inputs: vec![value], output });
-        Ok(())
-    }
-
-    /// The node that computes an activation of `value`, if there is one.
-    fn carrier(&self, mut value: usize) -> Option<usize> {
-        loop {
-            let node = value.checked_sub(1)?;
-            match self.nodes[node].layer.activation() {
-                Follows::Fused => return Some(node),
-                Follows::Passed => value = self.nodes[node].inputs[0],
-                Follows::Apart => return None,
-            }
-        }
-    }
-
     /// The shape of a value: of the images (0) or of the output of node `value - 1`.
     pub fn shape(&self, value: usize) -> Shape {
         value.checked_sub(1).map_or(Shape::Image(self.input), |node| self.nodes[node].output)
@@ -375,60 +262,6 @@ impl Net {
         }
         pass
     }
-
-    /// Adds the backward pass, from `gradient`, that of the embedding, to the gradients of all parameters.
-    pub fn backward(&self, builder: &mut Builder, pass: &Pass, gradient: SlotId) {
-        let wanted = self.wanted();
-        let mut gradients: Vec<Option<Gradient>> = vec![None; 1 + self.nodes.len()];
-        gradients[self.nodes.len()] = Some(Gradient { slot: gradient, behind: None });
-        for (place, (node, lowered)) in self.nodes.iter().zip(&pass.nodes).enumerate().rev() {
-            let Some(Gradient { slot, behind }) = gradients[place + 1].take() else { continue };
-            let dy = if behind.is_some() { slot } else { self.sloped(builder, place, lowered.y(), slot) };
-            let total = behind.unwrap_or(dy);
-            let wants: Vec<bool> = node.inputs.iter().map(|&value| wanted[value]).collect();
-            let mut at = Backward::new(builder, lowered, dy, total, &wants);
-            node.layer.backward(&mut at);
-            let passes = node.layer.activation() == Follows::Passed;
-            for (&value, dx) in node.inputs.iter().zip(at.finish()) {
-                let Some(slot) = dx else { continue };
-                let made = Gradient { slot, behind: passes.then_some(total) };
-                // Where several nodes take one value, their gradients of it would be summed here, in this order.
-                assert!(gradients[value].replace(made).is_none(), "value {value} has a gradient already");
-            }
-        }
-    }
-
-    /// For each value, whether a trained tensor lies at or before it.
-    fn wanted(&self) -> Vec<bool> {
-        let mut wanted = vec![false];
-        for node in &self.nodes {
-            let before = node.inputs.iter().any(|&value| wanted[value]);
-            wanted.push(before || self.tensors(node).iter().any(|tensor| tensor.kind == Kind::Trained));
-        }
-        wanted
-    }
-
-    /// The gradient before the activation that the output `y` of a node went through, there or in a layer before it.
-    fn sloped(&self, builder: &mut Builder, node: usize, y: SlotId, gradient: SlotId) -> SlotId {
-        let carrier = self.carrier(node + 1).map(|carrier| self.nodes[carrier].activation);
-        let activation = carrier.unwrap_or(Activation::None);
-        if activation == Activation::None {
-            return gradient;
-        }
-        let length = builder.len(y);
-        let dz = builder.activation(format!("{}.dz", self.nodes[node].name), &[length]);
-        builder.call::<ActDx>(Section::Backward, ActDxShape { length, activation }, &[y, gradient, dz]);
-        dz
-    }
-}
-
-/// A gradient by a value of the network.
-#[derive(Clone, Copy)]
-struct Gradient {
-    slot: SlotId,
-    /// Where the nodes behind pass activations on: the gradient that they spread, through the slope already. Its sum by
-    /// channel is the same.
-    behind: Option<SlotId>,
 }
 
 /// The slots of a forward pass.

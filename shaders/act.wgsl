@@ -1,0 +1,22 @@
+// y[j] = act(x[j]): an activation that no layer before it computes
+//
+// x  [rows, columns]
+// y  [rows, columns]
+//
+// One thread makes one value.
+
+override rows: u32;
+override columns: u32;
+override activation: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<stored>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let index = group_index(group, groups) * 64u + lane;
+    if index >= rows * columns {
+        return;
+    }
+    y[index] = stored(activate(f32(x[index])));
+}
