@@ -7,22 +7,24 @@ use std::process::ExitCode;
 use clap::Args;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::data::Origin;
-use siamese::{Error, onnx, output};
+use siamese::{Error, onnx, output, torch};
 
 use super::{Outcome, model_file};
 
 /// Writes a network for other programs. FILE.safetensors: the weights alone, in the names and layouts of PyTorch.
-/// FILE.onnx: the whole network from raw pixels [batch, channels, height, width], 0 to 255, to embeddings.
+/// FILE.onnx: the whole network from raw pixels [batch, channels, height, width], 0 to 255, to embeddings. FILE.py: the
+/// same without weights as a PyTorch module, which loads those of FILE.safetensors.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   siamese export runs/cnn --out cnn.safetensors
   siamese export runs/cnn --out cnn-f16.safetensors --f16
-  siamese export runs/cnn --out cnn.onnx")]
+  siamese export runs/cnn --out cnn.onnx
+  siamese export runs/cnn --out cnn.py")]
 pub struct Export {
     /// Run folder, or a checkpoint
     model: PathBuf,
-    /// File to write; its ending, .safetensors or .onnx, says what
+    /// File to write; its ending, .safetensors, .onnx or .py, says what
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Round the weights to 16 bits
@@ -36,8 +38,8 @@ pub struct Export {
 impl Export {
     pub fn run(self) -> Outcome {
         let ending = self.out.extension().and_then(OsStr::to_str).unwrap_or_default();
-        if !["safetensors", "onnx"].contains(&ending) {
-            let reason = format!("{} ends in neither .safetensors nor .onnx", self.out.display());
+        if !["safetensors", "onnx", "py"].contains(&ending) {
+            let reason = format!("{} does not end in .safetensors, .onnx or .py", self.out.display());
             return Err(Error::config("--out", reason).into());
         }
         let mut checkpoint = Checkpoint::load(&model_file(&self.model))?;
@@ -47,6 +49,7 @@ impl Export {
             if self.raw { Checkpoint { average: None, ..checkpoint }.export() } else { checkpoint.export() };
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         match ending {
+            "py" => output::write(&self.out, torch::KIND, torch::source(&checkpoint)?.as_bytes())?,
             "onnx" => output::write(&self.out, onnx::KIND, &onnx::model(&checkpoint, precision)?)?,
             _ => checkpoint.save(&self.out, precision)?,
         }

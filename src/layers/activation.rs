@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Word};
+use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Torch, Word};
 use crate::kernels::{self, ActDx, ActDxShape, ActShape, Activation};
 
 /// `max(z, 0)`.
@@ -89,6 +89,10 @@ impl Layer for Act {
         let (_, operator) = operator(self.activation).expect("an activation that does something");
         at.node(at.name(), operator, [at.x(0)], vec![])
     }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        in_torch(self.activation, at.x(0))
+    }
 }
 
 /// The word of an activation and its ONNX operator; none of the identity.
@@ -97,5 +101,14 @@ pub(crate) fn operator(activation: Activation) -> Option<(&'static str, &'static
         Activation::None => None,
         Activation::Relu => Some((Relu::NAME, "Relu")),
         Activation::Sigmoid => Some((Sigmoid::NAME, "Sigmoid")),
+    }
+}
+
+/// An activation of a variable in PyTorch.
+pub(crate) fn in_torch(activation: Activation, x: &str) -> String {
+    match activation {
+        Activation::None => x.to_owned(),
+        Activation::Relu => format!("F.relu({x})"),
+        Activation::Sigmoid => format!("torch.sigmoid({x})"),
     }
 }

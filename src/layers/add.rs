@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Word, list};
+use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Torch, Word, list};
 use crate::kernel::Element;
 use crate::kernels::{self, Activation, AddShape, Extend, ExtendShape, Slice, SliceShape};
 use crate::plan::SlotId;
@@ -93,6 +93,10 @@ impl Layer for Add {
     fn onnx(&self, at: &mut Operators) -> String {
         let terms: Vec<_> = (0..at.inputs()).map(|input| at.x(input)).collect();
         onnx(at, &terms)
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        at.xs().join(" + ")
     }
 }
 
@@ -184,6 +188,18 @@ impl Layer for Add0 {
             });
         }
         onnx(at, &terms)
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        let term = |(place, x): (usize, &str)| {
+            let [height, width, channels] =
+                [0, 1, 2].map(|side| at.output().sides()[side] - at.shape(place).sides()[side]);
+            match at.shape(place) {
+                Shape::Image(_) => format!("F.pad({x}, (0, {width}, 0, {height}, 0, {channels}))"),
+                _ => format!("F.pad({x}, (0, {channels}))"),
+            }
+        };
+        at.xs().into_iter().enumerate().map(term).collect::<Vec<_>>().join(" + ")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Word, list};
+use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Torch, Word, list};
 use crate::graph::Attribute;
 use crate::kernels::{Concat, ConcatShape, Slice, SliceShape};
 
@@ -90,5 +90,9 @@ impl Layer for Cat {
     fn onnx(&self, at: &mut Operators) -> String {
         let inputs: Vec<_> = (0..at.inputs()).map(|input| at.x(input)).collect();
         at.node(at.name(), "Concat", inputs, vec![Attribute::int("axis", 1)])
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        format!("torch.cat([{}], 1)", at.xs().join(", "))
     }
 }

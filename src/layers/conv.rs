@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Word};
+use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Torch, Word};
 use crate::graph::Attribute;
 use crate::kernels::{Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Window};
 
@@ -124,5 +124,12 @@ impl Layer for Conv {
         let bias = self.bias.then(|| at.tensor("bias"));
         let inputs = [at.x(0), at.tensor("weight")].into_iter().chain(bias);
         at.node(at.name(), "Conv", inputs, attributes)
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        let Window { in_channels, out_channels, kernel, stride, pad, .. } = self.window(1, at.shape(0));
+        let bias = if self.bias { "" } else { ", bias=False" };
+        let make = format!("nn.Conv2d({in_channels}, {out_channels}, {kernel}, {stride}, {pad}{bias})");
+        format!("{}({})", at.module(make), at.x(0))
     }
 }

@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Word};
+use super::{Backward, Follows, Forward, Item, Layer, Layout, Operators, Options, Shape, Tensor, Torch, Word};
 use crate::graph::Attribute;
 use crate::kernel::Element;
 use crate::kernels::{self, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
@@ -86,5 +86,14 @@ impl Layer for Dense {
         let bias = self.bias.then(|| at.tensor("bias"));
         let inputs = [x, at.tensor("weight")].into_iter().chain(bias);
         at.node(at.name(), "Gemm", inputs, vec![Attribute::int("transB", 1)])
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        let bias = if self.bias { "" } else { ", bias=False" };
+        let layer = at.module(format!("nn.Linear({}, {}{bias})", at.shape(0).values(), self.outputs));
+        match at.shape(0) {
+            Shape::Image(_) => format!("{layer}({}.flatten(1))", at.x(0)),
+            _ => format!("{layer}({})", at.x(0)),
+        }
     }
 }

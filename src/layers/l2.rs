@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Word};
+use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Torch, Word};
 use crate::graph::Attribute;
 use crate::kernel::Element;
 use crate::kernels::{L2Norm, L2NormDx, L2NormShape};
@@ -67,5 +67,9 @@ impl Layer for L2 {
         let norm = at.node("norm", "ReduceL2", [rows.clone()], attributes);
         let divisor = at.node("divisor", "Max", [norm, shortest], vec![]);
         at.node(at.name(), "Div", [rows, divisor], vec![])
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        format!("F.normalize({})", at.x(0))
     }
 }

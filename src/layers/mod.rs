@@ -3,7 +3,9 @@
 //!
 //! To add one: write its kernels, `src/layers/<word>.rs` with its [`Layer`] and its [`Word`] (`conv.rs` and `l2.rs` are
 //! examples with and without weights), and name it in the `layers!` list below. Parser, plans, checkpoints, exports,
-//! hints and tests follow that list; none of them needs a line. README does, and a test asks for it.
+//! hints and tests follow that list; none of them needs a line. README does, and a test asks for it; and what PyTorch
+//! computes of the word's networks is made anew: `TWINS=1 cargo test --test layers twins_are`, then
+//! `python tests/golden/layers.py <word>`.
 
 mod activation;
 mod add;
@@ -24,11 +26,11 @@ pub use cat::Cat;
 pub use conv::Conv;
 pub use dense::Dense;
 pub use l2::L2;
-pub use pass::{Backward, Forward, Lowered, Operators, TensorSlots};
+pub use pass::{Backward, Forward, Lowered, Operators, TensorSlots, Torch};
 pub use pool::Pool;
 pub use tensor::{Kind, Layout, Start, Tensor};
 
-pub(crate) use activation::operator;
+pub(crate) use activation::{in_torch, operator};
 
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
@@ -113,7 +115,7 @@ pub enum Follows {
 pub trait Listed {}
 
 /// One layer, with the options that its word gives. Nothing here has a default: a layer without a shape rule, a way
-/// back or an ONNX operator does not compile.
+/// back, an ONNX operator or a twin in PyTorch does not compile.
 ///
 /// `inputs` are the shapes of what flows in, one for each input. [`Layer::shape`] comes first; the others may count on
 /// its consent.
@@ -142,6 +144,10 @@ pub trait Layer: Listed + fmt::Debug + Send + Sync {
 
     /// Adds the ONNX operators, the activation not among them, and answers the name of what they make.
     fn onnx(&self, at: &mut Operators) -> String;
+
+    /// The same in PyTorch, the activation left out: a Python expression of its inputs and modules. Golden files are made
+    /// of it.
+    fn torch(&self, at: &mut Torch) -> String;
 }
 
 /// What only the kind knows.

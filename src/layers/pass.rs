@@ -359,3 +359,50 @@ impl<'a> Operators<'a> {
         self.graph.number(name, value)
     }
 }
+
+/// One node in a PyTorch module.
+pub struct Torch<'a> {
+    name: &'a str,
+    inputs: Vec<(&'a str, Shape)>,
+    output: Shape,
+    module: Option<String>,
+}
+
+impl<'a> Torch<'a> {
+    /// For the node called `name`; inputs with the names of their variables.
+    pub(crate) fn new(name: &'a str, inputs: Vec<(&'a str, Shape)>, output: Shape) -> Torch<'a> {
+        Torch { name, inputs, output, module: None }
+    }
+
+    /// The module of the node, if it has one.
+    pub(crate) fn finish(self) -> Option<String> {
+        self.module
+    }
+
+    /// Variable of an input.
+    pub fn x(&self, input: usize) -> &'a str {
+        self.inputs[input].0
+    }
+
+    /// Variables of all inputs.
+    pub fn xs(&self) -> Vec<&'a str> {
+        self.inputs.iter().map(|&(name, _)| name).collect()
+    }
+
+    /// The shape of an input. Images are `[batch, channels, height, width]` here.
+    pub fn shape(&self, input: usize) -> Shape {
+        self.inputs[input].1
+    }
+
+    /// The shape of the output.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// Gives the node the module that `make` makes, such as `nn.Linear(3, 4)`, and answers what calls it. Its tensors
+    /// are named as the layer's.
+    pub fn module(&mut self, make: String) -> String {
+        self.module = Some(make);
+        format!("self.{}", self.name)
+    }
+}

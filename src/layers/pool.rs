@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Word};
+use super::{Backward, Follows, Forward, Item, Layer, Operators, Options, Shape, Tensor, Torch, Word};
 use crate::graph::Attribute;
 use crate::kernel::Element;
 use crate::kernels::{MaxPool, MaxPoolDx, MaxPoolShape};
@@ -86,5 +86,9 @@ impl Layer for Pool {
         let size = [self.size; 2];
         let attributes = vec![Attribute::ints("kernel_shape", &size), Attribute::ints("strides", &size)];
         at.node(at.name(), "MaxPool", [at.x(0)], attributes)
+    }
+
+    fn torch(&self, at: &mut Torch) -> String {
+        format!("F.max_pool2d({}, {})", at.x(0), self.size)
     }
 }

@@ -23,6 +23,7 @@ const LADDER: &[&[&str]] = &[
         "figures",
         "checkpoint",
         "onnx",
+        "torch",
         "vectors",
         "cluster",
         "tensorboard",

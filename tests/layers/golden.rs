@@ -39,9 +39,9 @@ const F64: f64 = 1e-12;
 
 /// A tensor of a file, in PyTorch's layout.
 #[derive(Clone, Debug)]
-struct Tensor {
-    dims: Vec<usize>,
-    values: Vec<f64>,
+pub struct Tensor {
+    pub dims: Vec<usize>,
+    pub values: Vec<f64>,
 }
 
 impl Tensor {
@@ -81,16 +81,17 @@ impl Tensor {
     }
 }
 
-struct File {
+/// A safetensors file.
+pub struct File {
     bytes: Vec<u8>,
 }
 
 impl File {
-    fn open(path: &Path) -> File {
+    pub fn open(path: &Path) -> File {
         File { bytes: std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())) }
     }
 
-    fn get(&self, name: &str) -> Tensor {
+    pub fn get(&self, name: &str) -> Tensor {
         let file = SafeTensors::deserialize(&self.bytes).expect("a whole file");
         let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
         let data = tensor.data();

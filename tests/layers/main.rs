@@ -8,6 +8,7 @@ mod gradients;
 mod onnx;
 #[path = "../common/reference.rs"]
 mod reference;
+mod twins;
 
 use siamese::layers::LAYERS;
 

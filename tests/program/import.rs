@@ -157,9 +157,14 @@ fn the_ending_chooses_what_is_exported() {
         assert!(siamese(&[&["export", &file, "--out", &out][..], options].concat()).status.success());
         assert!(fs::read(out).unwrap() == wanted, "{options:?}");
     }
+    let out = path("model.py");
+    assert!(siamese(&["export", &file, "--out", &out]).status.success());
+    let text = fs::read_to_string(out).unwrap();
+    assert!(text == siamese::torch::source(&model).unwrap(), "{text}");
+    assert!(text.contains("class Network(nn.Module)") && text.contains("load_state_dict"), "{text}");
     for name in ["model.pt", "model"] {
         let words = fail(&siamese(&["export", &file, "--out", &path(name)]));
-        assert!(words.contains(".safetensors") && words.contains(".onnx") && words.contains(name), "{words}");
+        assert!([".safetensors", ".onnx", ".py", name].iter().all(|word| words.contains(word)), "{words}");
         assert!(!Path::new(&path(name)).exists());
     }
 }
