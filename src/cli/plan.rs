@@ -9,20 +9,24 @@ use siamese::embed::batch;
 use siamese::net::Net;
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
-use super::{BatchArgs, DataArg, NetworkArgs, Outcome};
+use super::{BatchArgs, DataArg, NetworkArgs, Outcome, parse_input};
 
-/// Prints the plan of a network: its calls in order with their work, and its arrays with their sizes.
+/// Prints a network, layer by layer, and its plan: calls in order with their work, and arrays with their sizes.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   siamese plan
   siamese plan --spec \"conv16 relu pool dense32 l2\" --batch 10x8
-  siamese plan --preset notebook --infer")]
+  siamese plan --preset notebook --infer
+  siamese plan --spec \"conv64k7s2 relu 2*{ add( conv64 relu conv64 | ) relu } dense128 l2\" --input 64x64x3")]
 pub struct Plan {
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
     data: DataArg,
+    /// Shape of the images: pictures of `--data` are brought to it; without that no set is read
+    #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
+    input: Option<[usize; 3]>,
     #[command(flatten)]
     batch: BatchArgs,
     /// The plan that embeds images, not the one that trains
@@ -35,17 +39,25 @@ impl Plan {
         let mut config = self.network.config()?;
         config.batch = self.batch.apply(&config)?;
         config.validate()?;
-        let train = self.data.load(None, Pictures::default())?.train;
-        let net = Net::parse(&config.spec, [train.height, train.width, train.channels])?;
-        let source = Source::new(&train, config.scale());
+        let (input, source) = match self.input.filter(|_| self.data.data.is_none()) {
+            Some(input) => {
+                let images = config.batch.rows();
+                (input, Source { slot: "images".to_owned(), images, scale: config.scale(), classes: images })
+            }
+            None => {
+                let train = self.data.load(self.input, Pictures::default())?.train;
+                ([train.height, train.width, train.channels], Source::new(&train, config.scale()))
+            }
+        };
+        let net = Net::parse(&config.spec, input)?;
         let plan = if self.infer {
-            inference_plan(&net, &source, batch(&net, train.len()), slots::PARAMETERS)
+            inference_plan(&net, &source, batch(&net, source.images), slots::PARAMETERS)
         } else {
             net.check(config.batch.rows())?;
             training_plan(&net, &source, &config)
         };
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{} on {:?}: {} parameters\n\n{plan}", net.spec, net.input, net.parameter_count())?;
+        writeln!(out, "{net}\n\n{plan}")?;
         Ok(ExitCode::SUCCESS)
     }
 }

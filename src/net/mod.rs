@@ -4,6 +4,7 @@
 mod back;
 mod parse;
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::init::{self, Init};
 use crate::kernel::Element;
 use crate::kernels::Activation;
-use crate::layers::{Forward, Kind, Layer, Layout, Lowered, Shape, Start, Tensor, TensorSlots};
+use crate::layers::{self, Forward, Kind, Layer, Layout, Lowered, Shape, Start, Tensor, TensorSlots};
 use crate::plan::{ALIGNMENT, Builder, Role, SlotId};
 
 /// Names of the flat arrays that hold the tensors of all layers: so the optimiser is one call and a checkpoint a few
@@ -261,6 +262,24 @@ impl Net {
             pass.nodes.push(lowered);
         }
         pass
+    }
+}
+
+/// A table of the nodes: the shape of each output, the number of its trained values.
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: usize| value.checked_sub(1).map_or("images", |node| &self.nodes[node].name);
+        writeln!(f, "{} on {}\n", self.spec, self.shape(0))?;
+        writeln!(f, "{:<10} {:<14} {:<12} {:>9}  of", "layer", "word", "shape", "values")?;
+        for node in &self.nodes {
+            let activation = layers::operator(node.activation).map_or(String::new(), |(word, _)| format!(" {word}"));
+            let trained = self.tensors(node).into_iter().filter(|tensor| tensor.kind == Kind::Trained);
+            let (word, shape) = (format!("{}{activation}", node.word), node.output.to_string());
+            let values = trained.map(|tensor| tensor.layout.len()).sum::<usize>();
+            let inputs: Vec<_> = node.inputs.iter().map(|&input| value(input)).collect();
+            writeln!(f, "{:<10} {word:<14} {shape:<12} {values:>9}  {}", node.name, inputs.join(" "))?;
+        }
+        write!(f, "\n{} parameters", self.parameter_count())
     }
 }
 

@@ -65,6 +65,10 @@ impl Case {
             ("conv8 relu pool conv6k5s2 relu dense16 relu dense8 l2", Distance::SquaredEuclidean),
             ("conv5v pool sigmoid pool dense9", Distance::MeanSquare),
             ("dense12 relu dense8 sigmoid", Distance::MeanSquare),
+            (
+                "conv6s2 relu 2*{ add( conv6 relu conv6 | ) relu } cat( conv3k1 | pool1 relu ) add0( conv4s2 | ) dense8 l2",
+                Distance::SquaredEuclidean,
+            ),
         ]
         .into_iter()
         .zip(1..)

@@ -371,6 +371,15 @@ fn tables_are_printed() {
         assert!(plan.contains(word), "{word} in {plan}");
     }
     assert!(succeed(&["plan", "--preset", "notebook", "--infer"]).contains("54400 parameters"));
+    // No set is read for a shape by itself, and layers are told in the order of the text.
+    let spec = "conv4s2 relu 2*{ add( conv4 relu conv4 | ) relu } dense8 l2";
+    let plan = succeed(&["plan", "--spec", spec, "--input", "10x12x3", "--batch", "2x2"]);
+    for line in
+        ["conv1 conv4s2 relu 5×6×4 112 images", "add2 add relu 5×6×4 0 conv5 add1", "l2 l2 8 of length 1 0 dense1"]
+    {
+        let found = plan.lines().any(|row| row.split_whitespace().collect::<Vec<_>>().join(" ") == line);
+        assert!(found, "no `{line}` in {plan}");
+    }
     assert!(succeed(&["adapters"]).contains("backend"));
     for line in events(&succeed(&["adapters", "--json"])) {
         assert!(line["name"].is_string() && line["max_binding"].is_u64(), "{line}");

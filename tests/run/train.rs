@@ -141,12 +141,23 @@ fn ten_steps_on_both_runners() {
     }
 }
 
+/// A network with every join.
+fn branched() -> Config {
+    let spec = "conv8s2 relu 2*{ add( conv8 relu conv8 | ) relu } cat( conv8k1 relu | pool1 relu ) add0( conv12s2 | ) \
+                relu dense16 l2";
+    Config { spec: spec.to_owned(), ..small() }
+}
+
 /// Every call of the plan, on the very arrays that it finds after a few steps, within its kernel's tolerance.
 #[test]
 fn every_call_after_some_steps() {
+    [small(), branched()].iter().for_each(assert_calls);
+}
+
+fn assert_calls(config: &Config) {
     let device = crate::common::device();
     let data = images(2000);
-    let mut trainer = on_gpu(&device, &fresh(&small()), &data);
+    let mut trainer = on_gpu(&device, &fresh(config), &data);
     train(&mut trainer, 5);
     // A copy of the run: it shares parameters and inputs; the moments are handed over.
     let state = trainer.checkpoint().unwrap();
@@ -164,12 +175,16 @@ fn every_call_after_some_steps() {
 /// for the rounding.
 #[test]
 fn training_in_sixteen_bits() {
+    [small(), branched()].iter().for_each(assert_sixteen_bits);
+}
+
+fn assert_sixteen_bits(exact: &Config) {
     let device = crate::common::device();
     assert!(device.features().half, "{} has no 16-bit floats", device.report().title());
     let data = images(2000);
-    let config = Config { storage: Storage::F16, ..small() };
+    let config = Config { storage: Storage::F16, ..exact.clone() };
     let mut trainer = on_gpu(&device, &fresh(&config), &data);
-    let mut exact = on_gpu(&device, &fresh(&small()), &data);
+    let mut exact = on_gpu(&device, &fresh(exact), &data);
     let bytes = |trainer: &Trainer<gpu::Runner>| trainer.runner().plan().bytes_of(Role::Activation);
     assert!(bytes(&trainer) < bytes(&exact), "{} and {} bytes", bytes(&trainer), bytes(&exact));
     for (half, full) in train(&mut trainer, 5).iter().zip(train(&mut exact, 5)) {
@@ -221,6 +236,7 @@ fn odd() -> Vec<(String, Config)> {
         net("dense17 relu dense5 l2", random(37)),
         net("dense17 relu dense5 l2", mined),
         Config { batch: mined, ..small() },
+        Config { batch: random(5), ..branched() },
         Config { batch: random(5), ..notebook },
     ]
     .map(|config| (format!("{}, {}", config.spec, config.batch), config))
