@@ -558,7 +558,7 @@ CONFIGS = [
     {"train_classes": ["0", "0", "x"]}, {"train_classes": []}, {"warmup": 2**64 - 1},
     {"update": {"adam": {"beta1": 5.0, "beta2": -3.0, "epsilon": -1.0, "weight_decay": 0.0}}},
     {"spec": "conv65536k255 dense65536 l2"}, {"spec": "conv1 " * 20_000 + "dense2 l2"}, {"spec": EVIL},
-    {"thresholds": [1e-30] * 100}, {"gain": "x"}, {"divisor": 0},
+    {"thresholds": [1e-30] * 100}, {"gain": "x"}, {"pixels": 0}, {"pixels": {"mean": [1], "deviation": [0]}},
 ]  # fmt: skip
 GALLERIES = [
     {"dims": 3}, {"dims": 0}, {"identities": []}, {"identities": ["a", "a", "b", "c"]}, {"model": "0" * 16},

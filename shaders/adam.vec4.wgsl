@@ -1,6 +1,6 @@
 // g' = g * min(clip / norm, 1)
 // m = beta1*m + (1 - beta1)*g';  v = beta2*v + (1 - beta2)*g'^2
-// p -= rate * (weight_decay*p + (m*m_scale) / (sqrt(v*v_scale) + epsilon)), four at a time
+// p -= rate * ((m*m_scale) / (sqrt(v*v_scale) + epsilon)), four at a time
 //
 // step   [4]          rate, m_scale = 1/(1 - beta1^t), v_scale = 1/(1 - beta2^t), which change each step; the last
 //                     belongs to average
@@ -16,7 +16,6 @@ override length: u32;
 override beta1: f32;
 override beta2: f32;
 override epsilon: f32;
-override weight_decay: f32;
 override clip: f32;
 override norm: u32;
 
@@ -39,8 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let first = beta1 * m[j] + (1.0 - beta1) * gradient;
     let second = beta2 * v[j] + (1.0 - beta2) * gradient * gradient;
-    let old = p[j];
     m[j] = first;
     v[j] = second;
-    p[j] = old - step[0] * (weight_decay * old + (first * step[1]) / (sqrt(second * step[2]) + epsilon));
+    p[j] -= step[0] * ((first * step[1]) / (sqrt(second * step[2]) + epsilon));
 }

@@ -1,6 +1,6 @@
 // g' = g * min(clip / norm, 1)
 // m = beta1*m + (1 - beta1)*g';  v = beta2*v + (1 - beta2)*g'^2
-// p -= rate * (weight_decay*p + (m*m_scale) / (sqrt(v*v_scale) + epsilon))
+// p -= rate * ((m*m_scale) / (sqrt(v*v_scale) + epsilon))
 //
 // step   [4]        rate, m_scale = 1/(1 - beta1^t), v_scale = 1/(1 - beta2^t), which change each step; the last
 //                   belongs to average
@@ -11,13 +11,12 @@
 // v      [length]   second moments
 //
 // Over the whole flat arenas at once; one thread updates one value. A clip of 0 leaves the gradients as they are.
-// Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2.
+// Kingma & Ba 2015, algorithm 1.
 
 override length: u32;
 override beta1: f32;
 override beta2: f32;
 override epsilon: f32;
-override weight_decay: f32;
 override clip: f32;
 override norm: u32;
 
@@ -42,5 +41,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let second = beta2 * v[j] + (1.0 - beta2) * gradient * gradient;
     m[j] = first;
     v[j] = second;
-    p[j] -= step[0] * (weight_decay * p[j] + (first * step[1]) / (sqrt(second * step[2]) + epsilon));
+    p[j] -= step[0] * ((first * step[1]) / (sqrt(second * step[2]) + epsilon));
 }

@@ -1,4 +1,4 @@
-// x[n, p] = scale * image[rows[n], p]
+// x[n, p] = (image[rows[n], p] - mean_c) * factor_c, c being the channel of p
 //
 // bytes  [images, pixels]  u8, four to a word, the first in the lowest bits
 // rows   [batch]           which image each row of the batch takes
@@ -9,7 +9,15 @@
 override images: u32;
 override batch: u32;
 override pixels: u32;
-override scale: f32;
+override channels: u32;
+override mean_0: f32;
+override mean_1: f32;
+override mean_2: f32;
+override mean_3: f32;
+override factor_0: f32;
+override factor_1: f32;
+override factor_2: f32;
+override factor_3: f32;
 
 @group(0) @binding(0) var<storage, read> bytes: array<u32>;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;
@@ -24,5 +32,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // A row number out of range would read another array's memory on some drivers.
     let row = min(rows[index / pixels], images - 1u);
     let byte = row * pixels + index % pixels;
-    x[index] = stored(scale * f32(bytes[byte / 4u] >> (8u * (byte % 4u)) & 0xffu));
+    x[index] = stored(scaled(f32(bytes[byte / 4u] >> (8u * (byte % 4u)) & 0xffu), index % channels));
 }

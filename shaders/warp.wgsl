@@ -1,4 +1,5 @@
-// x[n, r, c] = scale * image[rows[n]] at the place that the map of row n gives, between four pixels; 0 outside
+// x[n, r, c] = (image[rows[n]] at the place that the map of row n gives, between four pixels - mean_c) * factor_c;
+//              outside is black, a byte of 0
 //
 // bytes  [images, height, width, channels]   u8, four to a word, the first in the lowest bits
 // rows   [batch]       which image each row of the batch takes
@@ -14,7 +15,14 @@ override batch: u32;
 override height: u32;
 override width: u32;
 override channels: u32;
-override scale: f32;
+override mean_0: f32;
+override mean_1: f32;
+override mean_2: f32;
+override mean_3: f32;
+override factor_0: f32;
+override factor_1: f32;
+override factor_2: f32;
+override factor_3: f32;
 override elastic: f32;
 
 @group(0) @binding(0) var<storage, read> bytes: array<u32>;
@@ -84,6 +92,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let left = vec2f(pixel(image, corner, channel), pixel(image, corner + vec2i(0, 1), channel));
         let right = vec2f(pixel(image, corner + vec2i(1, 0), channel), pixel(image, corner + vec2i(1, 1), channel));
         let both = mix(left, right, share.x);
-        x[index * channels + channel] = stored(scale * mix(both.x, both.y, share.y));
+        x[index * channels + channel] = stored(scaled(mix(both.x, both.y, share.y), channel));
     }
 }

@@ -114,8 +114,12 @@ const MOMENTS: [&str; 2] = ["adam.m.", "adam.v."];
 
 impl Checkpoint {
     /// The network it belongs to.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if it cannot be understood; [`Error::Config`] if the images have other channels than their mean
+    /// and deviation.
     pub fn net(&self) -> Result<Net> {
-        Net::parse(&self.config.spec, self.input)
+        net(&self.config, self.input)
     }
 
     /// Freshly initialised weights for `config`.
@@ -222,8 +226,8 @@ impl Checkpoint {
     /// What tells this model's embeddings from those of any other: the first 16 digits of the SHA-256 of network,
     /// input, what is done to images before, and the weights to be used with their states.
     pub fn fingerprint(&self) -> String {
-        let Config { spec, divisor, pictures, .. } = &self.config;
-        let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {divisor} {pictures:?}", self.input));
+        let Config { spec, pixels, pictures, .. } = &self.config;
+        let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {pixels} {pictures:?}", self.input));
         self.weights().iter().chain(self.states()).for_each(|value| hash.update(value.to_le_bytes()));
         hex(&hash.finalize()[..8])
     }
@@ -295,7 +299,7 @@ impl Checkpoint {
         let Header { config, input, step, validation, origin, .. } =
             serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         config.validate().map_err(|error| unreadable(error.to_string()))?;
-        let net = Net::parse(&config.spec, input).map_err(|error| unreadable(error.to_string()))?;
+        let net = net(&config, input).map_err(|error| unreadable(error.to_string()))?;
 
         let arena = |prefix: &str| read_arena(&file, prefix, &net.parameters()).map_err(fault);
         let states = |prefix: &str| read_arena(&file, prefix, &net.states()).map_err(fault);
@@ -316,7 +320,7 @@ impl Checkpoint {
     /// [`Error::Weights`] naming the tensor that is missing, unknown, of another shape or type, or not finite.
     pub fn import(path: &Path, config: &Config, input: [usize; 3]) -> Result<Checkpoint> {
         config.validate()?;
-        let net = Net::parse(&config.spec, input)?;
+        let net = net(config, input)?;
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let fault = |reason: String| Error::Weights { path: path.to_owned(), reason };
         let file = SafeTensors::deserialize(&bytes)
@@ -352,6 +356,12 @@ impl Checkpoint {
             origin: None,
         })
     }
+}
+
+/// The network that `config` describes for such images.
+fn net(config: &Config, input: [usize; 3]) -> Result<Net> {
+    config.pixels.fit(input[2])?;
+    Net::parse(&config.spec, input)
 }
 
 /// The arena of some tensors of a network, whose names in the file begin with `prefix`, in device order; or what is

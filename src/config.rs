@@ -1,14 +1,17 @@
 //! What a training run is, as plain data: the presets, and the rules that hold before any work begins. It is stored in
 //! every checkpoint.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::data::pictures::Pictures;
 use crate::error::{Error, Result};
+use crate::kernels::{SCALED, Scale};
 use crate::losses::triplet::Margin;
 use crate::losses::{Distance, Loss, Triplet};
+use crate::names::Names;
 use crate::sampler::{Augment, Batch, Mining, Positive};
 
 /// The optimiser.
@@ -23,8 +26,8 @@ pub enum Update {
         beta2: f32,
         /// Added to the divisor.
         epsilon: f32,
-        /// Share of every parameter taken away each step, times the learning rate: decoupled from the gradient as in
-        /// Loshchilov & Hutter 2019 (AdamW).
+        /// Share of every weight taken away each step, times the learning rate: decoupled from the gradient as in
+        /// Loshchilov & Hutter 2019 (AdamW). Vectors have none, see [`Config::rates`].
         weight_decay: f32,
     },
 }
@@ -32,6 +35,44 @@ pub enum Update {
 impl Update {
     /// Adam with the constants of its paper.
     pub const ADAM: Update = Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
+}
+
+/// Tensors that are trained in their own way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Which.
+    pub names: Names,
+    /// Factor on their learning rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f32>,
+    /// Their weight decay in place of the optimiser's, vectors or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<f32>,
+}
+
+impl FromStr for Group {
+    type Err = Error;
+
+    /// Names and settings: `conv1-8 rate=0.1`, `*.bias bn* decay=0`.
+    fn from_str(text: &str) -> Result<Group> {
+        let wrong = |part: &str| {
+            let reason = format!("`{part}` is not as in \"conv1-8 *.bias rate=0.1 decay=0\"");
+            Error::config("--group", reason)
+        };
+        let (mut names, mut rate, mut decay) = (vec![], None, None);
+        for part in text.split_whitespace() {
+            match part.split_once('=') {
+                None => names.push(part),
+                Some(("rate", value)) => rate = Some(value.parse().map_err(|_| wrong(part))?),
+                Some(("decay", value)) => decay = Some(value.parse().map_err(|_| wrong(part))?),
+                Some(_) => return Err(wrong(part)),
+            }
+        }
+        if names.is_empty() || (rate, decay) == (None, None) {
+            return Err(wrong(text));
+        }
+        Ok(Group { names: Names(names.join(" ")), rate, decay })
+    }
 }
 
 /// How the learning rate goes over the run, after the warm-up.
@@ -83,13 +124,113 @@ pub enum Storage {
     F16,
 }
 
+/// What bytes of images are to the network: `(byte - mean) / deviation`, by channel. In a file a deviation alone, the
+/// same for all channels, is a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Pixels {
+    /// Mean byte of each channel, or of all.
+    pub mean: Vec<f32>,
+    /// Deviation of the bytes of each channel, or of all.
+    pub deviation: Vec<f32>,
+}
+
+/// [`Pixels`] in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Divisor(f32),
+    ByChannel { mean: Vec<f32>, deviation: Vec<f32> },
+}
+
+impl From<Written> for Pixels {
+    fn from(written: Written) -> Pixels {
+        match written {
+            Written::Divisor(divisor) => Pixels::divided_by(divisor),
+            Written::ByChannel { mean, deviation } => Pixels { mean, deviation },
+        }
+    }
+}
+
+impl From<Pixels> for Written {
+    fn from(pixels: Pixels) -> Written {
+        let Pixels { mean, deviation } = pixels;
+        match (&mean[..], &deviation[..]) {
+            ([0.0], &[divisor]) => Written::Divisor(divisor),
+            _ => Written::ByChannel { mean, deviation },
+        }
+    }
+}
+
+impl Pixels {
+    /// A mean of zero, and one deviation for all channels.
+    pub fn divided_by(divisor: f32) -> Pixels {
+        Pixels { mean: vec![0.0], deviation: vec![divisor] }
+    }
+
+    /// Checks that mean and deviation can be used.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting and what is wrong.
+    pub fn validate(&self) -> Result<()> {
+        for (setting, values) in [("--mean", &self.mean), ("--deviation", &self.deviation)] {
+            if !(1..=SCALED).contains(&values.len()) {
+                let reason =
+                    format!("{} numbers; one for all channels, or one for each of up to {SCALED}", values.len());
+                return Err(Error::config(setting, reason));
+            }
+        }
+        if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
+            return Err(Error::config("--mean", format!("{mean} is not a finite number")));
+        }
+        let usable = |deviation: f32| deviation > 0.0 && deviation.is_finite() && (1.0 / deviation).is_finite();
+        match self.deviation.iter().find(|&&deviation| !usable(deviation)) {
+            Some(deviation) => Err(Error::config("--deviation", format!("{deviation} is not a positive number"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that they are for images of so many channels.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting and both numbers.
+    pub fn fit(&self, channels: usize) -> Result<()> {
+        for (setting, values) in [("--mean", &self.mean), ("--deviation", &self.deviation)] {
+            if ![1, channels].contains(&values.len()) {
+                let reason =
+                    format!("{} numbers for images of {channels} channels; give one, or {channels}", values.len());
+                return Err(Error::config(setting, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same by a factor, as devices take it.
+    pub fn scale(&self) -> Scale {
+        let of = |values: &[f32]| std::array::from_fn(|channel| *values.get(channel).unwrap_or(&values[0]));
+        Scale { mean: of(&self.mean), factor: of(&self.deviation).map(|deviation| 1.0 / deviation) }
+    }
+}
+
+impl fmt::Display for Pixels {
+    /// `255`, or `mean 122.782,117.001,104.298 deviation 255`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+        match (&self.mean[..], &self.deviation[..]) {
+            ([0.0], [divisor]) => divisor.fmt(f),
+            (mean, deviation) => write!(f, "mean {} deviation {}", list(mean), list(deviation)),
+        }
+    }
+}
+
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// The network as text, see [`crate::net`].
     pub spec: String,
-    /// Pixels are divided by this.
-    pub divisor: f32,
+    /// How bytes of images become numbers. Older checkpoints have a divisor.
+    #[serde(alias = "divisor")]
+    pub pixels: Pixels,
     /// How pictures become inputs, beyond their shape.
     #[serde(default)]
     pub pictures: Pictures,
@@ -101,6 +242,9 @@ pub struct Config {
     pub augment: Augment,
     /// The optimiser.
     pub update: Update,
+    /// Tensors with a rate or a decay of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// Its step size at its highest.
     pub learning_rate: f32,
     /// Steps in which the learning rate rises from zero, in a line.
@@ -240,12 +384,13 @@ fn cnn() -> Config {
     let batch = Batch::Mined { labels: 10, images: 32, mining: Mining::SemiHard };
     Config {
         spec: "conv32 relu pool conv64 relu pool dense128 relu dense64 l2".to_owned(),
-        divisor: 255.0,
+        pixels: Pixels::divided_by(255.0),
         pictures: Pictures::default(),
         loss: Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) }.into(),
         batch,
         augment: Augment::NONE,
         update: Update::ADAM,
+        groups: vec![],
         learning_rate: 1e-3,
         warmup: 0,
         schedule: Schedule::Cosine,
@@ -266,7 +411,7 @@ fn notebook() -> Config {
     let batch = Batch::Random { triplets: 2048, positive: Positive::Any };
     Config {
         spec: "dense64 relu dense64 sigmoid".to_owned(),
-        divisor: 256.0,
+        pixels: Pixels::divided_by(256.0),
         loss: Triplet { distance: Distance::MeanSquare, margin: Margin::Hinge(0.2) }.into(),
         batch,
         update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.0 },
@@ -314,8 +459,7 @@ impl Config {
             |setting: &str, value: f32| check(setting, value, value.is_finite() && value > 0.0, "a positive number");
         positive("--learning-rate", self.learning_rate)?;
         self.loss.validate()?;
-        positive("divisor", self.divisor)?;
-        positive("1/divisor", self.scale())?;
+        self.pixels.validate()?;
         positive("gain", self.gain)?;
         self.clip.map_or(Ok(()), |clip| positive("--clip", clip))?;
         let average = self.average.unwrap_or(0.5);
@@ -325,6 +469,11 @@ impl Config {
             check(setting, share, (0.0..1.0).contains(&share), "from 0 to below 1")?;
         }
         positive("epsilon", epsilon)?;
+        for Group { rate, decay, .. } in &self.groups {
+            let (rate, decay) = (rate.unwrap_or(1.0), decay.unwrap_or(0.0));
+            check("--group, rate", rate, rate.is_finite() && rate >= 0.0, "a number from 0 on")?;
+            check("--group, decay", decay, (0.0..1.0).contains(&decay), "from 0 to below 1")?;
+        }
         self.thresholds.iter().try_for_each(|&threshold| positive("--threshold", threshold))?;
         self.augment.validate()?;
         self.batch.validate()?;
@@ -360,6 +509,24 @@ impl Config {
         Ok(())
     }
 
+    /// Whether tensors may differ in their [`Config::rates`].
+    pub fn is_grouped(&self) -> bool {
+        let Update::Adam { weight_decay, .. } = self.update;
+        weight_decay > 0.0 || !self.groups.is_empty()
+    }
+
+    /// Factor on the learning rate, and weight decay, of a tensor of this name and so many dimensions in files: each
+    /// from the last group that has it and that the tensor fits. Without one the factor is 1 and the decay the
+    /// optimiser's, but none for vectors: biases, and what scales and shifts behind a normalisation.
+    pub fn rates(&self, tensor: &str, dims: usize) -> [f32; 2] {
+        let Update::Adam { weight_decay, .. } = self.update;
+        let mut rates = [1.0, if dims > 1 { weight_decay } else { 0.0 }];
+        for Group { rate, decay, .. } in self.groups.iter().filter(|group| group.names.fit(tensor)) {
+            rates = [rate.unwrap_or(rates[0]), decay.unwrap_or(rates[1])];
+        }
+        rates
+    }
+
     /// The learning rate of a step; steps count from 1.
     pub fn rate(&self, step: u64) -> f32 {
         let warm = (step as f64 / self.warmup.max(1) as f64).min(1.0);
@@ -384,8 +551,8 @@ impl Config {
         [self.rate(step), correction(beta1), correction(beta2), 1.0 - decay]
     }
 
-    /// Factor on the bytes of an image.
-    pub fn scale(&self) -> f32 {
-        1.0 / self.divisor
+    /// How the bytes of an image become numbers.
+    pub fn scale(&self) -> Scale {
+        self.pixels.scale()
     }
 }

@@ -9,6 +9,7 @@ use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation, Nearest, Progress};
 use crate::host;
+use crate::kernels::Scale;
 use crate::losses::Distance;
 use crate::net::Net;
 use crate::plan::{Plan, SlotId};
@@ -29,7 +30,7 @@ pub fn embed<R: Runner>(
     runner: &R,
     net: &Net,
     data: &Dataset,
-    scale: f32,
+    scale: Scale,
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<f32>> {
     if data.is_empty() {

@@ -28,8 +28,14 @@ impl Graph {
 
     /// Adds a number, and answers its name.
     pub fn number(&mut self, name: &str, value: f32) -> String {
-        let raw_data = value.to_le_bytes().to_vec();
-        self.graph.initializer.push(TensorProto { dims: vec![], data_type: FLOAT, name: name.to_owned(), raw_data });
+        self.numbers(name, &[], &[value])
+    }
+
+    /// Adds an array of numbers, and answers its name.
+    pub fn numbers(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+        let dims = dims.iter().map(|&dim| dim as i64).collect();
+        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph.initializer.push(TensorProto { dims, data_type: FLOAT, name: name.to_owned(), raw_data });
         name.to_owned()
     }
 

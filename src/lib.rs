@@ -102,7 +102,7 @@
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
-//! 0  kernel  host  error  text  output  memory  data  sampler  init  graph
+//! 0  kernel  host  error  text  names  output  memory  data  sampler  init  graph
 //! ```
 //!
 //! # Where to change what
@@ -149,6 +149,7 @@ pub mod kernels;
 pub mod layers;
 pub mod losses;
 pub mod memory;
+pub mod names;
 pub mod net;
 pub mod onnx;
 pub mod output;

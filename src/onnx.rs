@@ -1,10 +1,10 @@
 //! Networks as ONNX files, which other engines run: onnxruntime, tract, browsers.
 //!
 //! The file holds the network from raw pixels to embeddings: the input `images` is `[batch, channels, height, width]`
-//! of float32 from 0 to 255. The inversion of pictures that the model wants inverted, the division by the
-//! configuration's divisor and the L2 normalisation are part of the graph. The output `embedding` is `[batch, dims]`.
-//! The number of rows is free. Weights have the names and layouts of the safetensors file. The metadata says what the
-//! loss was, so that a reader of the file knows how distances between embeddings are meant.
+//! of float32 from 0 to 255. The inversion of pictures that the model wants inverted, what the configuration does to
+//! [pixels](crate::config::Pixels) and the L2 normalisation are part of the graph. The output `embedding` is
+//! `[batch, dims]`. The number of rows is free. Weights have the names and layouts of the safetensors file. The metadata
+//! says what the loss was, so that a reader of the file knows how distances between embeddings are meant.
 //!
 //! The operators are those of ONNX's operator set 17; each layer adds its own by [`Layer::onnx`](layers::Layer::onnx).
 
@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, Precision};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
+use crate::kernels::{SCALED, Scale};
 use crate::layers::{self, Operators};
 use crate::losses::{Loss, Triplet};
 use crate::output::Kind;
@@ -70,7 +71,7 @@ fn metadata(checkpoint: &Checkpoint) -> Vec<StringStringEntryProto> {
     [
         ("spec", config.spec.clone()),
         ("input", format!("{height}x{width}x{channels}")),
-        ("divisor", config.divisor.to_string()),
+        ("divisor", config.pixels.to_string()),
         ("pictures", json(&config.pictures)),
         ("distance", json(distance).replace('"', "")),
         ("margin", json(margin)),
@@ -99,8 +100,13 @@ fn graph(checkpoint: &Checkpoint, precision: Precision) -> Result<GraphProto> {
         pixels = graph.node("inverted", "Add", &[&negative, &white], vec![]);
     }
     // As the gather kernel does, by a factor: the same rounding.
-    let scale = graph.number("scale", checkpoint.config.scale());
-    let mut values = vec![graph.node("scaled", "Mul", &[&pixels, &scale], vec![])];
+    let Scale { mean, factor } = checkpoint.config.scale();
+    if mean != [0.0; SCALED] {
+        let mean = by_channel(&mut graph, "mean", mean, net.input[2]);
+        pixels = graph.node("centred", "Sub", &[&pixels, &mean], vec![]);
+    }
+    let factor = by_channel(&mut graph, "scale", factor, net.input[2]);
+    let mut values = vec![graph.node("scaled", "Mul", &[&pixels, &factor], vec![])];
     let mut weights = weights.iter().map(String::as_str);
     for node in &net.nodes {
         let inputs = node.inputs.iter().map(|&value| (values[value].as_str(), net.shape(value))).collect();
@@ -113,6 +119,14 @@ fn graph(checkpoint: &Checkpoint, precision: Precision) -> Result<GraphProto> {
     }
     let [height, width, channels] = net.input;
     Ok(graph.finish((INPUT, &[channels, height, width]), (OUTPUT, &[net.dims()])))
+}
+
+/// Adds a number for each channel, or for all where they are the same, and answers its name.
+fn by_channel(graph: &mut Graph, name: &str, values: [f32; SCALED], channels: usize) -> String {
+    match values.iter().all(|value| *value == values[0]) {
+        true => graph.number(name, values[0]),
+        false => graph.numbers(name, &[1, channels, 1, 1], &values[..channels]),
+    }
 }
 
 /// Begins with version of the format and producer, as ours do.

@@ -6,12 +6,12 @@ use crate::config::{Config, Storage, Update};
 use crate::data::Dataset;
 use crate::kernel::Element;
 use crate::kernels::{
-    Adam, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather, GatherShape, Norm, NormShape,
-    Statistics, StatisticsShape, TopK, TopKShape, Warp, WarpShape,
+    Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather,
+    GatherShape, Norm, NormShape, Scale, Statistics, StatisticsShape, TopK, TopKShape, Warp, WarpShape,
 };
 use crate::losses::Embeddings;
 use crate::net::Net;
-use crate::plan::{Builder, Plan, Role, Section, SlotId};
+use crate::plan::{ALIGNMENT, Builder, Plan, Role, Section, SlotId};
 use crate::sampler::Augment;
 
 /// One of the three inputs of a random triplet. The branches share their weights because they are rows of one batch
@@ -44,15 +44,15 @@ pub struct Source {
     pub slot: String,
     /// Number of images.
     pub images: usize,
-    /// Factor on their bytes.
-    pub scale: f32,
+    /// How their bytes become numbers.
+    pub scale: Scale,
     /// Number of classes that they are of.
     pub classes: usize,
 }
 
 impl Source {
     /// The images of `data`, scaled.
-    pub fn new(data: &Dataset, scale: f32) -> Source {
+    pub fn new(data: &Dataset, scale: Scale) -> Source {
         let slot = format!("{}.images.{}", data.name, &data.digest()[..16]);
         Source { slot, images: data.len(), scale, classes: data.label_count() }
     }
@@ -71,6 +71,9 @@ pub mod slots {
     pub const KEYS: &str = "keys";
     /// Scalars that change each step, see [`Config::scalars`](crate::config::Config::scalars).
     pub const STEP: &str = "step";
+    /// Factor of the learning rate and weight decay of each [`ALIGNMENT`](crate::plan::ALIGNMENT) parameters side by
+    /// side, written once: see [`Config::rates`](crate::config::Config::rates).
+    pub const RATES: &str = "rates";
     /// The statistics of a step, see [`Stats`](super::Stats).
     pub const STATS: &str = "stats";
     /// Queries of a neighbours plan.
@@ -129,7 +132,11 @@ fn gather(
     let scale = source.scale;
     if *augment == Augment::NONE {
         let x = builder.stored("batch", element, &[batch, height, width, channels]);
-        builder.call::<Gather>(Section::Gather, GatherShape { images, batch, pixels, scale }, &[bytes, rows, x]);
+        builder.call::<Gather>(
+            Section::Gather,
+            GatherShape { images, batch, pixels, channels, scale },
+            &[bytes, rows, x],
+        );
         return x;
     }
     let maps = builder.slot(slots::MAPS, Element::F32, &[batch, 6], Role::Input);
@@ -165,10 +172,17 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     builder.call::<Norm>(Section::Update, norm, &[gradients, partial]);
     let at = statistics.norm();
     builder.call::<Statistics>(Section::Update, statistics, &[loss.terms, partial, stats]);
-    let Update::Adam { beta1, beta2, epsilon, weight_decay } = config.update;
+    let Update::Adam { beta1, beta2, epsilon, .. } = config.update;
     let clip = config.clip.unwrap_or(0.0);
-    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip, norm: at };
-    builder.call::<Adam>(Section::Update, shape, &[step, stats, gradients, parameters, moments[0], moments[1]]);
+    let adam = AdamShape { length, beta1, beta2, epsilon, clip, norm: at };
+    let arenas = [gradients, parameters, moments[0], moments[1]];
+    if config.is_grouped() {
+        let rates = builder.slot(slots::RATES, Element::F32, &[length / ALIGNMENT, 2], Role::Input);
+        let shape = AdamGroupsShape { adam, alike: ALIGNMENT };
+        builder.call::<AdamGroups>(Section::Update, shape, &[&[step, stats, rates], &arenas[..]].concat());
+    } else {
+        builder.call::<Adam>(Section::Update, adam, &[&[step, stats], &arenas[..]].concat());
+    }
     if config.average.is_some() {
         let average = builder.slot(slots::AVERAGE, Element::F32, &[length], Role::Parameter);
         builder.call::<Average>(Section::Update, AverageShape { length }, &[step, parameters, average]);

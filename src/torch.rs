@@ -27,7 +27,13 @@ pub const KIND: Kind = Kind { name: "a PyTorch module", is: |head| head.starts_w
 pub fn source(checkpoint: &Checkpoint) -> Result<String> {
     let (net, config) = (checkpoint.net()?, &checkpoint.config);
     let pixels = if config.pictures.invert { "(255 - images)" } else { "images" };
-    let class = class("Network", &net, &format!("{pixels} / {}", config.divisor));
+    let by_channel = |values: &[f32]| match values {
+        [value] => value.to_string(),
+        values => format!("images.new_tensor({values:?}).view(1, -1, 1, 1)"),
+    };
+    let [mean, deviation] = [&config.pixels.mean, &config.pixels.deviation].map(|values| by_channel(values));
+    let centred = if mean == "0" { pixels.to_owned() } else { format!("({pixels} - {mean})") };
+    let class = class("Network", &net, &format!("{centred} / {deviation}"));
     let [height, width, channels] = net.input;
     Ok(format!(
         "{BEGINS}.\n#\n\

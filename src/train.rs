@@ -10,8 +10,8 @@ use crate::data::{Dataset, Origin};
 use crate::error::{Error, NonFinite, Result};
 use crate::host::{self, Array};
 use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
-use crate::net::Net;
-use crate::plan::{Place, Plan, SlotId};
+use crate::net::{Net, Parameter};
+use crate::plan::{ALIGNMENT, Place, Plan, SlotId};
 use crate::run::Runner;
 use crate::sampler::{Augment, Batch, Sampler};
 use crate::siamese::{Source, Stats, slots, training_plan};
@@ -74,6 +74,33 @@ impl Health {
     }
 }
 
+/// Checks that a network can be trained as `config` has it.
+///
+/// # Errors
+/// [`Error::Config`] naming the setting that does not go with the network.
+pub fn check(config: &Config, net: &Net) -> Result<()> {
+    config.pixels.fit(net.input[2])?;
+    net.check(config.batch.rows())?;
+    let names: Vec<_> = net.parameters().into_iter().map(|parameter| parameter.name).collect();
+    for group in &config.groups {
+        if let [stray, ..] = group.names.strays(&names)[..] {
+            let reason = format!("`{stray}` is none of the network's tensors: {}", names.join(", "));
+            return Err(Error::config("--group", reason));
+        }
+    }
+    Ok(())
+}
+
+/// What slot [`slots::RATES`] holds.
+fn rates(config: &Config, net: &Net) -> Vec<f32> {
+    let mut rates = vec![[1.0, 0.0]; net.arena / ALIGNMENT];
+    for Parameter { name, layout, range, .. } in net.parameters() {
+        let places = range.start / ALIGNMENT..range.end.div_ceil(ALIGNMENT);
+        rates[places].fill(config.rates(&name, layout.file_dims().len()));
+    }
+    rates.concat()
+}
+
 /// Trains one network on one data set.
 pub struct Trainer<R: Runner> {
     config: Config,
@@ -109,7 +136,7 @@ impl<R: Runner> Trainer<R> {
             );
             return Err(Error::config("--data", reason));
         }
-        net.check(config.batch.rows())?;
+        check(&config, &net)?;
         if start.moments.is_none() {
             return Err(Error::config(
                 "--resume",
@@ -123,6 +150,9 @@ impl<R: Runner> Trainer<R> {
         let images = runner.plan().id(&source.slot);
         runner.write(images, host::pack(&data.images).as_slice())?;
         start.restore(&mut runner)?;
+        if let Some(slot) = runner.plan().find(slots::RATES) {
+            runner.write(slot, rates(&config, &net).as_slice())?;
+        }
         let [rows, step, stats] = [slots::ROWS, slots::STEP, slots::STATS].map(|name| runner.plan().id(name));
         let labels = runner.plan().find(slots::LABELS);
         let (begun, reported) = (start.step, start.step);

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use siamese::checkpoint::{Checkpoint, Precision};
 
-use super::{NetworkArgs, Outcome, parse_input};
+use super::{NetworkArgs, Outcome, PixelArgs, parse_input};
 
 /// Makes a model file of weights that another program wrote as safetensors, in the names and layouts of PyTorch:
-/// conv1.weight, conv1.bias, dense1.weight, … What the network does not say (divisor of pixels, distance, thresholds)
-/// comes from the preset.
+/// conv1.weight, conv1.bias, dense1.weight, … What neither network nor options say (distance, thresholds) comes from
+/// the preset.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -24,6 +24,8 @@ pub struct Import {
     /// Shape of an image
     #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
     input: [usize; 3],
+    #[command(flatten)]
+    pixels: PixelArgs,
     /// Model file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -31,7 +33,9 @@ pub struct Import {
 
 impl Import {
     pub fn run(self) -> Outcome {
-        let checkpoint = Checkpoint::import(&self.weights, &self.network.config()?, self.input)?;
+        let mut config = self.network.config()?;
+        self.pixels.apply(&mut config);
+        let checkpoint = Checkpoint::import(&self.weights, &config, self.input)?;
         checkpoint.save(&self.out, Precision::F32)?;
         say!("wrote {}", self.out.display());
         Ok(ExitCode::SUCCESS)

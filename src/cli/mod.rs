@@ -269,6 +269,30 @@ impl NetworkArgs {
     }
 }
 
+/// What bytes of images are to the network.
+#[derive(Args)]
+struct PixelArgs {
+    /// Mean byte, from 0 to 255, of all channels or of each, such as 123.675,116.28,103.53: what is taken away from
+    /// pixels [default: 0]
+    #[arg(long, value_name = "BYTES", value_delimiter = ',')]
+    mean: Vec<f32>,
+    /// Deviation of the bytes of all channels or of each, such as 58.395,57.12,57.375: what pixels are divided by then
+    /// [default: the preset's]
+    #[arg(long, value_name = "BYTES", value_delimiter = ',')]
+    deviation: Vec<f32>,
+}
+
+impl PixelArgs {
+    fn apply(&self, config: &mut Config) {
+        if !self.mean.is_empty() {
+            config.pixels.mean.clone_from(&self.mean);
+        }
+        if !self.deviation.is_empty() {
+            config.pixels.deviation.clone_from(&self.deviation);
+        }
+    }
+}
+
 /// Size of a batch on the command line.
 #[derive(Clone, Copy)]
 enum Size {

@@ -24,10 +24,12 @@ use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::session::{CHECKPOINT, Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
 use siamese::siamese::{Source, training_plan};
-use siamese::{Error, Result, embed};
+use siamese::{Error, Result, embed, train};
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PrecisionArg, Tune, TuneArgs, parse_input};
+use super::{
+    AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PixelArgs, PrecisionArg, Tune, TuneArgs, parse_input,
+};
 use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
 use crate::report::{Dashboard, Lines, Steps, evaluation_bar, evaluation_table, page, run};
@@ -59,6 +61,8 @@ pub struct Train {
     #[arg(long)]
     invert: bool,
     #[command(flatten)]
+    pixels: PixelArgs,
+    #[command(flatten)]
     adapter: AdapterArg,
     #[command(flatten)]
     tune: TuneArgs,
@@ -73,8 +77,8 @@ pub struct Train {
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup", "weight_decay",
-        "clip", "ema", "precision", "validation", "validate_every", "patience", "train_classes", "seed", "threshold",
-        "input", "invert",
+        "group", "clip", "ema", "precision", "validation", "validate_every", "patience", "train_classes", "seed",
+        "threshold", "input", "invert", "mean", "deviation",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -121,9 +125,13 @@ struct RecipeArgs {
     /// Steps in which the step size rises from zero
     #[arg(long, value_name = "STEPS")]
     warmup: Option<u64>,
-    /// Share of the weights taken away each step, times the step size
+    /// Share of the weights taken away each step, times the step size; biases and norms keep theirs
     #[arg(long, value_name = "SHARE")]
     weight_decay: Option<f32>,
+    /// Tensors with a factor on their step size or a weight decay of their own, such as "conv1-8 rate=0.1" or
+    /// "*.bias bn* decay=0.01"; may be repeated, of several that fit the last wins
+    #[arg(long, value_name = "NAMES rate=F decay=F")]
+    group: Vec<String>,
     /// Shorten gradients to this norm
     #[arg(long, value_name = "NORM")]
     clip: Option<f32>,
@@ -187,6 +195,9 @@ impl RecipeArgs {
         config.warmup = self.warmup.unwrap_or(config.warmup);
         let Update::Adam { weight_decay, .. } = &mut config.update;
         *weight_decay = self.weight_decay.unwrap_or(*weight_decay);
+        if !self.group.is_empty() {
+            config.groups = self.group.iter().map(|group| group.parse()).collect::<Result<_>>()?;
+        }
         config.clip = self.clip.or(config.clip);
         config.average = self.ema.or(config.average);
         config.storage = self.precision.map_or(config.storage, PrecisionArg::storage);
@@ -287,6 +298,7 @@ impl Train {
         let mut config = self.network.config()?;
         self.recipe.apply(&mut config)?;
         config.pictures.invert = self.invert;
+        self.pixels.apply(&mut config);
         let split = self.data.load(self.input, config.pictures)?;
         let held_back = self.recipe.validation.map(HoldBack::Images);
         let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
@@ -305,7 +317,7 @@ impl Train {
         config.validate()?;
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
         let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
-        net.check(config.batch.rows())?;
+        train::check(&config, &net)?;
         let path = match &self.out {
             None => fresh_folder(self.network.preset()?.name),
             Some(path) => path.clone(),

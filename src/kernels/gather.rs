@@ -4,21 +4,64 @@ use std::ops::Range;
 
 use super::{shader, threads};
 use crate::host::Real;
-use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
-shape! {
-    /// Images of `pixels` bytes each, `batch` of them taken by number and scaled to real numbers.
-    pub struct GatherShape {
-        /// Images of the data set.
-        images: usize,
-        /// Rows of the batch.
-        batch: usize,
-        /// Bytes of an image: height × width × channels.
-        pixels: usize,
-        /// Factor on the bytes: 1/255, or 1/256 as in the notebook.
-        scale: f32,
+/// Channels that have numbers of their own in a [`Scale`].
+pub const SCALED: usize = 4;
+
+/// How bytes become numbers: `(byte - mean) · factor`, by channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// Taken away from the bytes of each channel. Of more than [`SCALED`] channels all have the first.
+    pub mean: [f32; SCALED],
+    /// Factor on what is left: 1/255, or 1/256 as in the notebook.
+    pub factor: [f32; SCALED],
+}
+
+impl Scale {
+    /// A factor alone, the same for all channels.
+    pub fn by(factor: f32) -> Scale {
+        Scale { mean: [0.0; SCALED], factor: [factor; SCALED] }
+    }
+
+    /// Makes the number that a byte of a channel is, or what lies between such bytes.
+    #[inline(always)]
+    fn scaled<R: Real>(&self) -> impl Fn(R, usize) -> R + use<R> {
+        let [mean, factor] = [self.mean, self.factor].map(|of| of.map(|value| R::of(f64::from(value))));
+        move |byte, channel| (byte - mean[channel % SCALED]) * factor[channel % SCALED]
+    }
+
+    fn constants(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let means = ["mean_0", "mean_1", "mean_2", "mean_3"].into_iter().zip(self.mean.map(f64::from));
+        means.chain(["factor_0", "factor_1", "factor_2", "factor_3"].into_iter().zip(self.factor.map(f64::from)))
     }
 }
+
+/// Images of `pixels` bytes each, `batch` of them taken by number and made real numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatherShape {
+    /// Images of the data set.
+    pub images: usize,
+    /// Rows of the batch.
+    pub batch: usize,
+    /// Bytes of an image: height × width × channels.
+    pub pixels: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+    /// How bytes become numbers.
+    pub scale: Scale,
+}
+
+impl Constants for GatherShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let GatherShape { images, batch, pixels, channels, scale } = self;
+        let sizes = [("images", images), ("batch", batch), ("pixels", pixels), ("channels", channels)];
+        sizes.into_iter().map(|(name, &size)| (name, size as f64)).chain(scale.constants()).collect()
+    }
+}
+
+/// Numbers of each channel's own.
+const BY_CHANNEL: Scale = Scale { mean: [123.0, 116.0, 104.0, 0.0], factor: [1.0 / 58.0, 1.0 / 57.0, 1.0 / 56.0, 0.0] };
 
 type GatherArg = Arg<GatherShape>;
 
@@ -35,8 +78,10 @@ impl Kernel for Gather {
         GatherArg::write("x", |s| s.batch * s.pixels).stored(),
     ];
     const SHADERS: &'static [Shader<GatherShape>] = &[
-        shader!("gather", [], |s| threads(s.batch * s.pixels)),
-        shader!("gather.vec4", [], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s.pixels.is_multiple_of(4)),
+        shader!("gather", ["scaled"], |s| threads(s.batch * s.pixels)),
+        shader!("gather.vec4", ["scaled"], |s| threads(s.batch * s.pixels / 4), Needs::Nothing, |s| s
+            .pixels
+            .is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<GatherShape>] = &[];
 
@@ -47,21 +92,25 @@ impl Kernel for Gather {
     #[inline(always)]
     fn reference<R: Real>(s: &GatherShape, batch: Range<usize>, io: &mut Io<R>) {
         let (bytes, rows, x) = (io.read_uint("bytes"), io.read_uint("rows"), io.write("x"));
+        let scaled = s.scale.scaled();
         for (n, x) in batch.zip(x.chunks_mut(s.pixels)) {
             let row = (rows[n] as usize).min(s.images - 1);
-            for (p, x) in x.iter_mut().enumerate() {
+            for ((p, x), channel) in x.iter_mut().enumerate().zip((0..s.channels).cycle()) {
                 let byte = row * s.pixels + p;
-                *x = R::of(f64::from(s.scale)) * R::of(f64::from(bytes[byte / 4] >> (8 * (byte % 4)) & 0xff));
+                *x = scaled(R::of(f64::from(bytes[byte / 4] >> (8 * (byte % 4)) & 0xff)), channel);
             }
         }
     }
 
     fn cases() -> Vec<GatherShape> {
+        let shape = |images, batch, pixels, channels, scale| GatherShape { images, batch, pixels, channels, scale };
         vec![
-            GatherShape { images: 1, batch: 1, pixels: 1, scale: 1.0 },
-            GatherShape { images: 7, batch: 5, pixels: 9, scale: 1.0 / 255.0 },
-            GatherShape { images: 100, batch: 33, pixels: 28 * 28, scale: 1.0 / 256.0 },
-            GatherShape { images: 3, batch: 130, pixels: 5 * 4 * 3, scale: 1.0 / 255.0 },
+            shape(1, 1, 1, 1, Scale::by(1.0)),
+            shape(7, 5, 9, 3, BY_CHANNEL),
+            shape(100, 33, 28 * 28, 1, Scale::by(1.0 / 256.0)),
+            shape(3, 130, 5 * 4 * 3, 3, BY_CHANNEL),
+            // More channels than have numbers of their own.
+            shape(3, 2, 2 * 2 * 5, 5, Scale { mean: [127.5; SCALED], factor: [1.0 / 128.0; SCALED] }),
         ]
     }
 
@@ -71,27 +120,36 @@ impl Kernel for Gather {
     }
 
     fn tolerance(_: &GatherShape) -> Tolerance {
-        Tolerance::sum(1)
+        Tolerance::sum(2)
     }
 }
 
-shape! {
-    /// Images as for [`GatherShape`], sampled at places of their own.
-    pub struct WarpShape {
-        /// Images of the data set.
-        images: usize,
-        /// Rows of the batch.
-        batch: usize,
-        /// Rows of an image.
-        height: usize,
-        /// Columns of an image.
-        width: usize,
-        /// Values of a pixel.
-        channels: usize,
-        /// Factor on the bytes.
-        scale: f32,
-        /// Largest displacement of a control point of the elastic distortion, in pixels, to each side; 0: none.
-        elastic: f32,
+/// Images as for [`GatherShape`], sampled at places of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WarpShape {
+    /// Images of the data set.
+    pub images: usize,
+    /// Rows of the batch.
+    pub batch: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+    /// How bytes become numbers; outside of an image they are 0.
+    pub scale: Scale,
+    /// Largest displacement of a control point of the elastic distortion, in pixels, to each side; 0: none.
+    pub elastic: f32,
+}
+
+impl Constants for WarpShape {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let WarpShape { images, batch, height, width, channels, scale, elastic } = self;
+        let sizes =
+            [("images", images), ("batch", batch), ("height", height), ("width", width), ("channels", channels)];
+        let sizes = sizes.into_iter().map(|(name, &size)| (name, size as f64));
+        sizes.chain(scale.constants()).chain([("elastic", f64::from(*elastic))]).collect()
     }
 }
 
@@ -144,7 +202,8 @@ impl Kernel for Warp {
         WarpArg::read("keys", |s| s.batch).bits().local(),
         WarpArg::write("x", |s| s.batch * s.pixels()).stored(),
     ];
-    const SHADERS: &'static [Shader<WarpShape>] = &[shader!("warp", [], |s| threads(s.batch * s.height * s.width))];
+    const SHADERS: &'static [Shader<WarpShape>] =
+        &[shader!("warp", ["scaled"], |s| threads(s.batch * s.height * s.width))];
     const ROUTINES: &'static [Routine<WarpShape>] = &[];
 
     fn rows(s: &WarpShape) -> usize {
@@ -157,6 +216,7 @@ impl Kernel for Warp {
         let (maps, keys, x) = (io.read("maps"), io.read_uint("keys"), io.write("x"));
         let [centre_x, centre_y] = [s.width, s.height].map(|side| R::of((side - 1) as f64 / 2.0));
         let whole = |value: R| value.f64().floor();
+        let scaled = s.scale.scaled();
         for (n, out) in batch.zip(x.chunks_mut(s.pixels())) {
             let image = (rows[n] as usize).min(s.images - 1) * s.pixels();
             let pixel = |x: f64, y: f64, channel: usize| {
@@ -192,21 +252,16 @@ impl Kernel for Warp {
                     let upper = left_share * pixel(left, top, channel) + right_share * pixel(left + 1.0, top, channel);
                     let lower = left_share * pixel(left, top + 1.0, channel)
                         + right_share * pixel(left + 1.0, top + 1.0, channel);
-                    *out = R::of(f64::from(s.scale)) * (top_share * upper + low_share * lower);
+                    *out = scaled(top_share * upper + low_share * lower, channel);
                 }
             }
         }
     }
 
     fn cases() -> Vec<WarpShape> {
-        let shape = |images, batch, [height, width, channels]: [usize; 3], elastic| WarpShape {
-            images,
-            batch,
-            height,
-            width,
-            channels,
-            scale: 1.0 / 255.0,
-            elastic,
+        let shape = |images, batch, [height, width, channels]: [usize; 3], elastic| {
+            let scale = if channels == 3 { BY_CHANNEL } else { Scale::by(1.0 / 255.0) };
+            WarpShape { images, batch, height, width, channels, scale, elastic }
         };
         vec![
             shape(1, 1, [4, 4, 1], 0.0),

@@ -22,12 +22,12 @@ mod triplet;
 mod window;
 
 pub use act::{Act, ActDx, ActDxShape, ActShape, Activation};
-pub use adam::{Adam, AdamShape, Average, AverageShape};
+pub use adam::{Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape};
 pub use conv2d::{Conv2d, Conv2dShape};
 pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
-pub use gather::{Gather, GatherShape, Warp, WarpShape};
+pub use gather::{Gather, GatherShape, SCALED, Scale, Warp, WarpShape};
 pub use join::{Add, AddShape, AddTo, AddToShape, Concat, ConcatShape, Extend, ExtendShape, Slice, SliceShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
@@ -100,6 +100,7 @@ kernels! {
     Norm,
     Statistics,
     Adam,
+    AdamGroups,
     Average,
     Distances,
     TopK,

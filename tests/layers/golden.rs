@@ -13,10 +13,10 @@ use siamese::config::{Config, PRESETS, Schedule, Update};
 use siamese::error::Error;
 use siamese::host::{Array, pack};
 use siamese::kernels::{
-    ActDx, ActDxShape, Activation, Adam, AdamShape, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense,
-    DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, Distances, DistancesShape, L2Norm, L2NormDx, L2NormShape,
-    MaxPool, MaxPoolDx, MaxPoolShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TopK,
-    TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window, terms,
+    ActDx, ActDxShape, Activation, Adam, AdamGroups, AdamGroupsShape, AdamShape, Conv2d, Conv2dDw, Conv2dDwShape,
+    Conv2dDx, Conv2dShape, Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, Distances, DistancesShape,
+    L2Norm, L2NormDx, L2NormShape, MaxPool, MaxPoolDx, MaxPoolShape, Mine, MineDx, MineDxShape, MineHard, MineShape,
+    Scale, SumRows, SumRowsShape, TopK, TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window, terms,
 };
 use siamese::losses::{Distance, GRADIENT_NORM, LOSS, NON_FINITE};
 use siamese::net::Net;
@@ -343,7 +343,7 @@ fn adam() {
     let get = |key: &str| file.get(&format!("adam.{key}"));
     let (gradients, steps) = (get("g"), get("steps"));
     let length = gradients.dims[1];
-    let Update::Adam { beta1, beta2, epsilon, weight_decay } = Update::ADAM;
+    let Update::Adam { beta1, beta2, epsilon, .. } = Update::ADAM;
     let mut p = get("p").array();
     let (mut m, mut v) = (floats(&vec![0.0; length]), floats(&vec![0.0; length]));
     let rows = gradients.values.chunks(length).zip(steps.values.chunks(length));
@@ -354,7 +354,7 @@ fn adam() {
         // … and as the trainer hands them over.
         let config = Config { learning_rate: 1e-3, schedule: Schedule::Constant, ..PRESETS[0].config() };
         assert_eq!(config.scalars(step).map(f64::from), scalars.map(|value| f64::from(value as f32)));
-        let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay, clip: 0.0, norm: 0 };
+        let shape = AdamShape { length, beta1, beta2, epsilon, clip: 0.0, norm: 0 };
         let stats = floats(&[0.0; 2]);
         let inputs = [("step", floats(&scalars)), ("stats", stats), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
         let made = run::<Adam>(shape, &inputs);
@@ -373,7 +373,9 @@ fn adamw() {
     let (gradients, steps) = (get("g"), get("steps"));
     let length = gradients.dims[1];
     let Update::Adam { beta1, beta2, epsilon, .. } = Update::ADAM;
-    let shape = AdamShape { length, beta1, beta2, epsilon, weight_decay: 0.1, clip: 2.0, norm: 0 };
+    let adam = AdamShape { length, beta1, beta2, epsilon, clip: 2.0, norm: 0 };
+    let shape = AdamGroupsShape { adam, alike: length };
+    let rates = floats(&[1.0, f64::from(0.1f32)]);
     let mut p = get("p").array();
     let (mut m, mut v) = (floats(&vec![0.0; length]), floats(&vec![0.0; length]));
     for (step, (g, expected)) in (1i32..).zip(gradients.values.chunks(length).zip(steps.values.chunks(length))) {
@@ -382,8 +384,11 @@ fn adamw() {
         let norm = g.iter().map(|g| g * g).sum::<f64>().sqrt();
         assert!(norm > 2.0, "a gradient that is not clipped shows nothing");
         let stats = floats(&[norm, 0.0]);
-        let inputs = [("step", scalars), ("stats", stats), ("g", floats(g)), ("p", p), ("m", m), ("v", v)];
-        let made = run::<Adam>(shape.clone(), &inputs);
+        let settings = [("step", scalars), ("stats", stats), ("rates", rates.clone())];
+        let made = run::<AdamGroups>(
+            shape.clone(),
+            &[&settings[..], &[("g", floats(g)), ("p", p), ("m", m), ("v", v)]].concat(),
+        );
         assert_close(&format!("adamw: parameters after step {step}"), made.floats("p"), expected, 1e-6);
         [p, m, v] = ["p", "m", "v"].map(|name| made.array(name).clone());
     }
@@ -427,7 +432,7 @@ fn warp() {
         let get = |key: &str| file.get(&format!("warp.{number}.{key}"));
         let (images, rows) = (get("images"), get("rows"));
         let [height, width, channels] = [1, 2, 3].map(|place| images.dims[place]);
-        let (elastic, scale) = (case.elastic, 1.0);
+        let (elastic, scale) = (case.elastic, Scale::by(1.0));
         let shape = WarpShape { images: images.dims[0], batch: rows.dims[0], height, width, channels, scale, elastic };
         let bytes: Vec<u8> = images.values.iter().map(|&byte| byte as u8).collect();
         let uints = |tensor: Tensor| Array::Uint(tensor.values.iter().map(|&value| value as u32).collect());
@@ -479,7 +484,7 @@ const SINGLE: Allowed = Allowed { embeddings: 3e-6, gradients: 3e-5, trained: 3e
 fn assert_tensors(what: &str, net: &Net, arena: &[f32], file: &File, prefix: &str, tolerance: f64) {
     let plan = inference_plan(
         net,
-        &Source { slot: "images".to_owned(), images: 1, scale: 1.0, classes: 1 },
+        &Source { slot: "images".to_owned(), images: 1, scale: Scale::by(1.0), classes: 1 },
         1,
         slots::PARAMETERS,
     );
@@ -609,7 +614,7 @@ fn checkpoint(config: Config, input: [usize; 3]) -> Checkpoint {
     let tensors: Vec<_> = {
         let plan = inference_plan(
             &net,
-            &Source { slot: "images".to_owned(), images: 1, scale: 1.0, classes: 1 },
+            &Source { slot: "images".to_owned(), images: 1, scale: Scale::by(1.0), classes: 1 },
             1,
             slots::PARAMETERS,
         );

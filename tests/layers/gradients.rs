@@ -12,7 +12,7 @@ use siamese::host::{Array, pack};
 use siamese::kernel::{Element, Kernel};
 use siamese::kernels::{
     self, ActDx, ActDxShape, Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dDx, Conv2dShape, Dense, DenseDw,
-    DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, MaxPool, MaxPoolDx, TripletDx, terms,
+    DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, MaxPool, MaxPoolDx, Scale, TripletDx, terms,
 };
 use siamese::layers::{LAYERS, Start};
 use siamese::losses::triplet::Margin;
@@ -66,7 +66,8 @@ impl Case {
     fn new(spec: &str, input: [usize; 3], loss: Loss, batch: Batch, seed: u64) -> Case {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
-        let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0, classes: CLASSES };
+        let source =
+            Source { slot: "images".to_owned(), images: IMAGES, scale: Scale::by(1.0 / 255.0), classes: CLASSES };
         let config = Config { loss, batch, ..PRESETS[0].config() };
         let plan = Arc::new(training_plan(&net, &source, &config).unshared());
         let mut runner = cpu::Runner::<f64>::new(plan.clone());

@@ -110,7 +110,8 @@ fn layers_compute_what_their_twins_do() {
             let spec = &net.spec;
             let expected = |name: &str| golden.get(&format!("{place}.{name}")).values;
             let config = Config { batch: crate::common::random(ROWS / 3), ..PRESETS[0].config() };
-            let source = Source { slot: "images".to_owned(), images: ROWS, scale: 1.0, classes: 1 };
+            let source =
+                Source { slot: "images".to_owned(), images: ROWS, scale: siamese::kernels::Scale::by(1.0), classes: 1 };
             let plan = Arc::new(training_plan(&net, &source, &config).unshared());
             let mut runner = cpu::Runner::<f64>::new(plan.clone());
             for tensor in net.parameters() {

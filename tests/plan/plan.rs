@@ -11,7 +11,8 @@ use siamese::config::{Config, Initialisation, PRESETS};
 use siamese::init::{self, Init};
 use siamese::kernel::Element;
 use siamese::kernels::{
-    ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, SumRows, SumRowsShape, Window,
+    ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, Scale, SumRows, SumRowsShape,
+    Window,
 };
 use siamese::layers::{LAYERS, Layout, Shape};
 use siamese::net::{MOST_WORDS, Net};
@@ -23,7 +24,7 @@ const MNIST: [usize; 3] = [28, 28, 1];
 const CNN: &str = "conv32 relu pool conv64 relu pool dense128 relu dense64 l2";
 
 fn source() -> Source {
-    Source { slot: "test.images".to_owned(), images: 100, scale: 1.0 / 255.0, classes: 1 }
+    Source { slot: "test.images".to_owned(), images: 100, scale: Scale::by(1.0 / 255.0), classes: 1 }
 }
 
 fn parse(spec: &str) -> Net {
@@ -103,8 +104,7 @@ fn a_read_before_any_write_is_refused() {
     let step = builder.slot("step", Element::F32, &[4], Role::Input);
     let stats = builder.slot("stats", Element::F32, &[6], Role::Input);
     let [m, v] = ["m", "v"].map(|name| builder.slot(name, Element::F32, &[12], Role::Moment));
-    let shape =
-        AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 0.0, norm: 4 };
+    let shape = AdamShape { length: 12, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: 0.0, norm: 4 };
     refuses(&["adam", "`p`", "`second`", "before"], || {
         builder.call::<Adam>(Section::Update, shape, &[step, stats, g, p, m, v]);
     });

@@ -74,7 +74,12 @@ impl Case {
         .zip(1..)
         .map(|((spec, distance), seed)| {
             let net = Net::parse(spec, [11, 10, 3]).unwrap_or_else(|error| panic!("{error}"));
-            let source = Source { slot: "images".to_owned(), images: IMAGES, scale: 1.0 / 255.0, classes: 1 };
+            let source = Source {
+                slot: "images".to_owned(),
+                images: IMAGES,
+                scale: siamese::kernels::Scale::by(1.0 / 255.0),
+                classes: 1,
+            };
             let loss = Triplet { distance, margin: Margin::Hinge(0.2) }.into();
             let config = Config {
                 spec: spec.to_owned(),

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use half::{bf16, f16};
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, PRESETS, Pixels};
 use siamese::net::Net;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -103,7 +103,11 @@ fn weights_go_out_and_come_back() {
     let found = Checkpoint::load(Path::new(&back)).unwrap();
     let rounded: Vec<f32> = model.weights().iter().map(|&value| f16::from_f32(value).to_f32()).collect();
     assert!(found.parameters == rounded);
-    assert_eq!((found.config.divisor, found.config.spec.as_str()), (256.0, SPEC), "the rest is the preset's");
+    assert_eq!(
+        (found.config.pixels, found.config.spec.as_str()),
+        (Pixels::divided_by(256.0), SPEC),
+        "the rest is the preset's"
+    );
 }
 
 #[test]

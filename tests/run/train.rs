@@ -582,7 +582,7 @@ fn neighbours_among_a_hundred_thousand() {
     let queries: Vec<[f32; DIMS]> = (0..300).map(|row| place(77, row)).collect();
     let device = crate::common::device();
     let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
-    let source = Source { slot: "images".to_owned(), images: 1, scale: 1.0, classes: 1 };
+    let source = Source { slot: "images".to_owned(), images: 1, scale: siamese::kernels::Scale::by(1.0), classes: 1 };
     let runner = gpu::Runner::new(device, Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS))).unwrap();
     let found = embed::neighbours(&runner, references.as_flattened(), queries.as_flattened(), DIMS, 3, |_| ()).unwrap();
     for (query, found) in queries.iter().zip(found.chunks(3)) {
@@ -600,7 +600,7 @@ fn neighbours_among_a_hundred_thousand() {
 #[test]
 fn neighbours_far_away_and_in_tiles() {
     let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
-    let source = Source { slot: "images".to_owned(), images: 1, scale: 1.0, classes: 1 };
+    let source = Source { slot: "images".to_owned(), images: 1, scale: siamese::kernels::Scale::by(1.0), classes: 1 };
     let plan = Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS));
     let device = gpu::Runner::new(crate::common::device(), plan.clone()).unwrap();
     let processor = cpu::Runner::<f32>::new(plan);

@@ -86,7 +86,12 @@ fn what_does_not_fit_is_said_before_tuning() {
         batch: Batch::Mined { labels: 2, images: rows / 2 + 1, mining: Mining::BatchHard },
         ..PRESETS[0].config()
     };
-    let source = |images| Source { slot: "digits.images".to_owned(), images, scale: 1.0, classes: 1 };
+    let source = |images| Source {
+        slot: "digits.images".to_owned(),
+        images,
+        scale: siamese::kernels::Scale::by(1.0),
+        classes: 1,
+    };
     for (plan, array, remedy) in [
         (training_plan(&net, &source(images), &config(8)), "`digits.images`", "--input"),
         (training_plan(&net, &source(1), &config(rows)), "`distance`", "--batch"),
