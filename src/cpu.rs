@@ -135,8 +135,8 @@ impl Chain {
     }
 }
 
-/// How many of the calls from the first on can be run on some rows before the next: they have equally many, and each
-/// reads what another of them has written from its own rows alone.
+/// How many of the calls from the first on can be run on some rows before the next: they have equally many, are quick on
+/// few of them, and each reads what another of them has written from its own rows alone.
 fn links(calls: &[Call]) -> usize {
     let mut written = BTreeSet::new();
     let goes_on = |call: &&Call| {
@@ -147,8 +147,9 @@ fn links(calls: &[Call]) -> usize {
             Access::Update => false,
         };
         let is_image_wise = call.at.rows() == calls[0].at.rows() && args.iter().any(|arg| arg.local);
+        let by_few = call.at.routine_for_shape().is_none_or(|routine| routine.together <= IMAGES);
         let differ = call.args.iter().enumerate().all(|(place, slot)| !call.args[..place].contains(slot));
-        let fits = is_image_wise && differ && args.iter().zip(&call.args).all(fits);
+        let fits = is_image_wise && by_few && differ && args.iter().zip(&call.args).all(fits);
         let writes = args.iter().zip(&call.args).filter(|(arg, _)| arg.access == Access::Write);
         written.extend(writes.map(|(_, &slot)| slot));
         fits

@@ -84,6 +84,7 @@ impl Kernel for Conv2d {
             together: 1,
             run: routines::direct,
         },
+        Routine { name: "conv2d.stacked", fits: |s| s.window.is_deep(), together: 16, run: routines::stacked },
     ];
 
     fn rows(s: &Conv2dShape) -> usize {

@@ -88,6 +88,7 @@ impl Kernel for Conv2dDw {
             together: 1,
             run: routines::direct_dw,
         },
+        Routine { name: "conv2d_dw.stacked", fits: |s| s.window.is_deep(), together: 1, run: routines::stacked_dw },
     ];
 
     fn rows(s: &Conv2dDwShape) -> usize {

@@ -46,9 +46,10 @@ impl Kernel for Conv2dDx {
         Routine {
             name: "conv2d_dx.direct",
             fits: |s| s.stride == 1 && s.in_channels.is_multiple_of(direct::LANES),
-            together: 1,
+            together: 4,
             run: routines::direct_dx,
         },
+        Routine { name: "conv2d_dx.stacked", fits: |s| s.is_deep(), together: 16, run: routines::stacked_dx },
     ];
 
     fn rows(s: &Window) -> usize {

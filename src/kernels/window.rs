@@ -104,6 +104,12 @@ impl Window {
         })
     }
 
+    /// Whether an output image has few pixels and the weights are many, so that one image by itself uses each weight too
+    /// seldom for the time that it takes to come.
+    pub(super) fn is_deep(&self) -> bool {
+        self.pixels() <= 32 && self.weights() > 1 << 17
+    }
+
     pub(super) fn awkward() -> Vec<Window> {
         let window = |dims, out, kernel, stride, same| Window::new(dims, out, kernel, stride, same).unwrap();
         vec![
@@ -119,6 +125,7 @@ impl Window {
             window([3, 7, 19, 1], 16, 5, 1, false),
             window([9, 5, 5, 8], 12, 3, 1, false),
             window([3, 9, 12, 16], 32, 5, 1, false),
+            window([3, 2, 3, 128], 132, 3, 1, true),
         ]
     }
 }

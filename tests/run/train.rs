@@ -237,6 +237,8 @@ fn odd() -> Vec<(String, Config)> {
         net("dense17 relu dense5 l2", mined),
         Config { batch: mined, ..small() },
         Config { batch: random(5), ..branched() },
+        // Convolutions of few pixels and many weights.
+        net("conv16s2 relu conv128s2 relu conv128s2 relu conv132 relu dense16 l2", random(11)),
         Config { batch: random(5), ..notebook },
     ]
     .map(|config| (format!("{}, {}", config.spec, config.batch), config))
