@@ -259,6 +259,9 @@ pub struct Config {
     /// How images and activations are stored.
     #[serde(default)]
     pub storage: Storage,
+    /// Whether less is kept from the forward pass, and made again on the way back: see [`crate::net::Net::backward_again`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// How weights start.
     pub initialisation: Initialisation,
     /// Factor on the weights' start. Below 1 an embedding of length 1 learns faster: it does not see the scale of the
@@ -397,6 +400,7 @@ fn cnn() -> Config {
         clip: None,
         average: None,
         storage: Storage::F32,
+        again: false,
         initialisation: Initialisation::ByActivation,
         gain: 0.4,
         steps: preset_steps(Length::Images(200_000), &batch),

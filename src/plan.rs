@@ -329,7 +329,7 @@ impl fmt::Display for Plan {
 }
 
 /// Builds a [`Plan`] and refuses what could not run. Its panics are mistakes in the program: they name kernel and slot.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Builder {
     slots: Vec<Slot>,
     calls: Vec<Call>,
@@ -437,20 +437,30 @@ impl Builder {
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
     /// Where one of the slots is stored in 16 bits, the kernel takes its images and activations so.
     pub fn call<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
-        let call = Call { section, at: self.stored_at::<K>(shape, args), args: args.to_vec() };
-        self.begin(section);
-        self.push(call);
+        self.append(self.made::<K>(section, shape, args));
     }
 
     /// [`Builder::call`] at the beginning of a section to come, behind what waits for it already.
     pub fn later<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
-        let call = Call { section, at: self.stored_at::<K>(shape, args), args: args.to_vec() };
-        self.later.push(call);
+        self.later.push(self.made::<K>(section, shape, args));
     }
 
-    fn stored_at<K: Kernel>(&self, shape: K::Shape, args: &[SlotId]) -> At {
+    /// What [`Builder::call`] would add.
+    pub(crate) fn made<K: Kernel>(&self, section: Section, shape: K::Shape, args: &[SlotId]) -> Call {
         let stored = |format: &Format| args.iter().any(|id| self.slots[id.0].element == format.element());
-        At::stored::<K>(shape, Format::ALL.into_iter().rfind(stored).unwrap_or(Format::F32))
+        let at = At::stored::<K>(shape, Format::ALL.into_iter().rfind(stored).unwrap_or(Format::F32));
+        Call { section, at, args: args.to_vec() }
+    }
+
+    /// Adds a call.
+    pub(crate) fn append(&mut self, call: Call) {
+        self.begin(call.section);
+        self.push(call);
+    }
+
+    /// The calls so far.
+    pub(crate) fn calls(&self) -> &[Call] {
+        &self.calls
     }
 
     /// Adds the calls that wait for `section` or one before it.
@@ -513,8 +523,10 @@ impl Builder {
                 lives[id.0] = Some(start..until);
             }
         }
-        let activation = |slot: &Slot| slot.role == Role::Activation;
-        let life = |(slot, life): (_, Option<_>)| life.filter(|_| activation(slot)).unwrap_or(0..end);
+        let life = |(slot, life): (&Slot, Option<_>)| match slot.role {
+            Role::Activation => life.unwrap_or(0..0),
+            _ => 0..end,
+        };
         self.slots.iter().zip(lives).map(life).collect()
     }
 

@@ -156,7 +156,10 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
     let embeddings = Embeddings { slot: forward.embedding(), dims: net.dims(), batch, classes: source.classes };
     let loss = config.loss.lower(&mut builder, &embeddings);
-    net.backward(&mut builder, &forward, loss.gradient);
+    match config.again {
+        false => net.backward(&mut builder, &forward, loss.gradient),
+        true => net.backward_again(&mut builder, &forward, loss.gradient),
+    }
 
     let [parameters, gradients] = [slots::PARAMETERS, slots::GRADIENTS].map(|name| builder.id(name));
     let moments = slots::MOMENTS.map(|name| builder.id(name));

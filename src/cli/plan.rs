@@ -29,6 +29,9 @@ pub struct Plan {
     input: Option<[usize; 3]>,
     #[command(flatten)]
     batch: BatchArgs,
+    /// As `train --again` makes it: less kept, more computed
+    #[arg(long, conflicts_with = "infer")]
+    again: bool,
     /// The plan that embeds images, not the one that trains
     #[arg(long, conflicts_with_all = ["mining", "batch"])]
     infer: bool,
@@ -38,6 +41,7 @@ impl Plan {
     pub fn run(self) -> Outcome {
         let mut config = self.network.config()?;
         config.batch = self.batch.apply(&config)?;
+        config.again = self.again;
         config.validate()?;
         let (input, source) = match self.input.filter(|_| self.data.data.is_none()) {
             Some(input) => {

@@ -77,7 +77,7 @@ pub struct Train {
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup", "weight_decay",
-        "group", "clip", "ema", "precision", "validation", "validate_every", "patience", "train_classes", "seed",
+        "group", "clip", "ema", "precision", "again", "validation", "validate_every", "patience", "train_classes", "seed",
         "threshold", "input", "invert", "mean", "deviation",
     ])]
     resume: bool,
@@ -141,6 +141,9 @@ struct RecipeArgs {
     /// How images and activations are stored
     #[arg(long, value_enum, value_name = "BITS")]
     precision: Option<PrecisionArg>,
+    /// Keep the outputs of joins alone and make what lies between again on the way back: less memory, the same bits
+    #[arg(long)]
+    again: bool,
     /// Training images held back to watch the run; the weights that did best are kept and evaluated
     #[arg(long, value_name = "IMAGES")]
     validation: Option<usize>,
@@ -201,6 +204,7 @@ impl RecipeArgs {
         config.clip = self.clip.or(config.clip);
         config.average = self.ema.or(config.average);
         config.storage = self.precision.map_or(config.storage, PrecisionArg::storage);
+        config.again |= self.again;
         if !self.train_classes.is_empty() {
             config.train_classes = Some(self.train_classes.clone());
         }

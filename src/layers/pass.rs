@@ -5,7 +5,7 @@ use std::fmt::Display;
 use crate::graph::{Attribute, Graph};
 use crate::kernel::{Element, Kernel};
 use crate::kernels::{Activation, SumRows, SumRowsShape, splits};
-use crate::plan::{Builder, Role, Section, SlotId};
+use crate::plan::{Builder, Call, Role, Section, SlotId};
 
 use super::Shape;
 
@@ -19,7 +19,7 @@ pub struct TensorSlots {
 }
 
 /// A node in a plan: its slots by name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lowered {
     name: String,
     rows: usize,
@@ -51,6 +51,11 @@ impl Lowered {
         self.y.unwrap_or_else(|| panic!("layer `{}` has made no output", self.name))
     }
 
+    /// Takes the slots of its inputs.
+    pub(crate) fn take(&mut self, inputs: &[SlotId]) {
+        self.inputs.iter_mut().zip(inputs).for_each(|((own, _), &slot)| *own = slot);
+    }
+
     fn tensor(&self, name: &str) -> TensorSlots {
         let found = self.tensors.iter().find(|(own, _)| *own == name);
         found.unwrap_or_else(|| panic!("layer `{}` has no tensor `{name}`", self.name)).1
@@ -66,11 +71,37 @@ impl Lowered {
 pub struct Forward<'a> {
     builder: &'a mut Builder,
     node: &'a mut Lowered,
+    /// Where the output is made again: the calls, of which not all are needed.
+    again: Option<Vec<Call>>,
 }
 
 impl<'a> Forward<'a> {
     pub(crate) fn new(builder: &'a mut Builder, node: &'a mut Lowered) -> Forward<'a> {
-        Forward { builder, node }
+        Forward { builder, node, again: None }
+    }
+
+    /// The same once more, on the way back: the output is made anew, in another slot; what was kept is there still.
+    pub(crate) fn again(builder: &'a mut Builder, node: &'a mut Lowered) -> Forward<'a> {
+        Forward { builder, node, again: Some(vec![]) }
+    }
+
+    /// Adds the calls that the output needs, where it is made again.
+    pub(crate) fn finish(self) {
+        let mut needed = vec![self.node.y()];
+        let mut calls = Vec::new();
+        for call in self.again.into_iter().flatten().rev() {
+            if call.outputs().any(|output| needed.contains(&output)) {
+                let kept = |slot: &SlotId| self.node.kept.iter().any(|(_, kept)| kept == slot);
+                needed.extend(call.args.iter().filter(|slot| !kept(slot)));
+                calls.push(call);
+            }
+        }
+        calls.into_iter().rev().for_each(|call| self.builder.append(call));
+    }
+
+    /// Name of a slot of the node.
+    fn named(&self, name: &str) -> String {
+        if self.again.is_some() { format!("{name}.again") } else { name.to_owned() }
     }
 
     /// Rows of the batch.
@@ -130,13 +161,16 @@ impl<'a> Forward<'a> {
 
     /// Adds the slot of the output.
     pub fn y(&mut self, element: Element) -> SlotId {
-        let y = self.builder.stored(&self.node.name, element, &self.dims());
+        let y = self.builder.stored(self.named(&self.node.name), element, &self.dims());
         self.node.y = Some(y);
         y
     }
 
     /// Adds a slot for what the way back needs besides inputs and output; there it is [`Backward::kept`].
     pub fn keep(&mut self, name: &'static str, element: Element, dims: &[usize]) -> SlotId {
+        if self.again.is_some() {
+            return self.node.kept(name);
+        }
         let slot = self.builder.slot(format!("{}.{name}", self.node.name), element, dims, Role::Activation);
         self.node.kept.push((name, slot));
         slot
@@ -144,18 +178,23 @@ impl<'a> Forward<'a> {
 
     /// Adds a slot for what the layer makes on the way and needs no more behind its forward pass.
     pub fn scratch(&mut self, name: impl Display, element: Element, dims: &[usize]) -> SlotId {
-        self.builder.stored(format!("{}.{name}", self.node.name), element, dims)
+        self.builder.stored(self.named(&format!("{}.{name}", self.node.name)), element, dims)
     }
 
     /// Adds the kernel `K` at `shape` on `args`, in binding order.
     pub fn call<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
-        self.builder.call::<K>(Section::Forward, shape, args);
+        match &mut self.again {
+            None => self.builder.call::<K>(Section::Forward, shape, args),
+            Some(calls) => calls.push(self.builder.made::<K>(Section::Backward, shape, args)),
+        }
     }
 
     /// Adds the kernel `K` at `shape` on `args` at the beginning of the update, behind the backward pass: there a state
     /// changes.
     pub fn later<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
-        self.builder.later::<K>(Section::Update, shape, args);
+        if self.again.is_none() {
+            self.builder.later::<K>(Section::Update, shape, args);
+        }
     }
 }
 

@@ -12,9 +12,13 @@
 //!    function of the stored output, which such a layer hands on), and their gradient is zero elsewhere. The bias
 //!    gradient is summed there too.
 
+use std::collections::HashSet;
+use std::ops::Range;
+
 use super::{Net, Pass};
+use crate::kernel::Access;
 use crate::kernels::{ActDx, ActDxShape, Activation, Add, AddShape, AddTo, AddToShape};
-use crate::layers::{Backward, Follows, Kind};
+use crate::layers::{Backward, Follows, Forward, Kind};
 use crate::plan::{Builder, Section, SlotId};
 
 /// A gradient by a value of the network.
@@ -31,10 +35,74 @@ struct Gradient {
 impl Net {
     /// Adds the backward pass, from `gradient`, that of the embedding, to the gradients of all parameters.
     pub fn backward(&self, builder: &mut Builder, pass: &Pass, gradient: SlotId) {
-        let (wanted, users) = (self.wanted(), self.users());
+        self.way_back(builder, pass, gradient, &[]);
+    }
+
+    /// [`Net::backward`] that keeps less from the forward pass: the outputs of joins, and what each layer keeps for its
+    /// way back. What lies between two joins is made once more by the same calls when the way back comes there, so that
+    /// the bits are the same.
+    pub fn backward_again(&self, builder: &mut Builder, pass: &Pass, gradient: SlotId) {
+        // What the way back reads, by going there.
+        let mut tried = builder.clone();
+        self.way_back(&mut tried, pass, gradient, &[]);
+        let added = &tried.calls()[builder.calls().len()..];
+        let args = added.iter().flat_map(|call| call.args.iter().zip(call.at.args()));
+        let read: HashSet<SlotId> =
+            args.filter(|(_, arg)| arg.access != Access::Write).map(|(&slot, _)| slot).collect();
+
+        let blocks = self.blocks();
+        let block = |node: usize| blocks.partition_point(|block| block.end <= node);
+        let mut kept = vec![false; self.nodes.len()];
+        for (place, node) in self.nodes.iter().enumerate() {
+            // What another block takes stays, and what the way back comes to at once.
+            let others = node.inputs.iter().filter_map(|value| value.checked_sub(1));
+            others.filter(|&other| block(other) != block(place)).for_each(|other| kept[other] = true);
+            kept[place] = node.inputs.len() > 1 || block(place) + 1 == blocks.len();
+        }
+        let mut again: Vec<bool> = pass.nodes.iter().map(|node| read.contains(&node.y())).collect();
+        for place in (0..self.nodes.len()).rev() {
+            again[place] &= !kept[place];
+            if again[place] {
+                let others = self.nodes[place].inputs.iter().filter_map(|value| value.checked_sub(1));
+                others.for_each(|other| again[other] = true);
+            }
+        }
+        self.way_back(builder, pass, gradient, &again);
+    }
+
+    /// The nodes up to each join, and those behind the last.
+    fn blocks(&self) -> Vec<Range<usize>> {
+        let joins = self.nodes.iter().enumerate().filter(|(_, node)| node.inputs.len() > 1).map(|(place, _)| place + 1);
+        let ends: Vec<usize> = joins.chain([self.nodes.len()]).collect();
+        let blocks = std::iter::once(0).chain(ends.iter().copied()).zip(&ends).map(|(start, &end)| start..end);
+        blocks.filter(|block| !block.is_empty()).collect()
+    }
+
+    /// Makes the outputs of some nodes once more, and hands them to those that take them.
+    fn make_again(&self, builder: &mut Builder, pass: &mut Pass, block: Range<usize>, again: &[bool]) {
+        for place in block {
+            let node = &self.nodes[place];
+            let slots: Vec<_> = node.inputs.iter().map(|&value| pass.value(value)).collect();
+            pass.nodes[place].take(&slots);
+            if again[place] {
+                let mut at = Forward::again(builder, &mut pass.nodes[place]);
+                node.layer.forward(&mut at);
+                at.finish();
+            }
+        }
+    }
+
+    /// The way back through nodes with the slots of their forward pass, of which those marked are made `again`.
+    fn way_back(&self, builder: &mut Builder, pass: &Pass, gradient: SlotId, again: &[bool]) {
+        let (wanted, users, blocks) = (self.wanted(), self.users(), self.blocks());
+        let mut pass = pass.clone();
         let mut gradients: Vec<Option<Gradient>> = vec![None; 1 + self.nodes.len()];
         gradients[self.nodes.len()] = Some(Gradient { slot: gradient, own: false, behind: None });
-        for (place, (node, lowered)) in self.nodes.iter().zip(&pass.nodes).enumerate().rev() {
+        for (place, node) in self.nodes.iter().enumerate().rev() {
+            if let Some(block) = blocks.iter().find(|block| block.end == place + 1 && !again.is_empty()) {
+                self.make_again(builder, &mut pass, block.clone(), again);
+            }
+            let lowered = &pass.nodes[place];
             let Some(Gradient { slot, behind, .. }) = gradients[place + 1].take() else { continue };
             let activation = if behind.is_some() { Activation::None } else { self.activation(place, &users) };
             let dy = self.sloped(builder, place, activation, lowered.y(), slot);

@@ -284,6 +284,7 @@ impl fmt::Display for Net {
 }
 
 /// The slots of a forward pass.
+#[derive(Clone)]
 pub struct Pass {
     images: SlotId,
     nodes: Vec<Lowered>,

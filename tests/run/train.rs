@@ -221,6 +221,30 @@ fn same_seed_same_bits() {
     assert!(other.parameters != first.parameters, "another seed makes the same parameters");
 }
 
+/// What is made again on the way back is what was let go, in less memory.
+#[test]
+fn made_again_makes_the_same_bits() {
+    let device = crate::common::device();
+    let data = images(500);
+    let spec = "conv16 relu pool conv16 relu 3*{ add( conv16 relu conv16 | ) relu } cat( conv8k1 relu | pool1 relu ) \
+                add( conv24 sigmoid | add( | conv24 relu pool1 ) ) add0( conv12s2 | ) relu dense16 l2";
+    let kept = Config { spec: spec.to_owned(), batch: random(6), ..small() };
+    let again = Config { again: true, ..kept.clone() };
+    let [kept, again] = [&kept, &again].map(|config| {
+        let start = fresh(config);
+        let (mut cpu, mut gpu) = (on_cpu(&start, &data), on_gpu(&device, &start, &data));
+        let reports = [train(&mut cpu, 3), train(&mut gpu, 3)];
+        let bytes = cpu.runner().plan().bytes_of(Role::Activation);
+        (reports, [cpu.checkpoint().unwrap(), gpu.checkpoint().unwrap()], bytes)
+    });
+    assert_eq!(kept.0, again.0, "what the steps report");
+    for (what, kept, again) in [("cpu", &kept.1[0], &again.1[0]), ("gpu", &kept.1[1], &again.1[1])] {
+        assert_same(what, kept, again);
+    }
+    println!("{} bytes of activations, {} where they are made again", kept.2, again.2);
+    assert!(10 * again.2 < 9 * kept.2, "{} bytes of activations, kept {}", again.2, kept.2);
+}
+
 /// Runs `job` on so many threads.
 fn on_threads<T: Send>(threads: usize, job: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(job)
