@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use crate::kernels::{SCALED, Scale};
 use crate::layers::{self, Operators};
-use crate::losses::{Loss, Triplet};
 use crate::output::Kind;
 
 /// Version of the file format; the first that belongs to operator set 17.
@@ -67,14 +66,13 @@ fn description(checkpoint: &Checkpoint) -> Result<String> {
 /// What a user of the embeddings has to know, by name; settings as JSON.
 fn metadata(checkpoint: &Checkpoint) -> Vec<StringStringEntryProto> {
     let (config, [height, width, channels]) = (&checkpoint.config, checkpoint.input);
-    let Loss::Triplet(Triplet { distance, margin }) = &config.loss;
     [
         ("spec", config.spec.clone()),
         ("input", format!("{height}x{width}x{channels}")),
         ("divisor", config.pixels.to_string()),
         ("pictures", json(&config.pictures)),
-        ("distance", json(distance).replace('"', "")),
-        ("margin", json(margin)),
+        ("distance", json(&config.loss.distance()).replace('"', "")),
+        ("loss", config.loss.to_string()),
         ("thresholds", json(&config.thresholds)),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ]

@@ -81,6 +81,14 @@ impl Health {
 pub fn check(config: &Config, net: &Net) -> Result<()> {
     config.pixels.fit(net.input[2])?;
     net.check(config.batch.rows())?;
+    if config.loss.needs_unit_rows() && !net.normalises() {
+        let reason = format!(
+            "{} compares cosines, of embeddings of length 1; the network `{}` does not end in `l2`, which makes them so",
+            config.loss.name(),
+            net.spec
+        );
+        return Err(Error::config("--loss", reason));
+    }
     let names: Vec<_> = net.parameters().into_iter().map(|parameter| parameter.name).collect();
     for group in &config.groups {
         if let [stray, ..] = group.names.strays(&names)[..] {

@@ -29,13 +29,14 @@ use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset, Storage};
 use siamese::data::pictures::Pictures;
 use siamese::data::{self, HoldBack, Parts, Split};
+use siamese::losses::Loss;
 use siamese::sampler::{Batch, Mining, Positive};
 use siamese::session::{BEST, CHECKPOINT};
 use siamese::text::plain;
 
 use crate::outcome::{Failure, Outcome};
 
-/// Trains Siamese embedding networks with triplet loss on any GPU.
+/// Trains Siamese embedding networks on any GPU.
 #[derive(Parser)]
 #[command(
     version,
@@ -331,7 +332,7 @@ enum MiningArg {
 /// What a step's batch is.
 #[derive(Args)]
 struct BatchArgs {
-    /// Which triplets teach [default: the preset's]
+    /// Of the triplet loss: which triplets teach [default: the preset's]
     #[arg(long, value_enum, value_name = "WHICH")]
     mining: Option<MiningArg>,
     /// Images of a step: labels x images of each, such as 10x32; for random mining a number of triplets
@@ -343,9 +344,16 @@ impl BatchArgs {
     /// The batch of `preset` changed as asked, one that its loss takes.
     fn apply(&self, preset: &Config) -> siamese::Result<Batch> {
         let (loss, preset) = (&preset.loss, preset.batch);
+        let is_triplet = matches!(loss, Loss::Triplet(_));
+        if self.mining.is_some() && !is_triplet {
+            let reason = format!("belongs to the triplet loss; this is --loss \"{loss}\"");
+            return Err(siamese::Error::config("--mining", reason));
+        }
         let mining = match self.mining {
             None => match preset {
-                Batch::Random { .. } => None,
+                Batch::Random { .. } if is_triplet => None,
+                // Other losses mine none of it.
+                Batch::Random { .. } => Some(Mining::SemiHard),
                 Batch::Mined { mining, .. } => Some(mining),
             },
             Some(MiningArg::Random) => None,
@@ -375,6 +383,9 @@ impl BatchArgs {
                 let (labels, images) = match self.batch {
                     None => own,
                     Some(Size::Balanced(labels, images)) => (labels, images),
+                    Some(Size::Triplets(_)) if !is_triplet => {
+                        return fault("a batch is labels x images here, such as 10x32");
+                    }
                     Some(Size::Triplets(_)) => {
                         return fault(
                             "mining takes labels x images, such as 10x32; a number goes with --mining random",

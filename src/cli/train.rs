@@ -76,9 +76,9 @@ pub struct Train {
     out: Option<PathBuf>,
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
-        "preset", "spec", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup", "weight_decay",
-        "group", "clip", "ema", "precision", "again", "validation", "validate_every", "patience", "train_classes", "seed",
-        "threshold", "input", "invert", "mean", "deviation",
+        "preset", "spec", "loss", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
+        "weight_decay", "group", "clip", "ema", "precision", "again", "validation", "validate_every", "patience",
+        "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -106,10 +106,14 @@ pub struct Train {
 struct RecipeArgs {
     #[command(flatten)]
     batch: BatchArgs,
-    /// How much farther than the positive the negative must be
+    /// What a batch costs: a loss, with settings where they are not to be its defaults, such as "multi-similarity
+    /// beta=40"; all of them are listed below
+    #[arg(long, value_name = "TEXT")]
+    loss: Option<String>,
+    /// Of the triplet loss: how much farther than the positive the negative must be
     #[arg(long, value_name = "DISTANCE")]
     margin: Option<f32>,
-    /// The soft margin ln(1 + exp(s (d_ap - d_an))) / s with this s, instead of --margin
+    /// Of the triplet loss: the soft margin ln(1 + exp(s (d_ap - d_an))) / s with this s, instead of --margin
     #[arg(long, value_name = "S", conflicts_with = "margin")]
     soft_margin: Option<f32>,
     /// How images are changed: none, affine, elastic, or amounts such as "shift=1 rotate=8 scale=0.08 shear=0.08
@@ -178,13 +182,20 @@ enum ScheduleArg {
 impl RecipeArgs {
     /// Changes `config` as asked; what depends on the run's length comes later.
     fn apply(&self, config: &mut Config) -> Result<()> {
+        if let Some(loss) = &self.loss {
+            config.loss = loss.parse()?;
+        }
+        let margin = self.margin.map(Margin::Hinge).or(self.soft_margin.map(Margin::Soft));
+        match (&mut config.loss, margin) {
+            (Loss::Triplet(triplet), margin) => triplet.margin = margin.unwrap_or(triplet.margin),
+            (loss, Some(_)) => {
+                let option = if self.margin.is_some() { "--margin" } else { "--soft-margin" };
+                let reason = format!("belongs to the triplet loss; this is --loss \"{loss}\"");
+                return Err(Error::config(option, reason));
+            }
+            (_, None) => {}
+        }
         config.batch = self.batch.apply(config)?;
-        let Loss::Triplet(triplet) = &mut config.loss;
-        triplet.margin = match (self.margin, self.soft_margin) {
-            (Some(margin), _) => Margin::Hinge(margin),
-            (_, Some(sharpness)) => Margin::Soft(sharpness),
-            _ => triplet.margin,
-        };
         if let Some(augment) = &self.augment {
             config.augment = augment.parse::<Augment>()?;
         }
@@ -454,16 +465,18 @@ impl Run<'_> {
         let images = config.batch.rows() as u64 * config.steps;
         let batch = match config.batch {
             Batch::Random { triplets, .. } => format!("{triplets} random triplets"),
-            Batch::Mined { labels, images, mining } => {
+            Batch::Mined { labels, images, mining } if matches!(config.loss, Loss::Triplet(_)) => {
                 let mining = serde_json::to_value(mining).expect("plain data");
                 format!("{labels} labels x {images} images, {}", mining.as_str().expect("a word"))
             }
+            Batch::Mined { labels, images, .. } => format!("{labels} labels x {images} images"),
         };
         let labels = data.label_count();
         let facts = vec![
             ("adapter", self.engine.title()),
             ("network", format!("{} ({} parameters)", net.spec, net.parameter_count())),
             ("data", format!("{} ({} images, {labels} labels)", data.name, data.len())),
+            ("loss", config.loss.to_string()),
             ("length", format!("{} steps of {batch}; {images} images", config.steps)),
             ("memory", format!("{:.1} MB in buffers", plan.bytes() as f64 / 1e6)),
             ("folder", self.folder.path().display().to_string()),

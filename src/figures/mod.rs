@@ -305,8 +305,9 @@ impl Figures {
         let judged = data.labels.iter().zip(&answers).filter(|(label, _)| known.contains(label));
         let (truth, judged): (Vec<u32>, Vec<u32>) =
             judged.map(|(&label, &answer)| (show.classes.class(label), answer)).unzip();
-        let Loss::Triplet(loss) = config.loss;
-        let triplets = triplets(batch_embedded, &rows, config.batch, loss.margin, loss.distance.scale(net.dims()));
+        let margin = if let Loss::Triplet(triplet) = config.loss { Some(triplet.margin) } else { None };
+        let unit = config.loss.distance().scale(net.dims());
+        let triplets = triplets(batch_embedded, &rows, config.batch, margin, unit);
         let gallery = recognitions(e, &evaluation.gallery);
         let map = show.map(data, e, &answers);
         let triplets = triplets.into_iter().map(|triplet| show.triplet(&batch, triplet)).collect();
@@ -401,8 +402,9 @@ fn marks(roc: &Roc) -> Vec<Mark> {
 
 /// Triplets of a batch that show what taught the network, as places in the batch: of drawn ones the first; of mined
 /// ones the costliest of each label, with the farthest positive of its anchor and the negative that `batch` mines to
-/// it. `rows` are the images of the batch, `unit` the factor on squared distances that the loss has.
-fn triplets(e: Embedded, rows: &[u32], batch: Batch, margin: Margin, unit: f32) -> Vec<(u32, At, At)> {
+/// it; without a margin, of another loss, the nearest. `rows` are the images of the batch, `unit` the factor on squared
+/// distances that the loss has.
+fn triplets(e: Embedded, rows: &[u32], batch: Batch, margin: Option<Margin>, unit: f32) -> Vec<(u32, At, At)> {
     let distance = |a: u32, b: u32| unit * squared_distance(e.row(a), e.row(b));
     let (hardest_only, all) = match batch {
         Batch::Random { triplets, .. } => {
@@ -413,10 +415,10 @@ fn triplets(e: Embedded, rows: &[u32], batch: Batch, margin: Margin, unit: f32) 
             };
             return (0..count.min(TRIPLETS as u32)).map(drawn).collect();
         }
-        Batch::Mined { mining, .. } => (mining != Mining::SemiHard, 0..rows.len() as u32),
+        Batch::Mined { mining, .. } => (margin.is_none() || mining != Mining::SemiHard, 0..rows.len() as u32),
     };
     // Without a bound of its own the soft margin takes every farther negative.
-    let width = if let Margin::Hinge(width) = margin { width } else { f32::INFINITY };
+    let width = if let Some(Margin::Hinge(width)) = margin { width } else { f32::INFINITY };
     let label = |at: u32| e.labels[at as usize];
     let mined = |anchor: u32| {
         let to = |at: u32| (at, distance(anchor, at));

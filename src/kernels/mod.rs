@@ -6,6 +6,8 @@
 
 mod act;
 mod adam;
+mod circle;
+mod contrastive;
 mod conv2d;
 mod conv2d_dw;
 mod conv2d_dx;
@@ -15,14 +17,20 @@ mod join;
 mod l2norm;
 mod maxpool;
 mod mine;
+mod multi_similarity;
+mod nt_xent;
+mod pairs;
 mod reduce;
 mod routines;
+mod supcon;
 mod topk;
 mod triplet;
 mod window;
 
 pub use act::{Act, ActDx, ActDxShape, ActShape, Activation};
 pub use adam::{Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape};
+pub use circle::Circle;
+pub use contrastive::{Contrastive, ContrastiveCount, ContrastivePairs};
 pub use conv2d::{Conv2d, Conv2dShape};
 pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
@@ -32,7 +40,11 @@ pub use join::{Add, AddShape, AddTo, AddToShape, Concat, ConcatShape, Extend, Ex
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
 pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
+pub use multi_similarity::MultiSimilarity;
+pub use nt_xent::NtXent;
+pub use pairs::{PairLoss, PairsShape, Pairwise, pair_terms};
 pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
+pub use supcon::SupCon;
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
 pub use triplet::{Triplet, TripletDx, TripletShape, terms};
 pub use window::Window;
@@ -50,14 +62,14 @@ pub struct Entry {
 }
 
 macro_rules! kernels {
-    ($($kernel:ident,)*) => {
+    ($($kernel:ty,)*) => {
         $(impl Registered for $kernel {})*
 
         /// Every kernel.
         pub fn all() -> Vec<Entry> {
             vec![$(Entry {
-                name: $kernel::NAME,
-                shaders: $kernel::SHADERS.iter().map(|shader| shader.name).collect(),
+                name: <$kernel>::NAME,
+                shaders: <$kernel>::SHADERS.iter().map(|shader| shader.name).collect(),
                 cases: cases::<$kernel>(),
             }),*]
         }
@@ -96,6 +108,12 @@ kernels! {
     Mine,
     MineHard,
     MineDx,
+    Pairwise<MultiSimilarity>,
+    Pairwise<SupCon>,
+    Pairwise<NtXent>,
+    Pairwise<Circle>,
+    ContrastiveCount,
+    ContrastivePairs,
     SumRows,
     Norm,
     Statistics,

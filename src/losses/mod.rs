@@ -1,18 +1,32 @@
 //! The registry of losses: what a batch costs, as a function of its embeddings.
 //!
 //! To add one: its kernels, unless those here do (`mine_dx` makes the gradient of any weights on pairs); one file here
-//! with its settings and what [`Objective`] asks; its name in the `losses!` list below. Plans, statistics, reports and
-//! tests follow this list; none of them needs a line.
+//! with its settings and what [`Objective`] asks; its name in the `losses!` list below. Plans, statistics, reports,
+//! the command line and tests follow this list; none of them needs a line.
+//!
+//! A loss on the pairs of a batch takes two files and two names in lists: `src/kernels/<loss>.rs` with its settings and
+//! what they say of an anchor's pairs ([`PairLoss`](crate::kernels::PairLoss)), beside its shader; and
+//! `src/losses/<loss>.rs`, where [`pairs`] has most of what there is to say.
 
+mod circle;
+mod contrastive;
+mod multi_similarity;
+mod nt_xent;
+mod pairs;
+mod supcon;
 pub mod triplet;
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::Element;
 use crate::plan::{Builder, Role, SlotId};
 use crate::sampler::Batch;
 
+pub use crate::kernels::{Circle, Contrastive, MultiSimilarity, NtXent, SupCon};
 pub use triplet::Triplet;
 
 /// How the distance of two embeddings is measured.
@@ -60,6 +74,8 @@ pub enum Count {
     Counted,
     /// Triplets that are looked at.
     Triplets,
+    /// Pairs of an anchor and another row.
+    Pairs,
     /// Pairs of an anchor and a positive.
     Positives,
     /// Pairs of an anchor and a negative.
@@ -96,6 +112,18 @@ pub struct Line {
     /// What tells it from the other curves; empty where there is no other.
     pub label: &'static str,
 }
+
+/// How reports show the mean distances of losses that have them.
+const DISTANCES: Chart = Chart {
+    name: "distances",
+    title: "Mean distance",
+    axis: "distance",
+    share: false,
+    lines: &[
+        Line { statistic: "d_ap", label: "anchor to positive" },
+        Line { statistic: "d_an", label: "anchor to negative" },
+    ],
+};
 
 /// How reports show what every loss has: the loss itself, and the gradient.
 const COMMON_CHARTS: [Chart; 2] = [
@@ -163,6 +191,93 @@ impl Stretch {
     }
 }
 
+/// What a [`Setting`] may be; always a finite number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Range {
+    /// Above 0.
+    Positive,
+    /// 0 or above.
+    NotNegative,
+    /// From one number to another.
+    Within(f32, f32),
+}
+
+impl Range {
+    fn holds(self, value: f32) -> bool {
+        value.is_finite()
+            && match self {
+                Range::Positive => value > 0.0,
+                Range::NotNegative => value >= 0.0,
+                Range::Within(low, high) => (low..=high).contains(&value),
+            }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Range::Positive => f.write_str("a positive number"),
+            Range::NotNegative => f.write_str("0 or a positive number"),
+            Range::Within(low, high) => write!(f, "from {low} to {high}"),
+        }
+    }
+}
+
+/// A number that a loss is set by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is where nothing is said.
+    pub default: f32,
+    /// What it may be.
+    pub range: Range,
+    /// What it does, in a few words.
+    pub about: &'static str,
+}
+
+/// The settings of a loss as they were given, or else their defaults.
+#[derive(Clone, Debug)]
+pub struct Settings(Vec<(&'static str, f32)>);
+
+impl Settings {
+    /// Those of `parts` such as `alpha=2`, of what the loss `name` has.
+    fn read<'a>(name: &str, known: &[Setting], parts: impl Iterator<Item = &'a str>) -> Result<Settings> {
+        let mut settings = Settings(known.iter().map(|setting| (setting.name, setting.default)).collect());
+        for part in parts {
+            let wrong = |reason: String| Error::config("--loss", format!("`{part}`: {reason}"));
+            let (own, value) = part
+                .split_once('=')
+                .ok_or_else(|| wrong("a setting is a name and a number, as margin=0.2".to_owned()))?;
+            let Some(setting) = settings.0.iter_mut().find(|(known, _)| *known == own) else {
+                let names: Vec<_> = known.iter().map(|setting| setting.name).collect();
+                return Err(wrong(format!("{name} has no setting `{own}`; it has {}", names.join(", "))));
+            };
+            setting.1 = value.parse().map_err(|_| wrong(format!("`{value}` is no number")))?;
+        }
+        Ok(settings)
+    }
+
+    /// The setting of this name. Panics where the loss has none.
+    pub fn get(&self, name: &str) -> f32 {
+        let found = self.0.iter().find(|(own, _)| *own == name);
+        found.unwrap_or_else(|| panic!("there is no setting `{name}`")).1
+    }
+}
+
+/// Checks the settings of the loss `name`, which are in the order of what it has.
+fn check(name: &str, known: &[Setting], settings: &[(&str, f32)]) -> Result<()> {
+    match known.iter().zip(settings).find(|(known, (_, value))| !known.range.holds(*value)) {
+        None => Ok(()),
+        Some((known, (setting, value))) => {
+            Err(Error::config("--loss", format!("{name}: {setting}={value} is not {}", known.range)))
+        }
+    }
+}
+
+/// Name of the ailment of embeddings that lie at one point, which no run recovers from.
+pub const COLLAPSED: &str = "collapsed";
+
 /// What is wrong with a training that goes on without getting anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ailment {
@@ -177,8 +292,14 @@ pub trait Registered {}
 
 /// One loss, by its settings. Nothing here has a default.
 pub trait Objective: Registered + Sized {
-    /// File stem, test id.
+    /// Its word on the command line; its file has `_` for `-`.
     const NAME: &'static str;
+    /// What it is, in a few words.
+    const ABOUT: &'static str;
+    /// What it is set by.
+    const SETTINGS: &'static [Setting];
+    /// Whether it counts on embeddings of length 1.
+    const UNIT: bool;
     /// What it says of each row. The first two are `cost`, whose sum by that of `count` is the loss, and `count`. At
     /// most [`MOST_TERMS`](crate::kernels::MOST_TERMS).
     const TERMS: &'static [Term];
@@ -200,6 +321,10 @@ pub trait Objective: Registered + Sized {
     fn takes(&self, batch: &Batch) -> Result<()>;
     /// How many a batch has; of [`Count::Counted`], which each step counts by itself, 1.
     fn count(&self, batch: &Batch, of: Count) -> u64;
+    /// It, set so.
+    fn of(settings: &Settings) -> Self;
+    /// Its settings, as they would be given.
+    fn settings(&self) -> Vec<(&'static str, f32)>;
     /// Adds its calls to [`Section::Loss`](crate::plan::Section::Loss), on the embeddings of a batch.
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered;
     /// What is wrong with a training whose steps came to these means.
@@ -210,9 +335,10 @@ macro_rules! losses {
     ($($loss:ident,)*) => {
         $(impl Registered for $loss {})*
 
-        /// What a batch costs: one of the losses, with its settings.
+        /// What a batch costs: one of the losses, with its settings. In files it is its text, but for the triplet loss,
+        /// whose settings stand there as they did when there was no other.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(untagged, expecting = "expected the settings of a loss, such as distance and margin")]
+        #[serde(try_from = "Form", into = "Form")]
         pub enum Loss {
             $(#[doc = concat!("See [`", stringify!($loss), "`].")] $loss($loss),)*
         }
@@ -235,9 +361,43 @@ macro_rules! losses {
                 match self { $(Loss::$loss(_) => $loss::NAME),* }
             }
 
+            /// See [`Objective::ABOUT`].
+            pub fn about(&self) -> &'static str {
+                match self { $(Loss::$loss(_) => $loss::ABOUT),* }
+            }
+
+            /// See [`Objective::SETTINGS`].
+            pub fn known_settings(&self) -> &'static [Setting] {
+                match self { $(Loss::$loss(_) => $loss::SETTINGS),* }
+            }
+
+            /// See [`Objective::settings`].
+            pub fn settings(&self) -> Vec<(&'static str, f32)> {
+                match self { $(Loss::$loss(loss) => loss.settings()),* }
+            }
+
+            /// See [`Objective::UNIT`].
+            pub fn needs_unit_rows(&self) -> bool {
+                match self { $(Loss::$loss(_) => $loss::UNIT),* }
+            }
+
+            /// Each loss once, with its defaults.
+            pub fn all() -> Vec<Loss> {
+                let defaults = |known| Settings::read("", known, std::iter::empty()).expect("nothing is read");
+                vec![$($loss::of(&defaults($loss::SETTINGS)).into()),*]
+            }
+
             /// See [`Objective::TERMS`].
             pub fn terms(&self) -> &'static [Term] {
                 match self { $(Loss::$loss(_) => $loss::TERMS),* }
+            }
+
+            fn of(name: &str, settings: &[&str]) -> Result<Option<Loss>> {
+                $(if name == $loss::NAME {
+                    let settings = Settings::read(name, $loss::SETTINGS, settings.iter().copied())?;
+                    return Ok(Some($loss::of(&settings).into()));
+                })*
+                Ok(None)
             }
 
             fn own_charts(&self) -> &'static [Chart] {
@@ -285,6 +445,60 @@ macro_rules! losses {
 
 losses! {
     Triplet,
+    MultiSimilarity,
+    SupCon,
+    NtXent,
+    Contrastive,
+    Circle,
+}
+
+/// How a [`Loss`] stands in files.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a loss as text, or the distance and margin of a triplet loss")]
+enum Form {
+    Triplet(Triplet),
+    Text(String),
+}
+
+impl From<Loss> for Form {
+    fn from(loss: Loss) -> Form {
+        if let Loss::Triplet(triplet) = loss { Form::Triplet(triplet) } else { Form::Text(loss.to_string()) }
+    }
+}
+
+impl TryFrom<Form> for Loss {
+    type Error = Error;
+
+    fn try_from(form: Form) -> Result<Loss> {
+        match form {
+            Form::Triplet(triplet) => Ok(triplet.into()),
+            Form::Text(text) => text.parse(),
+        }
+    }
+}
+
+/// As the option `--loss` has it, all settings said.
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())?;
+        self.settings().into_iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+impl FromStr for Loss {
+    type Err = Error;
+
+    /// A name, and settings where they are not to be the defaults: `multi-similarity alpha=2 beta=50`.
+    fn from_str(text: &str) -> Result<Loss> {
+        let words: Vec<_> = text.split_whitespace().collect();
+        let (name, settings) = words.split_first().map_or(("", &[][..]), |(name, settings)| (*name, settings));
+        let loss = Loss::of(name, settings)?.ok_or_else(|| {
+            let names: Vec<_> = Loss::all().iter().map(Loss::name).collect();
+            Error::config("--loss", format!("`{name}` is none of {}", names.join(", ")))
+        })?;
+        loss.validate()?;
+        Ok(loss)
+    }
 }
 
 impl Loss {

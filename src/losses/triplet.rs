@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ailment, Chart, Count, Distance, Embeddings, Line, Lowered, Objective, Stretch, Term};
+use super::{
+    Ailment, Chart, Count, Distance, Embeddings, Line, Lowered, Objective, Range, Setting, Settings, Stretch, Term,
+};
 use crate::error::{Error, Result};
 use crate::kernels::{
     self, Distances, DistancesShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TripletDx,
@@ -54,7 +56,7 @@ pub struct Triplet {
 }
 
 /// The most images of a mined batch: their distances are a matrix.
-const MINED_ROWS: usize = 8192;
+pub(super) const MINED_ROWS: usize = 8192;
 
 /// Part of the distance that is asked for within which it counts as nothing.
 const NOTHING: f64 = 0.03;
@@ -66,6 +68,22 @@ const ITSELF: f64 = 1e-6;
 
 impl Objective for Triplet {
     const NAME: &'static str = "triplet";
+    const ABOUT: &'static str = "each positive nearer to its anchor than each negative, by a margin (FaceNet)";
+    const SETTINGS: &'static [Setting] = &[
+        Setting {
+            name: "margin",
+            default: 0.2,
+            range: Range::Positive,
+            about: "how much farther than the positive the negative must be",
+        },
+        Setting {
+            name: "soft-margin",
+            default: 0.0,
+            range: Range::NotNegative,
+            about: "s of the soft margin instead, where it is not 0",
+        },
+    ];
+    const UNIT: bool = false;
     const TERMS: &'static [Term] = &[
         Term { name: "cost", per: Count::Counted },
         Term { name: "count", per: Count::Counted },
@@ -82,16 +100,7 @@ impl Objective for Triplet {
             share: true,
             lines: &[Line { statistic: "active", label: "" }],
         },
-        Chart {
-            name: "distances",
-            title: "Mean distance",
-            axis: "distance",
-            share: false,
-            lines: &[
-                Line { statistic: "d_ap", label: "anchor to positive" },
-                Line { statistic: "d_an", label: "anchor to negative" },
-            ],
-        },
+        super::DISTANCES,
     ];
 
     fn cases() -> Vec<(Triplet, Batch)> {
@@ -146,10 +155,26 @@ impl Objective for Triplet {
             Count::Counted => return 1,
             Count::Triplets if is_one_each => 1,
             Count::Triplets => positives as u64 * negatives as u64,
+            Count::Pairs => positives as u64 + negatives as u64,
             Count::Positives => positives as u64,
             Count::Negatives => negatives as u64,
         };
         rows as u64 * each
+    }
+
+    fn of(settings: &Settings) -> Triplet {
+        let margin = match settings.get("soft-margin") {
+            0.0 => Margin::Hinge(settings.get("margin")),
+            sharpness => Margin::Soft(sharpness),
+        };
+        Triplet { distance: Distance::SquaredEuclidean, margin }
+    }
+
+    fn settings(&self) -> Vec<(&'static str, f32)> {
+        match self.margin {
+            Margin::Hinge(margin) => vec![("margin", margin)],
+            Margin::Soft(sharpness) => vec![("soft-margin", sharpness)],
+        }
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
@@ -201,7 +226,7 @@ impl Objective for Triplet {
                 "the embeddings have collapsed: images of different labels lie at almost one point. Start again with \
                  a lower --learning-rate or a --warmup{mining}"
             );
-            return ailment("collapsed", words);
+            return ailment(super::COLLAPSED, words);
         }
         if d_ap < ITSELF * d_an {
             let words = "every positive is its anchor itself: no label has a second image, so that nothing is learned \

@@ -58,7 +58,7 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
         ..mined(Mining::SemiHard)
     };
     let mut hard = mined(Mining::BatchHard);
-    let Loss::Triplet(triplet) = &mut hard.loss;
+    let Loss::Triplet(triplet) = &mut hard.loss else { panic!("the preset has another loss") };
     triplet.margin = Margin::Soft(5.0);
     vec![
         ("random", Config { batch: random(24), ..base.clone() }),
@@ -83,6 +83,10 @@ pub fn preset_plans() -> Vec<(String, Plan)> {
     }
     for (name, config) in recipes(&Config { spec: "dense16 l2".to_owned(), ..PRESETS[0].config() }) {
         plans.push((name.to_owned(), training_plan(&net(&config), &source(&config), &config)));
+    }
+    for loss in Loss::all().into_iter().filter(|loss| !matches!(loss, Loss::Triplet(_))) {
+        let config = Config { spec: "dense16 l2".to_owned(), loss, ..PRESETS[0].config() };
+        plans.push((loss.name().to_owned(), training_plan(&net(&config), &source(&config), &config)));
     }
     let half = Config { storage: Storage::F16, ..PRESETS[0].config() };
     plans.push(("half".to_owned(), training_plan(&net(&half), &source(&half), &half)));

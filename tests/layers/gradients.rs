@@ -132,6 +132,14 @@ impl Case {
         sides
     }
 
+    /// The smallest root mean square of a tensor's gradient.
+    fn smallest(&mut self) -> f64 {
+        self.loss();
+        self.runner.run(self.plan.section(Section::Backward)).unwrap();
+        let gradient = |name: &str| rms(self.runner.get(self.plan.id(&format!("{name}.gradient"))).floats());
+        self.net.parameters().iter().map(|parameter| gradient(&parameter.name)).fold(f64::INFINITY, f64::min)
+    }
+
     /// Compares the gradients of all tensors with differences of the loss.
     fn check(mut self, name: &str) {
         self.loss();
@@ -203,8 +211,14 @@ fn every_word() {
 #[test]
 fn losses() {
     let spec = "conv3 relu pool dense6 relu dense4 l2";
-    for ((loss, batch), seed) in Loss::cases().into_iter().zip(20..) {
-        Case::new(spec, [6, 7, 2], loss, batch, seed).check(&format!("{loss:?} {batch:?}"));
+    // The gradient of the circle loss is not its derivative, as the weights in it count as constants. PyTorch has it:
+    // `tests/layers/golden.rs`.
+    let derived = |(loss, _): &(Loss, Batch)| !matches!(loss, Loss::Circle(_));
+    for ((loss, batch), seed) in Loss::cases().into_iter().filter(derived).zip(20..) {
+        // With weights at which the gradients stand out from the rounding of a difference.
+        let at = |seed| Case::new(spec, [6, 7, 2], loss, batch, seed);
+        let case = (seed..).step_by(100).map(at).find_map(|mut case| (case.smallest() > 5e-5).then_some(case));
+        case.expect("some seed will do").check(&format!("{loss:?} {batch:?}"));
     }
 }
 

@@ -5,6 +5,7 @@
 mod common;
 mod golden;
 mod gradients;
+mod losses;
 mod onnx;
 #[path = "../common/reference.rs"]
 mod reference;

@@ -170,7 +170,7 @@ fn what_the_file_says() {
         ("input", "28x28x1"),
         ("divisor", "256"),
         ("distance", "mean-square"),
-        ("margin", r#"{"hinge":0.2}"#),
+        ("loss", "triplet margin=0.2"),
         ("thresholds", "[0.03,0.07]"),
         ("version", env!("CARGO_PKG_VERSION")),
     ] {

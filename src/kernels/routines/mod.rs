@@ -6,6 +6,7 @@ pub(super) mod conv2d;
 pub(super) mod dense;
 pub(super) mod direct;
 pub(super) mod distances;
+pub(super) mod exp;
 pub(super) mod maxpool;
 pub(super) mod mine;
 mod product;

@@ -1,0 +1,29 @@
+// Appended to the shaders of losses on pairs. They declare `override itself: u32`, which is 1 where the references are
+// the queries themselves, and the bindings `labels` and `reference_labels`.
+
+// Behind COST and COUNT: sums of the squared distances to positives and to negatives, number of pairs with a weight.
+const D_AP = 2u;
+const D_AN = 3u;
+const ACTIVE = 4u;
+
+// Beyond every squared distance.
+const FAR = 1e30;
+
+const POSITIVE = 0u;
+const NEGATIVE = 1u;
+const NONE = 2u;
+
+// What reference j is to anchor a.
+fn relation(a: u32, j: u32) -> u32 {
+    if itself == 1u && a == j {
+        return NONE;
+    }
+    return select(NEGATIVE, POSITIVE, labels[a] == reference_labels[j]);
+}
+
+// ln(1 + e^u) and its slope.
+fn softplus(u: f32) -> vec2f {
+    // Only of numbers below 0 is the exponential taken, so that it cannot overflow.
+    let small = exp(-abs(u));
+    return vec2f(max(u, 0.0) + log(1.0 + small), select(small, 1.0, u > 0.0) / (1.0 + small));
+}

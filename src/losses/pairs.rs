@@ -1,0 +1,171 @@
+//! What the losses on the pairs of a P×K batch have in common: their terms, charts, batches, calls and ailments.
+
+use super::triplet::MINED_ROWS;
+use super::{Ailment, COLLAPSED, Chart, Count, Embeddings, Line, Lowered, Stretch, Term};
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::kernels::{
+    Distances, DistancesShape, MineDx, MineDxShape, PairLoss, PairsShape, Pairwise, SumRows, SumRowsShape,
+};
+use crate::plan::{Builder, Section, SlotId};
+use crate::sampler::{Batch, Mining};
+
+const COST: Term = Term { name: "cost", per: Count::Counted };
+const COUNT: Term = Term { name: "count", per: Count::Counted };
+const D_AP: Term = Term { name: "d_ap", per: Count::Positives };
+const D_AN: Term = Term { name: "d_an", per: Count::Negatives };
+
+/// Terms of a loss in which every pair has a weight.
+pub(super) const ALL_ACTIVE: &[Term] = &[COST, COUNT, D_AP, D_AN];
+/// Those of a loss in which not every pair has.
+pub(super) const SOME_ACTIVE: &[Term] = &[COST, COUNT, D_AP, D_AN, Term { name: "active", per: Count::Pairs }];
+
+/// Charts of [`ALL_ACTIVE`].
+pub(super) const ALL_ACTIVE_CHARTS: &[Chart] = &[super::DISTANCES];
+/// Charts of [`SOME_ACTIVE`].
+pub(super) const SOME_ACTIVE_CHARTS: &[Chart] = &[
+    Chart {
+        name: "active",
+        title: "Active pairs",
+        axis: "share",
+        share: true,
+        lines: &[Line { statistic: "active", label: "" }],
+    },
+    super::DISTANCES,
+];
+
+/// Each of some settings with a batch that tests run.
+pub(super) fn cases<L: Copy>(settings: impl IntoIterator<Item = L>) -> Vec<(L, Batch)> {
+    settings.into_iter().map(|loss| (loss, Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard })).collect()
+}
+
+/// Whether the loss `name` can be had of a batch.
+pub(super) fn takes(name: &str, batch: &Batch) -> Result<()> {
+    let reason = match *batch {
+        Batch::Random { .. } => format!("{batch}: {name} takes labels x images, such as 10x32"),
+        Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
+            format!("{batch}: {name} needs 2 labels or more, and 2 images or more of each")
+        }
+        Batch::Mined { .. } if batch.rows() > MINED_ROWS => {
+            format!("{batch}: more images than the {MINED_ROWS} whose pairs can be had at once")
+        }
+        Batch::Mined { .. } => return Ok(()),
+    };
+    Err(Error::config("--batch", reason))
+}
+
+/// How many a batch has.
+pub(super) fn count(batch: &Batch, of: Count) -> u64 {
+    let (labels, images) = sizes(batch);
+    let (positives, negatives) = (images - 1, (labels - 1) * images);
+    let each = match of {
+        Count::Counted => return 1,
+        Count::Triplets => positives * negatives,
+        Count::Pairs => positives + negatives,
+        Count::Positives => positives,
+        Count::Negatives => negatives,
+    };
+    (batch.rows() * each) as u64
+}
+
+/// Labels and images of each.
+fn sizes(batch: &Batch) -> (usize, usize) {
+    let Batch::Mined { labels, images, .. } = *batch else { panic!("a loss on pairs takes no batch of triplets") };
+    (labels, images)
+}
+
+/// What the kernels of a loss on pairs read.
+pub(super) struct Pairs {
+    /// The squared distances of all rows.
+    pub distance: SlotId,
+    /// The labels of the rows.
+    pub labels: SlotId,
+}
+
+impl Pairs {
+    /// Adds the distances of a batch.
+    pub fn of(builder: &mut Builder, embeddings: &Embeddings) -> Pairs {
+        let Embeddings { slot, dims, batch, .. } = *embeddings;
+        let rows = batch.rows();
+        let labels = embeddings.labels(builder);
+        let distance = builder.activation("distance", &[rows, rows]);
+        let shape = DistancesShape { queries: rows, references: rows, dims };
+        builder.call::<Distances>(Section::Loss, shape, &[slot, slot, distance]);
+        Pairs { distance, labels }
+    }
+}
+
+/// Adds what follows from the weights of all pairs and the terms of all rows, which `add` makes of slots for them.
+pub(super) fn gradient(
+    builder: &mut Builder,
+    embeddings: &Embeddings,
+    columns: usize,
+    add: impl FnOnce(&mut Builder, [SlotId; 2]),
+) -> Lowered {
+    let Embeddings { slot, dims, batch, .. } = *embeddings;
+    let rows = batch.rows();
+    let weights = builder.activation("weights", &[rows, rows]);
+    let terms = builder.activation("terms", &[rows, columns]);
+    add(builder, [weights, terms]);
+    let totals = builder.activation("totals", &[columns]);
+    let gradient = builder.activation("embedding.dx", &[rows, dims]);
+    builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns, splits: 1 }, &[terms, totals]);
+    let (labels, images) = sizes(batch);
+    let shape = MineDxShape { labels, images, dims, scale: 1.0, columns };
+    builder.call::<MineDx>(Section::Loss, shape, &[slot, weights, totals, gradient]);
+    Lowered { gradient, terms, rows }
+}
+
+/// The pairs of a batch's rows with each other, under settings.
+pub(super) fn among<S>(embeddings: &Embeddings, settings: S) -> PairsShape<S> {
+    let rows = embeddings.batch.rows();
+    PairsShape { queries: rows, references: rows, itself: true, settings }
+}
+
+/// Adds the calls of a loss whose kernel is [`Pairwise`].
+pub(super) fn lower<L: PairLoss>(settings: L, builder: &mut Builder, embeddings: &Embeddings) -> Lowered
+where
+    Pairwise<L>: Kernel<Shape = PairsShape<L>>,
+{
+    let Pairs { distance, labels } = Pairs::of(builder, embeddings);
+    gradient(builder, embeddings, L::COLUMNS, |builder, [weights, terms]| {
+        let args = [distance, labels, labels, weights, terms];
+        builder.call::<Pairwise<L>>(Section::Loss, among(embeddings, settings), &args);
+    })
+}
+
+/// Part of the distance wanted between labels below which a mean distance counts as nothing.
+const NOTHING: f64 = 0.01;
+/// Part of the distance to negatives below which the distance to positives is that of an image to itself, but for
+/// rounding.
+const ITSELF: f64 = 1e-6;
+/// Part of the distance to negatives by which that to positives must differ.
+const DIFFERENCE: f64 = 0.01;
+
+/// What is wrong with a training of which the loss wants labels to be `wanted` apart, as a squared distance.
+pub(super) fn ailment(stretch: &Stretch, wanted: f64) -> Option<Ailment> {
+    let [d_ap, d_an] = ["d_ap", "d_an"].map(|name| stretch.mean(name));
+    let ailment = |name, words: &str| Some(Ailment { name, words: words.to_owned() });
+    if d_an < NOTHING * wanted {
+        return ailment(
+            COLLAPSED,
+            "the embeddings have collapsed: images of different labels lie at almost one point. Start again with a \
+             lower --learning-rate or a --warmup",
+        );
+    }
+    if d_ap < ITSELF * d_an {
+        return ailment(
+            "singletons",
+            "every positive is its anchor itself: no label has a second image, so that nothing is learned of what the \
+             images of a label have in common. Give each label two images or more, or let --augment make them",
+        );
+    }
+    if d_an - d_ap < DIFFERENCE * d_an {
+        return ailment(
+            "no order",
+            "positives are as far from their anchors as negatives are. Start again with a lower --learning-rate or \
+             another --seed, and see that the labels are right",
+        );
+    }
+    None
+}
