@@ -429,7 +429,7 @@ fn call_by_call_makes_the_same_bits() {
     }
     let device = crate::common::device();
     let data = images(500);
-    for (name, config) in recipes(&small()) {
+    for (name, config) in recipes(&small()).into_iter().chain([("branched", branched())]) {
         let start = fresh(&config);
         assert_same(&format!("{name} on the CPU"), on_cpu(&start, &data));
         assert_same(&format!("{name} on the device"), on_gpu(&device, &start, &data));
