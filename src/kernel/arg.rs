@@ -107,7 +107,7 @@ pub struct Arg<S: 'static> {
     pub stored: bool,
     /// Whether an output row depends on the same row of this read argument alone. The processor hands such a kernel
     /// nothing but the rows at hand, counted from 0, and runs several calls on some images before the next images.
-    pub local: bool,
+    pub local: fn(&S) -> bool,
     /// Number of columns of quantities that have nothing to do with each other, counts beside distances: each is
     /// compared by its own size. 1 where all values are of one kind.
     pub columns: fn(&S) -> usize,
@@ -122,7 +122,7 @@ impl<S> Arg<S> {
             len,
             fill: Fill::Normal,
             stored: false,
-            local: false,
+            local: |_| false,
             columns: |_| 1,
         }
     }
@@ -171,8 +171,13 @@ impl<S> Arg<S> {
     }
 
     /// An output row needs the same row alone, see [`Arg::local`](#structfield.local).
-    pub const fn local(mut self) -> Self {
-        self.local = true;
+    pub const fn local(self) -> Self {
+        self.local_where(|_| true)
+    }
+
+    /// [`Arg::local`] at some shapes.
+    pub const fn local_where(mut self, holds: fn(&S) -> bool) -> Self {
+        self.local = holds;
         self
     }
 
@@ -194,8 +199,8 @@ impl<S> Arg<S> {
             Fill::Bits => Fill::Bits,
         };
         let element = if self.stored { format.element() } else { self.element };
-        let Arg { name, access, local, .. } = *self;
-        ArgAt { name, access, element, len: (self.len)(shape), fill, local, columns: (self.columns)(shape) }
+        let (len, local, columns) = ((self.len)(shape), (self.local)(shape), (self.columns)(shape));
+        ArgAt { name: self.name, access: self.access, element, len, fill, local, columns }
     }
 }
 

@@ -20,6 +20,8 @@ mod mine;
 mod multi_similarity;
 mod nt_xent;
 mod pairs;
+mod norm;
+mod normalise;
 mod reduce;
 mod routines;
 mod supcon;
@@ -43,6 +45,8 @@ pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
 pub use multi_similarity::MultiSimilarity;
 pub use nt_xent::NtXent;
 pub use pairs::{PairLoss, PairsShape, Pairwise, pair_terms};
+pub use norm::{Fold, FoldShape, Moments, MomentsJoin, MomentsJoinShape, Sets, Track, TrackShape};
+pub use normalise::{Normalise, NormaliseDx, NormaliseDxShape, NormaliseShape, NormaliseSums};
 pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
 pub use supcon::SupCon;
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
@@ -101,6 +105,13 @@ kernels! {
     Concat,
     Slice,
     Extend,
+    Moments,
+    MomentsJoin,
+    Normalise,
+    NormaliseSums,
+    NormaliseDx,
+    Track,
+    Fold,
     L2Norm,
     L2NormDx,
     Triplet,
