@@ -12,7 +12,7 @@ use crate::host;
 use crate::kernels::Scale;
 use crate::losses::Distance;
 use crate::net::Net;
-use crate::plan::{Plan, SlotId};
+use crate::plan::{Plan, Section, SlotId};
 use crate::run::Runner;
 use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, slots};
 
@@ -46,14 +46,15 @@ pub fn embed<R: Runner>(
         fork.write(images, host::pack(&data.images).as_slice())?;
     }
     let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net)));
-    let all = fork.plan().all();
+    let (prepare, each) = (fork.plan().section(Section::Prepare), fork.plan().each());
+    fork.run(prepare)?;
     let mut embeddings = Vec::with_capacity(data.len() * net.dims());
     for start in (0..data.len()).step_by(batch) {
         let count = batch.min(data.len() - start);
         // The last batch is filled up with its own last image.
         let numbers: Vec<u32> = (0..batch).map(|row| (start + row.min(count - 1)) as u32).collect();
         fork.write(rows, numbers.as_slice())?;
-        fork.run(all.clone())?;
+        fork.run(each.clone())?;
         embeddings.extend_from_slice(&fork.read(embedding)?.floats()[..count * net.dims()]);
         progress(start + count);
     }
@@ -102,14 +103,14 @@ impl<R: Runner> Embedder<R> {
     /// What the device reports.
     pub fn embed(&mut self, images: &[u8], mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
         let (pixels, dims) = (self.net.pixels(), self.net.dims());
-        let all = self.runner.plan().all();
+        let each = self.runner.plan().each();
         let mut embeddings = Vec::with_capacity(images.len() / pixels * dims);
         let mut bytes = vec![0; self.batch * pixels];
         for part in images.chunks(self.batch * pixels) {
             // What the last batch lacks is embedded and dropped.
             bytes[..part.len()].copy_from_slice(part);
             self.runner.write(self.images, host::pack(&bytes).as_slice())?;
-            self.runner.run(all.clone())?;
+            self.runner.run(each.clone())?;
             embeddings.extend_from_slice(&self.runner.read(self.embedding)?.floats()[..part.len() / pixels * dims]);
             progress(embeddings.len() / dims);
         }

@@ -144,11 +144,13 @@ struct NodeProto {
     attribute: Vec<Attribute>,
 }
 
-/// A setting of an operator, of one whole number or of several: `AttributeProto`.
+/// A setting of an operator, of one number or of several whole ones: `AttributeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     #[prost(string, tag = "1")]
     name: String,
+    #[prost(float, optional, tag = "2")]
+    f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     i: Option<i64>,
     // Not packed: the specification's file is in the second version of the protocol buffers' language.
@@ -159,15 +161,20 @@ pub struct Attribute {
 }
 
 impl Attribute {
+    /// One number.
+    pub fn float(name: &str, value: f32) -> Self {
+        Attribute { name: name.to_owned(), f: Some(value), i: None, ints: vec![], kind: 1 }
+    }
+
     /// One whole number.
     pub fn int(name: &str, value: i64) -> Self {
-        Attribute { name: name.to_owned(), i: Some(value), ints: vec![], kind: 2 }
+        Attribute { name: name.to_owned(), f: None, i: Some(value), ints: vec![], kind: 2 }
     }
 
     /// Whole numbers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
         let ints = values.iter().map(|&value| value as i64).collect();
-        Attribute { name: name.to_owned(), i: None, ints, kind: 7 }
+        Attribute { name: name.to_owned(), f: None, i: None, ints, kind: 7 }
     }
 }
 

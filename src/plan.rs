@@ -1,4 +1,4 @@
-//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in five sections. It is made once; both
+//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in six sections. It is made once; both
 //! runners, the tests, the benches, the memory sizes and the printed table read it.
 
 use std::collections::{HashMap, HashSet};
@@ -31,6 +31,8 @@ pub enum Role {
     State,
     /// Zeros, which nobody writes.
     Constant,
+    /// What [`Section::Prepare`] makes.
+    Prepared,
     /// Anything computed on the way.
     Activation,
     /// Written by the host: images, row numbers, step scalars.
@@ -90,6 +92,8 @@ impl Slot {
 /// The parts of a step, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
+    /// What follows from the weights alone: run once they are written, before anything else.
+    Prepare,
     /// Images of the batch from the data set.
     Gather,
     /// From images to embeddings.
@@ -182,6 +186,11 @@ impl Plan {
     /// The places of all calls.
     pub fn all(&self) -> Range<usize> {
         0..self.calls.len()
+    }
+
+    /// The places of the calls of a run: all but those of [`Section::Prepare`].
+    pub fn each(&self) -> Range<usize> {
+        self.section(Section::Prepare).end..self.calls.len()
     }
 
     /// The places of the calls of a section.
@@ -440,6 +449,14 @@ impl Builder {
         self.append(self.made::<K>(section, shape, args));
     }
 
+    /// [`Builder::call`] at the end of [`Section::Prepare`], whatever is there already.
+    pub fn prepare<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
+        let call = self.made::<K>(Section::Prepare, shape, args);
+        self.accept(&call);
+        let end = self.calls.partition_point(|call| call.section == Section::Prepare);
+        self.calls.insert(end, call);
+    }
+
     /// [`Builder::call`] at the beginning of a section to come, behind what waits for it already.
     pub fn later<K: Kernel>(&mut self, section: Section, shape: K::Shape, args: &[SlotId]) {
         self.later.push(self.made::<K>(section, shape, args));
@@ -473,14 +490,20 @@ impl Builder {
     }
 
     fn push(&mut self, call: Call) {
-        let Call { section, ref at, ref args } = call;
-        let wanted = at.args();
-        let kernel = at.name();
-        assert_eq!(wanted.len(), args.len(), "{kernel} takes {} arguments", wanted.len());
+        let (section, kernel) = (call.section, call.at.name());
         assert!(
             self.calls.last().is_none_or(|last| last.section <= section),
             "{kernel} goes back to section {section:?}"
         );
+        self.accept(&call);
+        self.calls.push(call);
+    }
+
+    /// Refuses a call that could not run, and notes what it writes.
+    fn accept(&mut self, Call { at, args, .. }: &Call) {
+        let wanted = at.args();
+        let kernel = at.name();
+        assert_eq!(wanted.len(), args.len(), "{kernel} takes {} arguments", wanted.len());
         for (place, (arg, &id)) in wanted.iter().zip(args).enumerate() {
             let slot = &self.slots[id.0];
             let what = format!("{kernel}: argument `{}` on slot `{}`", arg.name, slot.name);
@@ -507,7 +530,6 @@ impl Builder {
                 self.written.insert(id);
             }
         }
-        self.calls.push(call);
     }
 
     /// For each slot the calls during which its values are needed: from the first that has it to the last, and to the

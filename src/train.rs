@@ -30,7 +30,11 @@ pub struct StepReport {
     pub stats: Stats,
 }
 
-/// Looks over a training's reports for [`Ailment`]s of its loss, and names each once.
+/// Values that mean and variance of a channel are worth being taken of; of fewer they are other ones in each batch.
+const FEW: usize = 32;
+
+/// Looks over a training's reports for [`Ailment`]s of its loss, and names each once; and says at once where batches
+/// are so small that it will suffer.
 #[derive(Clone, Debug)]
 pub struct Health {
     loss: Loss,
@@ -38,6 +42,8 @@ pub struct Health {
     /// Sums since the last look.
     sums: Stretch,
     named: Vec<&'static str>,
+    /// What can be said at once.
+    known: Option<Ailment>,
 }
 
 impl Health {
@@ -45,9 +51,17 @@ impl Health {
     const WINDOW: u64 = 100;
 
     /// Of a training with these settings.
-    pub fn new(config: &Config) -> Health {
+    pub fn new(config: &Config, net: &Net) -> Health {
         let sums = Health::nothing(config.loss);
-        Health { loss: config.loss, batch: config.batch, sums, named: Vec::new() }
+        let few = net.fewest_moments(config.batch.rows()).filter(|&(values, _)| values < FEW);
+        let known = few.map(|(values, name)| {
+            let words = format!(
+                "`{name}` takes mean and variance of {values} values a channel, which are others in each batch: a \
+                 larger --batch, or `gn` or `ln` for `bn`"
+            );
+            Ailment { name: "few values", words }
+        });
+        Health { loss: config.loss, batch: config.batch, sums, named: Vec::new(), known }
     }
 
     fn nothing(loss: Loss) -> Stretch {
@@ -63,7 +77,7 @@ impl Health {
             *sum += f64::from(value);
         }
         if self.sums.steps < Health::WINDOW {
-            return None;
+            return self.known.take();
         }
         let mut stretch = std::mem::replace(&mut self.sums, Health::nothing(self.loss));
         stretch.means.iter_mut().for_each(|(_, sum)| *sum /= stretch.steps as f64);
@@ -80,7 +94,7 @@ impl Health {
 /// [`Error::Config`] naming the setting that does not go with the network.
 pub fn check(config: &Config, net: &Net) -> Result<()> {
     config.pixels.fit(net.input[2])?;
-    net.check(config.batch.rows())?;
+    net.check_training(config.batch.rows())?;
     if config.loss.needs_unit_rows() && !net.normalises() {
         let reason = format!(
             "{} compares cosines, of embeddings of length 1; the network `{}` does not end in `l2`, which makes them so",

@@ -48,7 +48,7 @@ const MOST_BYTES: u64 = u32::MAX as u64;
 /// What makes an array of this role smaller.
 fn remedy(role: Role) -> &'static str {
     match role {
-        Role::Parameter | Role::Gradient | Role::Moment | Role::State => "a smaller network",
+        Role::Parameter | Role::Gradient | Role::Moment | Role::State | Role::Prepared => "a smaller network",
         Role::Input => "fewer images or a smaller `--input`, `--adapter cpu`, which holds what the memory holds",
         Role::Activation | Role::Statistic | Role::Constant => "a smaller `--batch` or a smaller network",
     }

@@ -72,6 +72,10 @@ impl Layer for Act {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         let y = at.y(at.element(0));
         let shape = ActShape { rows: at.rows(), columns: at.shape(0).values(), activation: self.activation };

@@ -82,6 +82,10 @@ impl Layer for Add {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         forward(at, &at.xs(), at.element(0));
     }
@@ -146,6 +150,10 @@ impl Layer for Add0 {
 
     fn absorbs_bias(&self) -> bool {
         false
+    }
+
+    fn folds(&self) -> Option<f32> {
+        None
     }
 
     fn forward(&self, at: &mut Forward) {

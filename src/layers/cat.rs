@@ -59,6 +59,10 @@ impl Layer for Cat {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         let (rows, element) = (at.rows(), at.element(0));
         let [height, width, _] = at.output().sides();

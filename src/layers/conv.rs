@@ -94,6 +94,10 @@ impl Layer for Conv {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         let y = at.y(at.element(0));
         let bias = if self.bias { at.tensor("bias") } else { at.zeros(self.channels) };

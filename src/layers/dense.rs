@@ -56,6 +56,10 @@ impl Layer for Dense {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         // What dense layers make is small.
         let y = at.y(Element::F32);

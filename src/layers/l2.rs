@@ -46,6 +46,10 @@ impl Layer for L2 {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         let (rows, dims) = (at.rows(), at.shape(0).values());
         let y = at.y(Element::F32);

@@ -13,6 +13,7 @@ mod cat;
 mod conv;
 mod dense;
 mod l2;
+mod norm;
 mod pass;
 mod pool;
 mod tensor;
@@ -26,6 +27,7 @@ pub use cat::Cat;
 pub use conv::Conv;
 pub use dense::Dense;
 pub use l2::L2;
+pub use norm::{Bn, Gn, Ln};
 pub use pass::{Backward, Forward, Lowered, Operators, TensorSlots, Torch};
 pub use pool::Pool;
 pub use tensor::{Kind, Layout, Start, Tensor};
@@ -52,6 +54,14 @@ impl Shape {
         match self {
             Shape::Image(sides) => sides.iter().product(),
             Shape::Row(values) | Shape::Unit(values) => values,
+        }
+    }
+
+    /// Places that each channel has a value at: 1 of what is no image, where each value is a channel.
+    pub fn pixels(self) -> usize {
+        match self {
+            Shape::Image([height, width, _]) => height * width,
+            _ => 1,
         }
     }
 
@@ -136,6 +146,11 @@ pub trait Layer: Listed + fmt::Debug + Send + Sync {
     /// where it takes the mean of each channel away.
     fn absorbs_bias(&self) -> bool;
 
+    /// Where nothing is trained this layer may be no more than a factor and a bias of each channel, made of its tensors
+    /// `weight`, `bias`, `running_mean` and `running_var`: then what is added to the variance. A layer right before, if
+    /// it could have a bias and nobody else takes its output, does the work of both: [`Fold`](crate::kernels::Fold).
+    fn folds(&self) -> Option<f32>;
+
     /// Adds the calls that make the output.
     fn forward(&self, at: &mut Forward);
 
@@ -200,6 +215,9 @@ layers! {
     Conv,
     Pool,
     Dense,
+    Bn,
+    Gn,
+    Ln,
     Relu,
     Sigmoid,
     Add,
@@ -304,6 +322,17 @@ impl Options<'_> {
         match self.number(what, most) {
             Ok(_) if !self.is_empty() => Err(self.error(&format!("needs {what} from 1 to {most}, and ends there"))),
             number => number,
+        }
+    }
+
+    /// The number that comes next, which is `what`: above 0, with digits behind a point if need be.
+    pub fn decimal(&mut self, what: &str, most: f32) -> Result<f32, String> {
+        let end = self.rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        match digits.parse() {
+            Ok(number) if number > 0.0 && number <= most => Ok(number),
+            _ => Err(self.error(&format!("needs {what} above 0, up to {most}"))),
         }
     }
 

@@ -46,6 +46,16 @@ impl Lowered {
         Lowered { name: name.to_owned(), rows, training, activation, inputs, output, tensors, y: None, kept: vec![] }
     }
 
+    /// Name of the node.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The values that it takes and their shapes.
+    pub(crate) fn inputs(&self) -> &[(SlotId, Shape)] {
+        &self.inputs
+    }
+
     /// The slot of its output.
     pub fn y(&self) -> SlotId {
         self.y.unwrap_or_else(|| panic!("layer `{}` has made no output", self.name))
@@ -56,7 +66,7 @@ impl Lowered {
         self.inputs.iter_mut().zip(inputs).for_each(|((own, _), &slot)| *own = slot);
     }
 
-    fn tensor(&self, name: &str) -> TensorSlots {
+    pub(crate) fn tensor(&self, name: &str) -> TensorSlots {
         let found = self.tensors.iter().find(|(own, _)| *own == name);
         found.unwrap_or_else(|| panic!("layer `{}` has no tensor `{name}`", self.name)).1
     }
@@ -300,6 +310,22 @@ impl<'a> Backward<'a> {
         let rows = self.builder.len(self.total) / columns;
         let splits = splits(columns, rows);
         self.split_sum::<SumRows>("bias.partial", splits, SumRowsShape { rows, columns, splits }, &[self.total], bias);
+    }
+
+    /// Adds a slot for what the layer needs on the way back alone.
+    pub fn slot(&mut self, name: &str, dims: &[usize]) -> SlotId {
+        self.builder.activation(format!("{}.{name}", self.node.name), dims)
+    }
+
+    /// Makes the gradient of a tensor, which is the sum of the rows of `sums`, and answers its slot.
+    pub fn sum_rows(&mut self, tensor: &str, sums: SlotId) -> SlotId {
+        let gradient = self.gradient(tensor);
+        let columns = self.builder.len(gradient);
+        let rows = self.builder.len(sums) / columns;
+        let splits = if rows <= 256 { 1 } else { splits(columns, rows) };
+        let partial = format!("{tensor}.partial");
+        self.split_sum::<SumRows>(&partial, splits, SumRowsShape { rows, columns, splits }, &[sums], gradient);
+        gradient
     }
 
     /// Makes the gradient of a tensor by a kernel whose last argument is `splits` partial sums of it, and adds those

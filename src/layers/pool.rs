@@ -70,6 +70,10 @@ impl Layer for Pool {
         false
     }
 
+    fn folds(&self) -> Option<f32> {
+        None
+    }
+
     fn forward(&self, at: &mut Forward) {
         let y = at.y(at.element(0));
         let argmax = at.keep("argmax", Element::U32, &at.dims());

@@ -2,6 +2,7 @@
 //! forward and backward passes. What the words of the text are, [`layers`] has.
 
 mod back;
+mod fold;
 mod parse;
 
 use std::fmt;
@@ -42,6 +43,8 @@ pub struct Node {
     pub word: String,
     /// What it does.
     pub layer: Arc<dyn Layer>,
+    /// The same with its bias, where a layer behind it has [absorbed](Layer::absorbs_bias) that.
+    pub biased: Option<Arc<dyn Layer>>,
     /// The activation fused behind the layer.
     pub activation: Activation,
     /// The values that it takes, see [`Net::shape`].
@@ -186,6 +189,33 @@ impl Net {
         Err(Error::config("--batch", reason))
     }
 
+    /// The fewest values of a batch of `rows` images that a normalisation of batches takes mean and variance of, and
+    /// its name; `None` where there is no such layer.
+    pub fn fewest_moments(&self, rows: usize) -> Option<(usize, &str)> {
+        let batch = self.nodes.iter().filter(|node| node.layer.folds().is_some());
+        let values = |node: &Node| rows * node.output.pixels();
+        batch.map(|node| (values(node), node.name.as_str())).min_by_key(|&(values, _)| values)
+    }
+
+    /// Checks that a training on batches of `rows` images is possible: [`Net::check`], and no channel is normalised by
+    /// itself alone.
+    ///
+    /// # Errors
+    /// As [`Net::check`]; [`Error::Config`] for `--batch`, naming the normalisation.
+    pub fn check_training(&self, rows: usize) -> Result<()> {
+        self.check(rows)?;
+        match self.fewest_moments(rows) {
+            Some((0..2, name)) => {
+                let reason = format!(
+                    "`{name}` takes mean and variance of a single value a channel, which leaves nothing of it: batches \
+                     of two rows at least, or `gn` or `ln` for `bn`"
+                );
+                Err(Error::config("--batch", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The tensors of all nodes, each with its place in the arena of its kind.
     pub fn placed(&self) -> Vec<Parameter> {
         let [mut trained, mut state] = [0; 2];
@@ -253,12 +283,25 @@ impl Net {
     pub fn forward(&self, builder: &mut Builder, declared: &Declared, rows: usize, images: SlotId) -> Pass {
         let mut pass = Pass { images, nodes: vec![] };
         let mut tensors = declared.tensors.iter();
-        for node in &self.nodes {
-            let inputs = node.inputs.iter().map(|&value| (pass.value(value), self.shape(value))).collect();
-            let own = self.tensors(node).iter().map(|tensor| tensor.name).zip(tensors.by_ref().copied()).collect();
+        let folded = if declared.training { vec![] } else { self.folded() };
+        for (place, node) in self.nodes.iter().enumerate() {
             let Node { name, activation, output, .. } = node;
+            let own = self.tensors(node).iter().map(|tensor| tensor.name).zip(tensors.by_ref().copied()).collect();
+            let fold = folded.iter().find(|fold| fold.norm == place);
+            let (layer, inputs, own) = match fold {
+                Some(fold) => {
+                    let before = &pass.nodes[fold.before];
+                    (fold.layer, before.inputs().to_vec(), fold.tensors(builder, before, own))
+                }
+                None => {
+                    let input = |&value: &usize| (pass.value(value), self.shape(value));
+                    (&node.layer, node.inputs.iter().map(input).collect(), own)
+                }
+            };
             let mut lowered = Lowered::new(name, rows, declared.training, *activation, inputs, *output, own);
-            node.layer.forward(&mut Forward::new(builder, &mut lowered));
+            if folded.iter().all(|fold| fold.before != place) {
+                layer.forward(&mut Forward::new(builder, &mut lowered));
+            }
             pass.nodes.push(lowered);
         }
         pass

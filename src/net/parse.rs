@@ -207,7 +207,7 @@ impl<'a> Parser<'a> {
             && before.activation == Activation::None
             && let Some(bare) = before.layer.without_bias()
         {
-            before.layer = bare;
+            before.biased = Some(std::mem::replace(&mut before.layer, bare));
         }
         path.value = self.node(word, kind, layer, vec![path.value])?;
         Ok(())
@@ -253,7 +253,15 @@ impl<'a> Parser<'a> {
             (true, number) => format!("{kind}_{number}"),
         };
         let text = word.text.trim_end_matches('(').to_owned();
-        self.net.nodes.push(Node { name, word: text, layer, activation: Activation::None, inputs, output });
+        self.net.nodes.push(Node {
+            name,
+            word: text,
+            layer,
+            biased: None,
+            activation: Activation::None,
+            inputs,
+            output,
+        });
         self.origins.push(*word);
         Ok(self.net.nodes.len())
     }

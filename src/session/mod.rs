@@ -95,7 +95,7 @@ impl<'a, R: Runner> Session<'a, R> {
         let record = Record::open(folder, if is_new { None } else { Some(start.step) })?;
         let mut trainer = Trainer::new(start, &parts.train, make)?;
         let best = Best::new(folder, start.step)?;
-        let health = Health::new(&start.config);
+        let health = Health::new(&start.config, trainer.net());
         if is_new {
             folder.save(&trainer.checkpoint()?)?;
         }

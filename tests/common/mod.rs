@@ -8,6 +8,7 @@ use std::sync::Arc;
 use siamese::config::{Config, PRESETS, Storage, Update};
 use siamese::data::{Split, mnist};
 use siamese::gpu::{self, Device};
+use siamese::layers::LAYERS;
 use siamese::losses::Loss;
 use siamese::losses::triplet::Margin;
 use siamese::net::Net;
@@ -68,7 +69,8 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
     ]
 }
 
-/// Every plan that the presets run, and those of all recipes, on a data set of MNIST-sized images.
+/// Every plan that the presets run, and those of all recipes, on a data set of MNIST-sized images; and those of the
+/// networks by which the words of a spec prove themselves.
 pub fn preset_plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let source =
@@ -90,6 +92,13 @@ pub fn preset_plans() -> Vec<(String, Plan)> {
     }
     let half = Config { storage: Storage::F16, ..PRESETS[0].config() };
     plans.push(("half".to_owned(), training_plan(&net(&half), &source(&half), &half)));
+    for (spec, input) in LAYERS.iter().flat_map(|word| word.specs) {
+        let config = Config { spec: (*spec).to_owned(), batch: random(4), ..PRESETS[0].config() };
+        let net = Net::parse(spec, *input).expect("a spec that proves a word");
+        plans.push((format!("{spec}.train"), training_plan(&net, &source(&config), &config)));
+        let inference = inference_plan(&net, &source(&config), 3, slots::PARAMETERS);
+        plans.push((format!("{spec}.infer"), inference));
+    }
     plans.push(("neighbours".to_owned(), neighbours_plan(64, 5000, 64, 5)));
     plans
 }

@@ -6,6 +6,7 @@ mod common;
 mod golden;
 mod gradients;
 mod losses;
+mod norm;
 mod onnx;
 #[path = "../common/reference.rs"]
 mod reference;

@@ -16,13 +16,14 @@ use crate::common;
 /// Bound on the difference of two embeddings' values.
 const TOLERANCE: f32 = 1e-5;
 
-/// Random weights, none of them zero: biases too are random.
+/// Random weights, none of them zero: biases and running moments too are random.
 fn random(config: &Config, input: [usize; 3]) -> Checkpoint {
     let net = Net::parse(&config.spec, input).unwrap_or_else(|error| panic!("{error}"));
     let mut checkpoint = Checkpoint::initial(config, &net);
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let mut noise = || (rng.next_u32() >> 8) as f32 / (1 << 24) as f32 - 0.5;
     checkpoint.parameters.iter_mut().for_each(|value| *value += 0.1 * noise());
+    checkpoint.state.iter_mut().for_each(|value| *value += noise());
     if let Some(average) = &mut checkpoint.average {
         average.iter_mut().for_each(|value| *value += 0.1 * noise());
     }

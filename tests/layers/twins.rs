@@ -154,6 +154,7 @@ fn layers_compute_what_their_twins_do() {
                 inference.set(plan.id(&tensor.name), &state);
             }
             inference.set(plan.id("batch"), &images(&net));
+            inference.run(plan.section(Section::Prepare)).unwrap();
             inference.run(plan.section(Section::Forward)).unwrap();
             assert_close(
                 &format!("{spec}: inference"),

@@ -306,12 +306,40 @@ fn columns_of_the_losses_on_pairs_are_those_of_their_kernels() {
 
 // ------------------------------------------------------------------------------------------------------- diagnosis
 
+fn health(config: &Config) -> Health {
+    Health::new(config, &Net::parse(&config.spec, [28, 28, 1]).expect("a preset's network"))
+}
+
 /// What comes to light in two hundred steps with these figures each.
 fn found(loss: Loss, batch: Batch, [cost, active, d_ap, d_an]: [f32; 4]) -> Vec<Ailment> {
-    let config = config(loss, batch);
-    let mut health = Health::new(&config);
+    let mut health = health(&config(loss, batch));
     let stats = Stats::new(&loss.statistics(), &[cost, active, d_ap, d_an, 1.0, 0.0]);
     (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone() })).collect()
+}
+
+/// Where `bn` has few values a channel, the first report says so, and no other; of a single one nothing is trained.
+#[test]
+fn batches_too_small_for_their_normalisation_are_told() {
+    let loss = PRESETS[0].config().loss;
+    for (spec, batch, said) in [
+        ("conv4 bn relu dense8 bn relu dense4 l2", 10, Some("`bn2` takes mean and variance of 30 values")),
+        ("conv4 bn relu dense8 bn relu dense4 l2", 11, None),
+        ("conv4 bn relu dense8 gn2 relu dense4 l2", 1, None),
+    ] {
+        let config = Config { spec: spec.to_owned(), ..config(loss, crate::common::random(batch)) };
+        let net = Net::parse(spec, [6, 7, 1]).expect("a spec");
+        let mut health = Health::new(&config, &net);
+        let stats = Stats::new(&loss.statistics(), &[0.2, 0.9, 0.5, 0.7, 1.0, 0.0]);
+        let mut look = |step| health.look(&StepReport { step, images: step, stats: stats.clone() });
+        let words = look(1).map(|ailment| ailment.words).unwrap_or_default();
+        assert!(said.map_or(words.is_empty(), |said| words.contains(said)), "{spec}, {batch} triplets: {words}");
+        assert!((2..50).all(|step| look(step).is_none()), "{spec}: said twice");
+    }
+    let net = Net::parse("conv4v bn dense4", [3, 3, 1]).expect("a spec");
+    assert!(net.check_training(2).is_ok());
+    let refused = net.check_training(1).expect_err("one value a channel").to_string();
+    assert!(refused.contains("`bn1`") && refused.contains("single value"), "{refused}");
+    assert!(net.check(1).is_ok(), "one image can be embedded");
 }
 
 /// A hundred reports of one kind bring one warning of the right kind, another hundred none.
@@ -360,8 +388,7 @@ fn no_ailment_advises_what_is_so_already() {
 
 /// What comes to light in two hundred steps of a loss on pairs with these mean distances.
 fn found_of_pairs(loss: Loss, d_ap: f32, d_an: f32) -> Vec<Ailment> {
-    let config = config(loss, mined(Mining::SemiHard));
-    let mut health = Health::new(&config);
+    let mut health = health(&config(loss, mined(Mining::SemiHard)));
     let names = loss.statistics();
     let value = |name: &&str| match *name {
         "d_ap" => d_ap,

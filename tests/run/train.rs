@@ -9,7 +9,7 @@ use std::time::Duration;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS, Schedule, Storage};
 use siamese::data::{Dataset, Split};
-use siamese::embed::{self, embed};
+use siamese::embed::{self, Embedder, embed};
 use siamese::error::{Error, NonFinite};
 use siamese::gpu::Device;
 use siamese::host::pack;
@@ -48,6 +48,15 @@ fn small() -> Config {
     }
 }
 
+/// The same with normalisation of all kinds, and averages of weights and running moments.
+fn normalised() -> Config {
+    Config {
+        spec: "conv8 bn relu pool conv16 gn4 relu pool dense32 bn relu dense16 l2".to_owned(),
+        average: Some(0.9),
+        ..small()
+    }
+}
+
 fn fresh(config: &Config) -> Checkpoint {
     let net = Net::parse(&config.spec, [28, 28, 1]).unwrap_or_else(|error| panic!("{error}"));
     Checkpoint::initial(config, &net)
@@ -74,10 +83,12 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Parameters and moments are equal bit for bit.
+/// Parameters, states and moments are equal bit for bit.
 fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
     assert_eq!(a.step, b.step, "{what}: steps");
     assert!(bits(&a.parameters) == bits(&b.parameters), "{what}: parameters differ");
+    assert!(bits(&a.state) == bits(&b.state), "{what}: states differ");
+    assert!(bits(&a.average_state) == bits(&b.average_state), "{what}: averages of states differ");
     let average = |checkpoint: &Checkpoint| checkpoint.average.as_deref().map(bits);
     assert!(average(a) == average(b), "{what}: averages differ");
     let (a, b) = (a.moments.as_ref().expect("moments"), b.moments.as_ref().expect("moments"));
@@ -100,7 +111,9 @@ fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
 fn ten_steps_on_both_runners() {
     let device = crate::common::device();
     let data = images(2000);
-    for (name, config) in recipes(&Config { learning_rate: 3e-4, ..small() }) {
+    let normalised = ("normalised", normalised());
+    for (name, config) in recipes(&small()).into_iter().chain([normalised]) {
+        let config = Config { learning_rate: 3e-4, ..config };
         if config.augment != Augment::NONE {
             let start = fresh(&config);
             let first = [train(&mut on_cpu(&start, &data), 1), train(&mut on_gpu(&device, &start, &data), 1)];
@@ -137,6 +150,13 @@ fn ten_steps_on_both_runners() {
             println!("{name}: the {what} moved by {moved:.3}, and are {apart:.1e} apart");
             assert!(moved > 0.02, "{name}: three steps that change nothing compare nothing");
             assert!(apart <= 1e-3 * moved, "{name}: {what} {apart:e} apart after moving by {moved:e}");
+        }
+        for (cpu, gpu, start) in
+            [(&cpu.state, &gpu.state, &start.state), (&cpu.average_state, &gpu.average_state, &start.average_state)]
+        {
+            let (moved, apart) = (distance(cpu, start), distance(cpu, gpu));
+            assert!(apart <= 1e-5 * moved, "{name}: running moments {apart:e} apart after moving by {moved:e}");
+            assert_eq!(moved > 0.1, !cpu.is_empty(), "{name}: running moments that moved by {moved}");
         }
     }
 }
@@ -259,6 +279,7 @@ fn odd() -> Vec<(String, Config)> {
         net("conv16 relu pool conv32k5 relu pool dense33 relu dense16 l2", random(11)),
         net("dense17 relu dense5 l2", random(37)),
         net("dense17 relu dense5 l2", mined),
+        net("conv6 bn relu pool conv9 gn3 relu dense17 bn relu dense5 l2", random(11)),
         Config { batch: mined, ..small() },
         Config { batch: random(5), ..branched() },
         // Convolutions of few pixels and many weights.
@@ -320,7 +341,8 @@ fn a_seed_decides_the_batches_too() {
 }
 
 fn assert_resumes<R: Runner>(what: &str, make: impl Fn(&Checkpoint, &Dataset) -> Trainer<R>) {
-    for (name, config) in recipes(&Config { schedule: Schedule::Cosine, steps: 14, ..small() }) {
+    let base = |config| Config { schedule: Schedule::Cosine, steps: 14, ..config };
+    for (name, config) in recipes(&base(small())).into_iter().chain([("normalised", base(normalised()))]) {
         assert_resumes_as(&format!("{what}, {name}"), &config, &make);
     }
 }
@@ -358,6 +380,24 @@ fn a_resumed_run_is_the_uninterrupted_one_on_the_gpu() {
 #[test]
 fn a_resumed_run_is_the_uninterrupted_one_on_the_cpu() {
     assert_resumes("cpu", on_cpu);
+}
+
+/// Averaged weights embed with the averages of the running moments, in the run and out of its file.
+#[test]
+fn an_average_embeds_by_its_own_running_moments() {
+    let data = images(300);
+    let mut trainer = on_cpu(&fresh(&normalised()), &data);
+    train(&mut trainer, 6);
+    let saved = trainer.checkpoint().unwrap();
+    let of = |model: &Checkpoint| {
+        let embedder = Embedder::new(model, 500, |plan| Ok(cpu::Runner::<f32>::new(plan)));
+        embedder.unwrap().embed(&data.images, |_| ()).unwrap()
+    };
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let in_run = embed(trainer.runner(), trainer.net(), &data, trainer.config().scale(), |_| ()).unwrap();
+    assert_eq!(apart(&in_run, &of(&saved)), 0.0, "the run and its file");
+    let others = Checkpoint { average_state: saved.state.clone(), ..saved.clone() };
+    assert!(apart(&in_run, &of(&others)) > 1e-3, "the last running moments are not their averages");
 }
 
 /// The stop flag ends a run behind a whole step, and every step begun is reported.
@@ -588,7 +628,7 @@ fn a_collapse_is_seen() {
         ..small()
     };
     let mut trainer = on_cpu(&fresh(&config), &data);
-    let mut health = Health::new(&config);
+    let mut health = Health::new(&config, trainer.net());
     let found: Vec<_> = train(&mut trainer, 300).iter().filter_map(|report| health.look(report)).collect();
     assert!(found.iter().any(|ailment| ailment.name == "collapsed"), "found {found:?}");
 }
