@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::data::Origin;
 use crate::error::{Error, Result};
+use crate::head::{Head, Values};
 use crate::layers;
 use crate::net::{self, Net, Parameter};
 use crate::output::{self, Kind};
@@ -39,6 +40,9 @@ pub struct Checkpoint {
     pub average_state: Vec<f32>,
     /// The arenas of the moments; none in an export.
     pub moments: Option<[Vec<f32>; 2]>,
+    /// What the loss keeps besides the network; none in an export, of a loss that keeps nothing, and before the first
+    /// step.
+    pub head: Option<Values>,
     /// How these weights did on the validation images, where that was looked at.
     pub validation: Option<f64>,
     /// The data set it is trained on; `None` for imported weights, and for files from before this was noted.
@@ -89,6 +93,9 @@ struct Header {
     validation: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
+    /// Classes of the head, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classes: Option<usize>,
 }
 
 /// Metadata entry that holds the [`Header`].
@@ -145,13 +152,14 @@ impl Checkpoint {
             state,
             average_state,
             moments,
+            head: None,
             validation: None,
             origin: None,
         }
     }
 
-    /// Reads the arenas of a training runner.
-    pub fn of(config: &Config, net: &Net, step: u64, runner: &mut impl Runner) -> Result<Checkpoint> {
+    /// Reads the arenas of a training runner, whose loss has this head.
+    pub fn of(config: &Config, net: &Net, head: &Head, step: u64, runner: &mut impl Runner) -> Result<Checkpoint> {
         let mut arena = |name| {
             let slot = runner.plan().id(name);
             runner.read(slot).map(|array| array.floats().to_vec())
@@ -173,12 +181,13 @@ impl Checkpoint {
             state,
             average_state,
             moments,
+            head: head.read(runner)?,
             validation: None,
             origin: None,
         })
     }
 
-    /// Writes to a runner what its plan has of the parameters, the states, the averages and the moments.
+    /// Writes to a runner what its plan has of the parameters, the states, the averages, the moments and the head.
     pub fn restore(&self, runner: &mut impl Runner) -> Result<()> {
         let [moment1, moment2] = &self.moments.as_ref().map_or([None, None], |[m, v]| [Some(m), Some(v)]);
         let arenas = [
@@ -194,7 +203,7 @@ impl Checkpoint {
                 runner.write(slot, values.as_slice())?;
             }
         }
-        Ok(())
+        self.head.as_ref().map_or(Ok(()), |head| head.restore(runner))
     }
 
     /// The weights to be used: their average where there is one.
@@ -236,7 +245,16 @@ impl Checkpoint {
     pub fn export(&self) -> Checkpoint {
         let config = Config { average: None, ..self.config.clone() };
         let (parameters, state) = (self.weights().to_vec(), self.states().to_vec());
-        Checkpoint { config, parameters, average: None, state, average_state: vec![], moments: None, ..self.clone() }
+        Checkpoint {
+            config,
+            parameters,
+            average: None,
+            state,
+            average_state: vec![],
+            moments: None,
+            head: None,
+            ..self.clone()
+        }
     }
 
     /// Writes the file: to a temporary name beside it first, so that a failure leaves an older file whole.
@@ -246,6 +264,8 @@ impl Checkpoint {
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
         let net = self.net()?;
         let (parameters, states) = (net.parameters(), net.states());
+        let classes = self.head.as_ref().map(|head| head.classes);
+        let own = Head::new(&self.config.loss, net.dims(), classes.unwrap_or(0));
         let average = self.average.iter();
         let arenas = [("", &self.parameters, &parameters), ("", &self.state, &states)]
             .into_iter()
@@ -253,7 +273,12 @@ impl Checkpoint {
             .chain(average.map(|_| (AVERAGE, &self.average_state, &states)))
             .chain(
                 MOMENTS.into_iter().zip(self.moments.iter().flatten()).map(|(name, arena)| (name, arena, &parameters)),
-            );
+            )
+            .chain(self.head.iter().flat_map(|head| {
+                let Values { trained, moments, state, .. } = head;
+                let moments = MOMENTS.into_iter().zip(moments).map(|(name, arena)| (name, arena, &own.trained));
+                [("", trained, &own.trained), ("", state, &own.states)].into_iter().chain(moments)
+            }));
         let mut views = Vec::new();
         for (prefix, arena, tensors) in arenas {
             for parameter in tensors {
@@ -275,6 +300,7 @@ impl Checkpoint {
             step: self.step,
             validation: self.validation,
             origin: self.origin.clone(),
+            classes,
         };
         // One entry: the format keeps entries in no order, and equal checkpoints are to be equal files.
         let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
@@ -296,7 +322,7 @@ impl Checkpoint {
         let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
         let text = metadata.ok_or_else(|| fault(format!("the metadata has no entry `{ENTRY}`")))?;
         let unreadable = |error: String| fault(format!("metadata entry `{ENTRY}`: {error}"));
-        let Header { config, input, step, validation, origin, .. } =
+        let Header { config, input, step, validation, origin, classes, .. } =
             serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         config.validate().map_err(|error| unreadable(error.to_string()))?;
         let net = net(&config, input).map_err(|error| unreadable(error.to_string()))?;
@@ -308,7 +334,27 @@ impl Checkpoint {
         let average_state = config.average.map_or(Ok(vec![]), |_| states(AVERAGE))?;
         let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
         let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
-        Ok(Checkpoint { config, input, step, parameters, average, state, average_state, moments, validation, origin })
+        let head = classes.map(|classes| {
+            let own = Head::new(&config.loss, net.dims(), classes);
+            let arena = |prefix: &str, tensors: &[Parameter]| read_arena(&file, prefix, tensors).map_err(fault);
+            let trained = arena("", &own.trained)?;
+            let moments = [arena(MOMENTS[0], &own.trained)?, arena(MOMENTS[1], &own.trained)?];
+            Ok(Values { classes, trained, moments, state: arena("", &own.states)? })
+        });
+        let head = head.transpose()?;
+        Ok(Checkpoint {
+            config,
+            input,
+            step,
+            parameters,
+            average,
+            state,
+            average_state,
+            moments,
+            head,
+            validation,
+            origin,
+        })
     }
 
     /// Reads weights that another program wrote as safetensors, under the names and in the layouts of [`Net`]'s
@@ -352,6 +398,7 @@ impl Checkpoint {
             state,
             average_state: vec![],
             moments: None,
+            head: None,
             validation: None,
             origin: None,
         })

@@ -555,6 +555,12 @@ impl Config {
         [self.rate(step), correction(beta1), correction(beta2), 1.0 - decay]
     }
 
+    /// The same for what the loss keeps besides the network, whose learning rate has a factor of its own.
+    pub fn head_scalars(&self, step: u64) -> [f32; 4] {
+        let [rate, first, second, new] = self.scalars(step);
+        [rate * self.loss.rate(), first, second, new]
+    }
+
     /// How the bytes of an image become numbers.
     pub fn scale(&self) -> Scale {
         self.pixels.scale()

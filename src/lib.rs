@@ -98,7 +98,7 @@
 //! 7  main  cli  report  outcome                            the program
 //! 6  session  train  eval  embed  checkpoint  onnx  torch  gallery  figures  vectors  cluster  tensorboard  check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
-//! 4  net  siamese  config
+//! 4  net  siamese  config  head
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
@@ -142,6 +142,7 @@ pub mod figures;
 pub mod gallery;
 pub mod gpu;
 pub mod graph;
+pub mod head;
 pub mod host;
 pub mod init;
 pub mod kernel;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::config::{Config, Storage, Update};
 use crate::data::Dataset;
+use crate::head::Head;
 use crate::kernel::Element;
 use crate::kernels::{
     Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather,
@@ -60,6 +61,7 @@ impl Source {
 
 /// Names of the slots that the host writes and reads.
 pub mod slots {
+    pub use crate::head::arenas::{HEAD, HEAD_GRADIENTS, HEAD_MOMENTS, HEAD_STATE};
     pub use crate::losses::LABELS;
     pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
@@ -74,6 +76,9 @@ pub mod slots {
     /// Factor of the learning rate and weight decay of each [`ALIGNMENT`](crate::plan::ALIGNMENT) parameters side by
     /// side, written once: see [`Config::rates`](crate::config::Config::rates).
     pub const RATES: &str = "rates";
+    /// The same for what a loss keeps besides the network, see
+    /// [`Config::head_scalars`](crate::config::Config::head_scalars).
+    pub const HEAD_STEP: &str = "head.step";
     /// The statistics of a step, see [`Stats`](super::Stats).
     pub const STATS: &str = "stats";
     /// Queries of a neighbours plan.
@@ -154,7 +159,9 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
     let x = gather(&mut builder, net, source, batch.rows(), &config.augment, config.storage);
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
-    let embeddings = Embeddings { slot: forward.embedding(), dims: net.dims(), batch, classes: source.classes };
+    let tensors = Head::new(&config.loss, net.dims(), source.classes).declare(&mut builder);
+    let (slot, dims, classes) = (forward.embedding(), net.dims(), source.classes);
+    let embeddings = Embeddings { slot, dims, batch, classes, tensors: &tensors };
     let loss = config.loss.lower(&mut builder, &embeddings);
     match config.again {
         false => net.backward(&mut builder, &forward, loss.gradient),
@@ -181,10 +188,18 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let arenas = [gradients, parameters, moments[0], moments[1]];
     if config.is_grouped() {
         let rates = builder.slot(slots::RATES, Element::F32, &[length / ALIGNMENT, 2], Role::Input);
-        let shape = AdamGroupsShape { adam, alike: ALIGNMENT };
+        let shape = AdamGroupsShape { adam: adam.clone(), alike: ALIGNMENT };
         builder.call::<AdamGroups>(Section::Update, shape, &[&[step, stats, rates], &arenas[..]].concat());
     } else {
-        builder.call::<Adam>(Section::Update, adam, &[&[step, stats], &arenas[..]].concat());
+        builder.call::<Adam>(Section::Update, adam.clone(), &[&[step, stats], &arenas[..]].concat());
+    }
+    if let Some(head) = builder.find(slots::HEAD) {
+        // Norm, clip and decay are of the network alone: how long a head's gradient is depends on scale and margin.
+        let shape = AdamShape { length: builder.len(head), clip: 0.0, ..adam };
+        let step = builder.slot(slots::HEAD_STEP, Element::F32, &[4], Role::Input);
+        let gradients = builder.id(slots::HEAD_GRADIENTS);
+        let [first, second] = slots::HEAD_MOMENTS.map(|name| builder.id(name));
+        builder.call::<Adam>(Section::Update, shape, &[step, stats, gradients, head, first, second]);
     }
     if config.average.is_some() {
         let average = builder.slot(slots::AVERAGE, Element::F32, &[length], Role::Parameter);

@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::data::{Dataset, Origin};
 use crate::error::{Error, NonFinite, Result};
+use crate::head::Head;
 use crate::host::{self, Array};
 use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
 use crate::net::{Net, Parameter};
@@ -88,13 +89,14 @@ impl Health {
     }
 }
 
-/// Checks that a network can be trained as `config` has it.
+/// Checks that a network can be trained as `config` has it, on so many classes.
 ///
 /// # Errors
-/// [`Error::Config`] naming the setting that does not go with the network.
-pub fn check(config: &Config, net: &Net) -> Result<()> {
+/// [`Error::Config`] naming the setting that does not go with the network or the classes.
+pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
     config.pixels.fit(net.input[2])?;
     net.check_training(config.batch.rows())?;
+    Head::new(&config.loss, net.dims(), classes).check(&config.loss, config.batch.rows())?;
     if config.loss.needs_unit_rows() && !net.normalises() {
         let reason = format!(
             "{} compares cosines, of embeddings of length 1; the network `{}` does not end in `l2`, which makes them so",
@@ -128,6 +130,7 @@ pub struct Trainer<R: Runner> {
     config: Config,
     origin: Option<Origin>,
     net: Net,
+    head: Head,
     sampler: Sampler,
     runner: R,
     /// Steps begun and steps reported.
@@ -138,6 +141,7 @@ pub struct Trainer<R: Runner> {
     labels: Option<SlotId>,
     warps: Option<[SlotId; 2]>,
     step: SlotId,
+    head_step: Option<SlotId>,
     stats: SlotId,
 }
 
@@ -158,7 +162,18 @@ impl<R: Runner> Trainer<R> {
             );
             return Err(Error::config("--data", reason));
         }
-        check(&config, &net)?;
+        let classes = data.label_count();
+        check(&config, &net, classes)?;
+        let head = Head::new(&config.loss, net.dims(), classes);
+        if let Some(known) = start.head.as_ref().filter(|known| known.classes != classes) {
+            let reason = format!(
+                "{} has {classes} classes to train on, {} of this run has values for {}",
+                data.name,
+                config.loss.name(),
+                known.classes
+            );
+            return Err(Error::config("--data", reason));
+        }
         if start.moments.is_none() {
             return Err(Error::config(
                 "--resume",
@@ -171,21 +186,21 @@ impl<R: Runner> Trainer<R> {
         let mut runner = make(plan)?;
         let images = runner.plan().id(&source.slot);
         runner.write(images, host::pack(&data.images).as_slice())?;
-        start.restore(&mut runner)?;
         if let Some(slot) = runner.plan().find(slots::RATES) {
             runner.write(slot, rates(&config, &net).as_slice())?;
         }
         let [rows, step, stats] = [slots::ROWS, slots::STEP, slots::STATS].map(|name| runner.plan().id(name));
-        let labels = runner.plan().find(slots::LABELS);
+        let [labels, head_step] = [slots::LABELS, slots::HEAD_STEP].map(|name| runner.plan().find(name));
         let (begun, reported) = (start.step, start.step);
         let warps =
             (config.augment != Augment::NONE).then(|| [slots::MAPS, slots::KEYS].map(|name| runner.plan().id(name)));
         let host_time = Duration::ZERO;
         let origin = start.origin.clone();
-        Ok(Trainer {
+        let mut trainer = Trainer {
             config,
             origin,
             net,
+            head,
             sampler,
             runner,
             begun,
@@ -195,8 +210,11 @@ impl<R: Runner> Trainer<R> {
             labels,
             warps,
             step,
+            head_step,
             stats,
-        })
+        };
+        trainer.restore(start)?;
+        Ok(trainer)
     }
 
     /// The settings.
@@ -262,6 +280,9 @@ impl<R: Runner> Trainer<R> {
             self.runner.write(keys, warps.keys.as_slice())?;
         }
         self.runner.write(self.step, self.config.scalars(self.begun).as_slice())?;
+        if let Some(step) = self.head_step {
+            self.runner.write(step, self.config.head_scalars(self.begun).as_slice())?;
+        }
         self.host_time += start.elapsed();
         Ok(())
     }
@@ -309,11 +330,13 @@ impl<R: Runner> Trainer<R> {
         if self.reported < step - 1 {
             return Ok(None);
         }
-        let parameters = self.runner.plan().id(slots::PARAMETERS);
-        if let Some(slot) = self.non_finite(parameters)? {
-            let mut calls = self.runner.plan().calls().iter();
-            let update = calls.rfind(|call| call.outputs().any(|output| output == parameters)).expect("the optimiser");
-            return Ok(Some(NonFinite { step: step - 1, kernel: update.at.name(), slot }));
+        let trained = [slots::PARAMETERS, slots::HEAD].map(|name| self.runner.plan().find(name));
+        for trained in trained.into_iter().flatten() {
+            if let Some(slot) = self.non_finite(trained)? {
+                let mut calls = self.runner.plan().calls().iter();
+                let update = calls.rfind(|call| call.outputs().any(|output| output == trained)).expect("the optimiser");
+                return Ok(Some(NonFinite { step: step - 1, kernel: update.at.name(), slot }));
+            }
         }
         self.begin()?;
         for call in self.runner.plan().all() {
@@ -340,12 +363,14 @@ impl<R: Runner> Trainer<R> {
         Ok(Some(plan.slot(plan.ids().find(holds).unwrap_or(slot)).name.clone()))
     }
 
-    /// Takes over the weights of a checkpoint of this run, to evaluate them.
+    /// Takes over a checkpoint of this run. One without a head has not begun: its head is as it starts.
     ///
     /// # Errors
     /// What the device reports.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        checkpoint.restore(&mut self.runner)
+        checkpoint.restore(&mut self.runner)?;
+        let fresh = if checkpoint.head.is_none() { self.head.start(&self.config) } else { None };
+        fresh.map_or(Ok(()), |head| head.restore(&mut self.runner))
     }
 
     /// The weights and moments as they are now.
@@ -353,9 +378,10 @@ impl<R: Runner> Trainer<R> {
     /// # Errors
     /// [`Error::Diverged`] where a weight is not finite; what the device reports.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let checkpoint = Checkpoint::of(&self.config, &self.net, self.reported, &mut self.runner)?;
-        let Checkpoint { parameters, average, state, .. } = &checkpoint;
-        let values = parameters.iter().chain(average.iter().flatten()).chain(state);
+        let checkpoint = Checkpoint::of(&self.config, &self.net, &self.head, self.reported, &mut self.runner)?;
+        let Checkpoint { parameters, average, state, head, .. } = &checkpoint;
+        let head = head.iter().flat_map(|head| head.trained.iter().chain(&head.state));
+        let values = parameters.iter().chain(average.iter().flatten()).chain(state).chain(head);
         if !values.copied().all(f32::is_finite) {
             return Err(Error::Diverged { step: self.reported, first: None });
         }

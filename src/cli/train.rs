@@ -332,7 +332,7 @@ impl Train {
         config.validate()?;
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
         let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
-        train::check(&config, &net)?;
+        train::check(&config, &net, parts.train.label_count())?;
         let path = match &self.out {
             None => fresh_folder(self.network.preset()?.name),
             Some(path) => path.clone(),

@@ -13,6 +13,7 @@ mod conv2d_dw;
 mod conv2d_dx;
 mod dense;
 mod gather;
+pub mod head;
 mod join;
 mod l2norm;
 mod maxpool;
@@ -38,6 +39,9 @@ pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
 pub use gather::{Gather, GatherShape, SCALED, Scale, Warp, WarpShape};
+pub use head::{
+    Centre, CentreShape, MarginSoftmax, MarginSoftmaxShape, ProxyAnchor, ProxyAnchorShape, Recentre, RecentreShape,
+};
 pub use join::{Add, AddShape, AddTo, AddToShape, Concat, ConcatShape, Extend, ExtendShape, Slice, SliceShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
@@ -125,6 +129,10 @@ kernels! {
     Pairwise<Circle>,
     ContrastiveCount,
     ContrastivePairs,
+    MarginSoftmax,
+    ProxyAnchor,
+    Centre,
+    Recentre,
     SumRows,
     Norm,
     Statistics,

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::kernels::{ContrastiveCount, ContrastivePairs, SumRows, SumRowsShape};
+use crate::layers::Tensor;
 use crate::plan::{Builder, Section};
 use crate::sampler::Batch;
 
@@ -58,6 +59,10 @@ impl Objective for Contrastive {
 
     fn settings(&self) -> Vec<(&'static str, f32)> {
         vec![("positive", self.positive), ("negative", self.negative)]
+    }
+
+    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
+        vec![]
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {

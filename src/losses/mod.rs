@@ -7,12 +7,21 @@
 //! A loss on the pairs of a batch takes two files and two names in lists: `src/kernels/<loss>.rs` with its settings and
 //! what they say of an anchor's pairs ([`PairLoss`](crate::kernels::PairLoss)), beside its shader; and
 //! `src/losses/<loss>.rs`, where [`pairs`] has most of what there is to say.
+//!
+//! A loss with a vector for each class names it among its [tensors](Objective::tensors); [`heads`] has what such losses
+//! share.
 
+mod arcface;
+mod centre;
 mod circle;
 mod contrastive;
+mod cosface;
+mod heads;
 mod multi_similarity;
 mod nt_xent;
 mod pairs;
+mod proxy_anchor;
+mod softmax;
 mod supcon;
 pub mod triplet;
 
@@ -23,10 +32,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::kernel::Element;
+use crate::layers::{Tensor, TensorSlots};
 use crate::plan::{Builder, Role, SlotId};
 use crate::sampler::Batch;
 
 pub use crate::kernels::{Circle, Contrastive, MultiSimilarity, NtXent, SupCon};
+pub use arcface::ArcFace;
+pub use centre::Centre;
+pub use cosface::CosFace;
+pub use proxy_anchor::ProxyAnchor;
+pub use softmax::Softmax;
 pub use triplet::Triplet;
 
 /// How the distance of two embeddings is measured.
@@ -72,6 +87,8 @@ pub struct Term {
 pub enum Count {
     /// What counts in the step: the sum of the column `count`.
     Counted,
+    /// Rows of the batch.
+    Rows,
     /// Triplets that are looked at.
     Triplets,
     /// Pairs of an anchor and another row.
@@ -152,12 +169,20 @@ pub struct Embeddings<'a> {
     pub batch: &'a Batch,
     /// Classes of the set that batches are drawn from; those of the rows are below it.
     pub classes: usize,
+    /// What the loss keeps, see [`Objective::tensors`], by name.
+    pub tensors: &'a [(String, TensorSlots)],
 }
 
 impl Embeddings<'_> {
     /// Adds the slot [`LABELS`]; once a plan.
     pub fn labels(&self, builder: &mut Builder) -> SlotId {
         builder.slot(LABELS, Element::U32, &[self.batch.rows()], Role::Input)
+    }
+
+    /// The slots of a tensor that the loss keeps. Panics where there is none of this name.
+    fn tensor(&self, name: &str) -> TensorSlots {
+        let found = self.tensors.iter().find(|(own, _)| own == name);
+        found.unwrap_or_else(|| panic!("the loss keeps no tensor `{name}`")).1
     }
 }
 
@@ -275,6 +300,9 @@ fn check(name: &str, known: &[Setting], settings: &[(&str, f32)]) -> Result<()> 
     }
 }
 
+/// Name of the setting [`Loss::rate`].
+const RATE: &str = "rate";
+
 /// Name of the ailment of embeddings that lie at one point, which no run recovers from.
 pub const COLLAPSED: &str = "collapsed";
 
@@ -325,6 +353,9 @@ pub trait Objective: Registered + Sized {
     fn of(settings: &Settings) -> Self;
     /// Its settings, as they would be given.
     fn settings(&self) -> Vec<(&'static str, f32)>;
+    /// What it keeps from step to step besides the network, such as a vector for each of so many classes, for
+    /// embeddings of `dims` values. See [`Head`](crate::head::Head).
+    fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor>;
     /// Adds its calls to [`Section::Loss`](crate::plan::Section::Loss), on the embeddings of a batch.
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered;
     /// What is wrong with a training whose steps came to these means.
@@ -430,6 +461,11 @@ macro_rules! losses {
                 match self { $(Loss::$loss(loss) => loss.count(batch, of)),* }
             }
 
+            /// See [`Objective::tensors`].
+            pub fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor> {
+                match self { $(Loss::$loss(loss) => loss.tensors(dims, classes)),* }
+            }
+
             /// See [`Objective::lower`].
             pub fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
                 match self { $(Loss::$loss(loss) => loss.lower(builder, embeddings)),* }
@@ -450,6 +486,11 @@ losses! {
     NtXent,
     Contrastive,
     Circle,
+    Softmax,
+    CosFace,
+    ArcFace,
+    ProxyAnchor,
+    Centre,
 }
 
 /// How a [`Loss`] stands in files.
@@ -507,6 +548,12 @@ impl Loss {
     pub fn statistics(&self) -> Vec<&'static str> {
         let means = self.terms()[2..].iter().map(|term| term.name);
         [LOSS].into_iter().chain(means).chain([GRADIENT_NORM, NON_FINITE]).collect()
+    }
+
+    /// How many times the learning rate of the network that of what the loss keeps is: its setting of this name, where
+    /// it has one.
+    pub fn rate(&self) -> f32 {
+        self.settings().iter().find(|(name, _)| *name == RATE).map_or(1.0, |&(_, rate)| rate)
     }
 
     /// How reports show them.

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::kernels;
+use crate::layers::Tensor;
 use crate::plan::Builder;
 use crate::sampler::Batch;
 
@@ -60,6 +61,10 @@ impl Objective for MultiSimilarity {
 
     fn settings(&self) -> Vec<(&'static str, f32)> {
         vec![("alpha", self.alpha), ("beta", self.beta), ("base", self.base), ("epsilon", self.epsilon)]
+    }
+
+    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
+        vec![]
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {

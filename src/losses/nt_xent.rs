@@ -6,6 +6,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::kernels;
+use crate::layers::Tensor;
 use crate::plan::Builder;
 use crate::sampler::Batch;
 
@@ -48,6 +49,10 @@ impl Objective for NtXent {
 
     fn settings(&self) -> Vec<(&'static str, f32)> {
         vec![("temperature", self.temperature)]
+    }
+
+    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
+        vec![]
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {

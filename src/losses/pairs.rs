@@ -60,6 +60,7 @@ pub(super) fn count(batch: &Batch, of: Count) -> u64 {
     let (positives, negatives) = (images - 1, (labels - 1) * images);
     let each = match of {
         Count::Counted => return 1,
+        Count::Rows => 1,
         Count::Triplets => positives * negatives,
         Count::Pairs => positives + negatives,
         Count::Positives => positives,

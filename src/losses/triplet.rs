@@ -11,6 +11,7 @@ use crate::kernels::{
     self, Distances, DistancesShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TripletDx,
     TripletShape,
 };
+use crate::layers::Tensor;
 use crate::plan::{Builder, Section};
 use crate::sampler::{Batch, Mining, Positive};
 
@@ -153,6 +154,7 @@ impl Objective for Triplet {
         };
         let each = match of {
             Count::Counted => return 1,
+            Count::Rows => 1,
             Count::Triplets if is_one_each => 1,
             Count::Triplets => positives as u64 * negatives as u64,
             Count::Pairs => positives as u64 + negatives as u64,
@@ -175,6 +177,10 @@ impl Objective for Triplet {
             Margin::Hinge(margin) => vec![("margin", margin)],
             Margin::Soft(sharpness) => vec![("soft-margin", sharpness)],
         }
+    }
+
+    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
+        vec![]
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {

@@ -116,13 +116,28 @@ pub struct Declared {
 pub const MOST_WORDS: usize = 4096;
 
 /// Most elements of an array: what 32-bit indices reach.
-const MOST: usize = u32::MAX as usize;
+pub(crate) const MOST: usize = u32::MAX as usize;
 
 /// The next place for `values` values in an arena that is so long, which grows by it.
 fn place(arena: &mut usize, values: usize) -> Range<usize> {
     let range = *arena..arena.saturating_add(values);
     *arena = range.end.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
     range
+}
+
+/// Tensors by their names, with the activations of their layers, each with its place in the arena of its kind.
+pub(crate) fn placed(tensors: impl IntoIterator<Item = (String, Activation, Tensor)>) -> Vec<Parameter> {
+    let [mut trained, mut state] = [0; 2];
+    let mut placed = Vec::new();
+    for (name, activation, Tensor { kind, layout, start, .. }) in tensors {
+        let arena = match kind {
+            Kind::Trained => &mut trained,
+            Kind::State => &mut state,
+        };
+        let range = place(arena, layout.len());
+        placed.push(Parameter { name, kind, layout, start, activation, range });
+    }
+    placed
 }
 
 /// Length of the arena of these tensors, which are all of a kind.
@@ -218,20 +233,11 @@ impl Net {
 
     /// The tensors of all nodes, each with its place in the arena of its kind.
     pub fn placed(&self) -> Vec<Parameter> {
-        let [mut trained, mut state] = [0; 2];
-        let mut placed = Vec::new();
-        for node in &self.nodes {
-            for Tensor { name, kind, layout, start } in self.tensors(node) {
-                let arena = match kind {
-                    Kind::Trained => &mut trained,
-                    Kind::State => &mut state,
-                };
-                let range = place(arena, layout.len());
-                let name = format!("{}.{name}", node.name);
-                placed.push(Parameter { name, kind, layout, start, activation: node.activation, range });
-            }
-        }
-        placed
+        let own = |node: &Node| {
+            let name = |tensor: Tensor| (format!("{}.{}", node.name, tensor.name), node.activation, tensor);
+            self.tensors(node).into_iter().map(name).collect::<Vec<_>>()
+        };
+        placed(self.nodes.iter().flat_map(own))
     }
 
     fn of_kind(&self, kind: Kind) -> Vec<Parameter> {

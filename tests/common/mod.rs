@@ -45,7 +45,12 @@ pub fn random(triplets: usize) -> Batch {
     Batch::Random { triplets, positive: Positive::Other }
 }
 
-/// `base` once with every way to choose triplets, and in one of them everything else that a recipe may have.
+fn loss(text: &str) -> Loss {
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// `base` once with every way to choose triplets, and in one of them everything else that a recipe may have; and losses
+/// that keep something besides the network.
 pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
     let mined = |mining| Config { batch: Batch::Mined { labels: 5, images: 6, mining }, ..base.clone() };
     let everything = Config {
@@ -66,6 +71,8 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
         ("semi-hard, everything", everything),
         ("batch-hard, soft", hard),
         ("batch-all", mined(Mining::BatchAll)),
+        ("centre", Config { loss: loss("centre weight=0.1 rate=10"), ..mined(Mining::SemiHard) }),
+        ("proxy-anchor", Config { loss: loss("proxy-anchor"), ..mined(Mining::SemiHard) }),
     ]
 }
 
@@ -74,7 +81,7 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
 pub fn preset_plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let source =
-        |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 1 };
+        |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
     let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
     for preset in PRESETS {
         let config = preset.config();

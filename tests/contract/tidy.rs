@@ -12,7 +12,7 @@ const LADDER: &[&[&str]] = &[
     &["kernels"],
     &["plan"],
     &["layers", "losses", "run"],
-    &["net", "siamese", "config"],
+    &["net", "siamese", "config", "head"],
     &["cpu", "gpu"],
     &[
         "session",

@@ -8,6 +8,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::config::{Config, PRESETS};
 use siamese::cpu;
+use siamese::head::Head;
 use siamese::host::{Array, pack};
 use siamese::kernel::{Element, Kernel};
 use siamese::kernels::{
@@ -56,6 +57,7 @@ const TOLERANCE: f64 = 1e-6;
 /// A network on random images with random weights, its training plan on the CPU runner in f64.
 struct Case {
     net: Net,
+    head: Head,
     loss: Loss,
     plan: Arc<Plan>,
     runner: cpu::Runner<f64>,
@@ -80,7 +82,8 @@ impl Case {
             let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
             runner.write(labels, classes.as_slice()).unwrap();
         }
-        for parameter in net.parameters() {
+        let head = Head::new(&loss, net.dims(), CLASSES);
+        for parameter in net.parameters().iter().chain(&head.trained).chain(&head.states) {
             let slot = plan.id(&parameter.name);
             // Variance as in He et al. 2015, so that signals neither fade nor grow.
             let (mean, scale) = match parameter.start {
@@ -91,7 +94,7 @@ impl Case {
             let values: Vec<f64> = (0..plan.slot(slot).len()).map(|_| mean + scale * normal(&mut rng)).collect();
             runner.set(slot, &values);
         }
-        Case { net, loss, plan, runner, rng }
+        Case { net, head, loss, plan, runner, rng }
     }
 
     /// A column of the loss's terms.
@@ -150,7 +153,8 @@ impl Case {
 
         let whole = rms(self.runner.get(self.plan.id("gradients")).floats());
         let (mut sampled, mut comparable) = (0, 0);
-        for parameter in self.net.parameters() {
+        let tensors: Vec<_> = self.net.parameters().into_iter().chain(self.head.trained.clone()).collect();
+        for parameter in &tensors {
             let tensor = &parameter.name;
             let value = self.plan.id(tensor);
             let gradient = self.runner.get(self.plan.id(&format!("{tensor}.gradient"))).floats().to_vec();

@@ -11,7 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS};
 use siamese::gpu::Probe;
+use siamese::head::Head;
 use siamese::host::{Array, pack};
+use siamese::layers::Kind;
 use siamese::losses::triplet::Margin;
 use siamese::losses::{Ailment, COLLAPSED, Count, Distance, GRADIENT_NORM, LOSS, Loss, NON_FINITE, Objective, Triplet};
 use siamese::net::Net;
@@ -32,6 +34,11 @@ fn mined(mining: Mining) -> Batch {
 
 fn hinge(margin: f32) -> Loss {
     Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(margin) }.into()
+}
+
+/// Whether a loss is about all pairs of a batch.
+fn is_on_pairs(loss: &Loss) -> bool {
+    !matches!(loss, Loss::Triplet(_)) && loss.statistics().contains(&"d_ap")
 }
 
 /// A small network's plan with a loss on a batch.
@@ -129,6 +136,8 @@ fn every_loss_on_a_device() {
             runner.write(labels, classes.as_slice()).unwrap();
         }
         Checkpoint::initial(&config, &net).restore(&mut runner).unwrap();
+        let head = Head::new(&loss, net.dims(), CLASSES).start(&config);
+        head.iter().for_each(|head| head.restore(&mut runner).unwrap());
         let reports = check::calls(&mut runner).unwrap();
         let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(ToString::to_string).collect();
         assert!(wrong.is_empty(), "{loss:?} {batch:?}: {wrong:?}");
@@ -257,7 +266,7 @@ fn losses_on_cosines_are_refused_without_unit_rows() {
     for loss in Loss::all() {
         let config = Config { spec: "dense6 relu dense4".to_owned(), ..config(loss, batch) };
         let net = Net::parse(&config.spec, [4, 4, 1]).unwrap();
-        match check(&config, &net) {
+        match check(&config, &net, CLASSES) {
             Ok(()) => assert!(!loss.needs_unit_rows(), "{loss}"),
             Err(error) => {
                 assert!(loss.needs_unit_rows(), "{loss}");
@@ -265,13 +274,13 @@ fn losses_on_cosines_are_refused_without_unit_rows() {
                 assert!(error.contains(loss.name()) && error.contains("`l2`") && error.contains("dense4"), "{error}");
             }
         }
-        check(&config, &Net::parse("dense4 l2", [4, 4, 1]).unwrap()).unwrap();
+        check(&config, &Net::parse("dense4 l2", [4, 4, 1]).unwrap(), CLASSES).unwrap();
     }
 }
 
 #[test]
 fn losses_on_pairs_refuse_batches_without_pairs() {
-    for loss in Loss::all().into_iter().filter(|loss| !matches!(loss, Loss::Triplet(_))) {
+    for loss in Loss::all().into_iter().filter(is_on_pairs) {
         for (batch, words) in [
             (Batch::Random { triplets: 128, positive: Positive::Other }, "labels x images"),
             (Batch::Mined { labels: 1, images: 8, mining: Mining::SemiHard }, "2 labels or more"),
@@ -402,7 +411,7 @@ fn found_of_pairs(loss: Loss, d_ap: f32, d_an: f32) -> Vec<Ailment> {
 
 #[test]
 fn every_loss_on_pairs_knows_when_it_gets_nowhere() {
-    for loss in Loss::all().into_iter().filter(|loss| !matches!(loss, Loss::Triplet(_))) {
+    for loss in Loss::all().into_iter().filter(is_on_pairs) {
         for (d_ap, d_an, expected) in [
             (1e-4, 2e-4, Some(COLLAPSED)),
             (0.0, 0.4, Some("singletons")),
@@ -418,4 +427,57 @@ fn every_loss_on_pairs_knows_when_it_gets_nowhere() {
             );
         }
     }
+}
+
+// --------------------------------------------------------------------------------- losses with a vector for each class
+
+fn heads() -> impl Iterator<Item = Loss> {
+    Loss::all().into_iter().filter(|loss| loss.tensors(4, CLASSES).iter().any(|tensor| tensor.kind == Kind::Trained))
+}
+
+/// What comes to light in two hundred steps in which the products with own and other classes are these.
+fn found_of_head(loss: Loss, accuracy: f32, own: f32, other: f32) -> Vec<Ailment> {
+    let mut health = health(&config(loss, mined(Mining::SemiHard)));
+    let value = |name: &&str| match *name {
+        "accuracy" => accuracy,
+        "s_own" => own,
+        "s_other" => other,
+        NON_FINITE => 0.0,
+        _ => 0.5,
+    };
+    let names = loss.statistics();
+    let stats = Stats::new(&names, &names.iter().map(value).collect::<Vec<_>>());
+    (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone() })).collect()
+}
+
+#[test]
+fn every_loss_with_vectors_knows_a_collapse() {
+    assert!(heads().count() > 4);
+    for loss in heads() {
+        let found = found_of_head(loss, 0.1, 0.5, 0.501);
+        assert_eq!(found.iter().map(|ailment| ailment.name).collect::<Vec<_>>(), [COLLAPSED], "{loss}");
+        assert!(found[0].words.contains("--"), "a warning says what to change: {found:?}");
+        assert_eq!(found_of_head(loss, 0.9, 0.8, 0.1), [], "{loss}: nothing is wrong");
+    }
+}
+
+#[test]
+fn classes_whose_vectors_no_index_reaches_are_refused() {
+    for loss in heads() {
+        Head::new(&loss, 64, 100_000).check(&loss, 256).unwrap();
+        for (dims, classes, rows) in [(512, 1 << 23, 2), (2, 1 << 24, 1 << 10)] {
+            let error = Head::new(&loss, dims, classes).check(&loss, rows).unwrap_err().to_string();
+            let words = [loss.name(), &classes.to_string(), "--loss"];
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn proxy_anchor_refuses_triplets_and_takes_one_image_of_each_class() {
+    let loss: Loss = "proxy-anchor".parse().unwrap();
+    let error =
+        config(loss, Batch::Random { triplets: 8, positive: Positive::Any }).validate().unwrap_err().to_string();
+    assert!(error.contains("--batch") && error.contains("labels x images"), "{error}");
+    config(loss, Batch::Mined { labels: 8, images: 1, mining: Mining::SemiHard }).validate().unwrap();
 }

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod heads;
 mod losses;
 mod plan;
 mod siamese;

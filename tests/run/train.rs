@@ -12,6 +12,7 @@ use siamese::data::{Dataset, Split};
 use siamese::embed::{self, Embedder, embed};
 use siamese::error::{Error, NonFinite};
 use siamese::gpu::Device;
+use siamese::head::Values;
 use siamese::host::pack;
 use siamese::kernel::Format;
 use siamese::losses::LOSS;
@@ -91,6 +92,12 @@ fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
     assert!(bits(&a.average_state) == bits(&b.average_state), "{what}: averages of states differ");
     let average = |checkpoint: &Checkpoint| checkpoint.average.as_deref().map(bits);
     assert!(average(a) == average(b), "{what}: averages differ");
+    let head = |checkpoint: &Checkpoint| {
+        let arenas =
+            |head: &Values| [&head.trained, &head.state, &head.moments[0], &head.moments[1]].map(|arena| bits(arena));
+        checkpoint.head.as_ref().map(arenas)
+    };
+    assert!(head(a) == head(b), "{what}: heads differ");
     let (a, b) = (a.moments.as_ref().expect("moments"), b.moments.as_ref().expect("moments"));
     for (name, (a, b)) in slots::MOMENTS.iter().zip(a.iter().zip(b)) {
         assert!(bits(a) == bits(b), "{what}: {name} differs");
