@@ -56,7 +56,8 @@
 //! - The comparison sees a mistake: shaders broken on purpose fail it, an overrun as well as a term left out.
 //!   (`tests/contract/sabotage.rs`)
 //! - The backward pass of the reference is the derivative of its forward pass. (`tests/layers/gradients.rs`)
-//! - The reference computes what PyTorch computes. (`tests/layers/golden.rs`)
+//! - The reference computes what PyTorch computes, and each layer what it says that it is there.
+//!   (`tests/layers/golden.rs`, `tests/layers/twins.rs`)
 //! - An exported ONNX file computes what the reference computes, in an engine of other people. (`tests/layers/onnx.rs`)
 //! - The stacked plan is three branches with one set of weights. (`tests/plan/siamese.rs`)
 //! - Whole plans make the same steps on both runners. (`tests/run/train.rs`)
@@ -69,6 +70,7 @@
 //! - A loss that leaves out its terms, its calls, its charts or its ailments, or is left off the registry, does not
 //!   compile. ([`losses::Objective`]) Every loss is right on a device, and states cost and count first.
 //!   (`tests/plan/losses.rs`)
+//! - What is let go and made again on the way back makes the same bits. (`tests/run/train.rs`)
 //! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/run/train.rs`)
 //! - Images cross the bus once. (`tests/run/train.rs`)
 //! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.

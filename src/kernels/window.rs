@@ -107,7 +107,7 @@ impl Window {
     /// Whether an output image has few pixels and the weights are many, so that one image by itself uses each weight too
     /// seldom for the time that it takes to come.
     pub(super) fn is_deep(&self) -> bool {
-        self.pixels() <= 32 && self.weights() > 1 << 17
+        self.pixels() <= 32 && self.weights() >= 1 << 17
     }
 
     pub(super) fn awkward() -> Vec<Window> {
