@@ -35,11 +35,13 @@ pub fn source(checkpoint: &Checkpoint) -> Result<String> {
     let centred = if mean == "0" { pixels.to_owned() } else { format!("({pixels} - {mean})") };
     let class = class("Network", &net, &format!("{centred} / {deviation}"));
     let [height, width, channels] = net.input;
+    // PyTorch's normalisations have a count of batches besides.
+    let strict = if net.states().is_empty() { "" } else { ", strict=False" };
     Ok(format!(
         "{BEGINS}.\n#\n\
          # from safetensors.torch import load_file\n\
          # network = Network().eval()\n\
-         # network.load_state_dict(load_file(\"….safetensors\"))  # by `siamese export --out ….safetensors`\n\
+         # network.load_state_dict(load_file(\"….safetensors\"){strict})  # by `siamese export --out ….safetensors`\n\
          # network(images)  # [rows, {channels}, {height}, {width}], raw pixels from 0 to 255 -> [rows, {}]\n\n\
          {IMPORTS}\n\n{class}",
         net.dims()
