@@ -253,8 +253,9 @@ fn same_seed_same_bits() {
 fn made_again_makes_the_same_bits() {
     let device = crate::common::device();
     let data = images(500);
-    let spec = "conv16 relu pool conv16 relu 3*{ add( conv16 relu conv16 | ) relu } cat( conv8k1 relu | pool1 relu ) \
-                add( conv24 sigmoid | add( | conv24 relu pool1 ) ) add0( conv12s2 | ) relu dense16 l2";
+    let spec = "conv16 bn relu pool conv16 relu 3*{ add( conv16 bn relu conv16 bn | ) relu } \
+                cat( conv8k1 gn4 relu | pool1 relu ) add( conv24 sigmoid | add( | conv24 relu pool1 ) ) \
+                add0( conv12s2 | ) relu dense16 l2";
     let kept = Config { spec: spec.to_owned(), batch: random(6), ..small() };
     let again = Config { again: true, ..kept.clone() };
     let [kept, again] = [&kept, &again].map(|config| {
