@@ -43,7 +43,7 @@ fn calls() -> Vec<(String, At)> {
     };
     for preset in PRESETS {
         let config = preset.config();
-        let net = Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
+        let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
         let source = Source { slot: "images".to_owned(), images: 60_000, scale: config.scale(), classes: 1 };
         add(preset.name, training_plan(&net, &source, &config).distinct());
         add(preset.name, inference_plan(&net, &source, siamese::embed::BATCH, slots::PARAMETERS).distinct());

@@ -35,22 +35,24 @@ struct Options {
     bench: bool,
 }
 
-/// Random images: throughput does not depend on what they show.
-fn data() -> Dataset {
-    let images = ChaCha8Rng::seed_from_u64(0).random_iter().take(10_000 * 28 * 28).collect();
-    let labels = (0..10_000).map(|row| row % 10).collect();
-    Dataset { name: "random".to_owned(), images, labels, label_names: Vec::new(), height: 28, width: 28, channels: 1 }
+/// Random images of a shape, some 8 MB of them: throughput does not depend on what they show.
+fn data([height, width, channels]: [usize; 3]) -> Dataset {
+    let pixels = height * width * channels;
+    let rows = (8_000_000 / pixels).max(256);
+    let images = ChaCha8Rng::seed_from_u64(0).random_iter().take(rows * pixels).collect();
+    let labels = (0..rows as u32).map(|row| row % 50).collect();
+    Dataset { name: "random".to_owned(), images, labels, label_names: Vec::new(), height, width, channels }
 }
 
 fn bench<R: Runner>(options: &Options, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<()> {
-    let data = data();
     println!(
         "{:<10} {:>14} {:>14} {:>14} {:>14}",
         "preset", "train img/s", "embed img/s", "host ms/step", "first step s"
     );
     for preset in PRESETS.iter().filter(|preset| preset.name.contains(&options.filter)) {
         let config = preset.config();
-        let net = Net::parse(&config.spec, [28, 28, 1])?;
+        let data = data(preset.input);
+        let net = Net::parse(&config.spec, preset.input)?;
         let begin = Instant::now();
         let mut trainer = Trainer::new(&Checkpoint::initial(&config, &net), &data, &make)?;
         let stop = AtomicBool::new(false);

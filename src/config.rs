@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::data::Dataset;
 use crate::data::pictures::Pictures;
 use crate::error::{Error, Result};
 use crate::kernels::{SCALED, Scale};
@@ -353,33 +354,65 @@ pub struct Preset {
     pub name: &'static str,
     /// One line for `--help`.
     pub about: &'static str,
-    config: fn() -> Config,
+    /// Shape of the images that it is made for, `[height, width, channels]`.
+    pub input: [usize; 3],
+    /// Whether pictures are brought to that shape, unless another is asked for; else they keep their own.
+    pub brings: bool,
+    config: fn([usize; 3]) -> Config,
 }
 
 impl Preset {
-    /// Its settings.
+    /// Its settings for images of the shape that it is made for.
     pub fn config(&self) -> Config {
-        (self.config)()
+        self.config_for(self.input)
+    }
+
+    /// Its settings for images of shape `[height, width, channels]`.
+    pub fn config_for(&self, input: [usize; 3]) -> Config {
+        (self.config)(input)
+    }
+
+    /// The one that suits a training set: `pictures` where a class has few images, else the default.
+    pub fn suited(train: &Dataset) -> Preset {
+        let name = if train.images_of_a_label() < FEW { "pictures" } else { PRESETS[0].name };
+        name.parse().expect("a preset")
     }
 }
+
+/// Images of a class from which on they are not few: the losses then reach the same.
+const FEW: usize = 64;
 
 /// Every preset; the first is the default.
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "cnn",
         about: "two convolutions and two dense layers, FaceNet's loss and semi-hard mining; 200,000 images",
-        config: cnn,
+        input: [28, 28, 1],
+        brings: false,
+        config: |_| cnn(),
     },
     Preset {
         name: "notebook",
         about: "the Keras notebook exactly: two dense layers, mean-square distance, 10 epochs of 29 steps of 2048 \
                 triplets",
-        config: notebook,
+        input: [28, 28, 1],
+        brings: false,
+        config: |_| notebook(),
     },
     Preset {
         name: "best",
         about: "three convolutions, elastic distortion and a moving average of the weights; 1,200,000 images",
-        config: best,
+        input: [28, 28, 1],
+        brings: false,
+        config: |_| best(),
+    },
+    Preset {
+        name: "pictures",
+        about: "for classes of few pictures each: four convolutions with batch normalisation, multi-similarity loss; \
+                200,000 images",
+        input: [64, 64, 3],
+        brings: false,
+        config: pictures,
     },
 ];
 
@@ -435,6 +468,30 @@ fn best() -> Config {
         augment: Augment::ELASTIC,
         average: Some(0.999),
         steps: preset_steps(Length::Images(1_200_000), &cnn.batch),
+        ..cnn
+    }
+}
+
+/// What is best in minutes on two cores for identities of few pictures each, see docs/quality.md. Images of 64 a side and
+/// more are halved by the first convolution.
+fn pictures(input: [usize; 3]) -> Config {
+    let cnn = cnn();
+    let batch = Batch::Mined { labels: 32, images: 4, mining: Mining::SemiHard };
+    let side = input[0].min(input[1]);
+    let stem = if side < 64 { "conv32" } else { "conv32s2" };
+    let spec =
+        format!("{stem} bn relu conv64 bn relu pool conv128 bn relu pool conv128 bn relu pool dense128 l2");
+    Config {
+        spec,
+        loss: "multi-similarity".parse().expect("a loss"),
+        batch,
+        augment: Augment { shift: side as f32 / 16.0, rotate: 10.0, scale: 0.15, shear: 0.1, elastic: 0.0 },
+        update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-4 },
+        learning_rate: 3e-3,
+        warmup: 50,
+        clip: Some(5.0),
+        gain: 1.0,
+        steps: preset_steps(Length::Images(200_000), &batch),
         ..cnn
     }
 }

@@ -21,7 +21,9 @@ use siamese::siamese::{Source, inference_plan, slots, training_plan};
 use siamese::train::Trainer;
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, BatchArgs, DataArg, Failure, MiningArg, NetworkArgs, Outcome, PrecisionArg, Size, TuneArgs};
+use super::{
+    AdapterArg, BatchArgs, DataArg, Failure, MiningArg, NetworkArgs, Outcome, PrecisionArg, Size, TuneArgs, parse_input,
+};
 
 /// Measures how fast this machine trains or embeds, and which kernels the time goes to.
 ///
@@ -60,6 +62,9 @@ pub struct Bench {
     json: bool,
     #[command(flatten)]
     data: DataArg,
+    /// Size that pictures are brought to, such as 64x64x3
+    #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
+    input: Option<[usize; 3]>,
     #[command(flatten)]
     adapter: AdapterArg,
     #[command(flatten)]
@@ -97,12 +102,12 @@ impl Task {
 }
 
 impl Bench {
-    /// What to measure, in order.
-    fn tasks(&self) -> siamese::Result<Vec<Task>> {
+    /// What to measure on images of a shape, in order.
+    fn tasks(&self, input: [usize; 3]) -> siamese::Result<Vec<Task>> {
         let preset = |name: &str| PRESETS.iter().find(|preset| preset.name == name).expect("a preset").config();
         let triplets = Batch::Random { triplets: 128, positive: Positive::Other };
         let (config, infer) = match self.workload {
-            None => (self.network.config()?, self.infer),
+            None => (self.network.config(self.network.preset()?, input), self.infer),
             Some(Workload::W0) => (preset("notebook"), false),
             Some(Workload::W1) => (Config { batch: triplets, ..preset("cnn") }, false),
             Some(Workload::W1Infer) => (preset("cnn"), true),
@@ -132,8 +137,12 @@ impl Bench {
     }
 
     pub fn run(self) -> Outcome {
-        let tasks = self.tasks()?;
-        let train = self.data.load(None, siamese::data::pictures::Pictures::default())?.train;
+        let preset = self.network.preset()?;
+        let brought = preset.brings.then_some(preset.input);
+        // What is wrong with the options is said before images are read.
+        self.tasks(preset.input)?;
+        let train = self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default())?.train;
+        let tasks = self.tasks([train.height, train.width, train.channels])?;
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(self.precision.storage())?;
         say!("{}", engine.title());

@@ -40,7 +40,7 @@ fn calls() -> Vec<At> {
     let mut known: HashSet<At> = calls.iter().cloned().collect();
     for preset in PRESETS {
         let config = preset.config();
-        let net = Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
+        let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
         let source = Source { slot: "images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
         let plans = [training_plan(&net, &source, &config), inference_plan(&net, &source, BATCH, slots::PARAMETERS)];
         calls.extend(plans.iter().flat_map(|plan| plan.distinct()).filter(|at| known.insert(at.clone())));

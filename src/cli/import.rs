@@ -33,7 +33,7 @@ pub struct Import {
 
 impl Import {
     pub fn run(self) -> Outcome {
-        let mut config = self.network.config()?;
+        let mut config = self.network.config(self.network.preset()?, self.input);
         self.pixels.apply(&mut config);
         let checkpoint = Checkpoint::import(&self.weights, &config, self.input)?;
         checkpoint.save(&self.out, Precision::F32)?;

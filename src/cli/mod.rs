@@ -248,7 +248,8 @@ impl DataArg {
 /// Which network.
 #[derive(Args)]
 struct NetworkArgs {
-    /// Settings to start from: cnn, notebook or best [default: cnn]
+    /// Settings to start from: cnn, notebook, best or pictures [default: cnn; for a training
+    /// set whose classes have few images each, pictures]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// The network as text, such as "conv32 relu pool dense64 l2" [default: the preset's]
@@ -257,16 +258,23 @@ struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    fn preset(&self) -> siamese::Result<Preset> {
-        self.preset.as_deref().map_or(Ok(PRESETS[0]), str::parse)
+    /// The preset that was asked for, if one was.
+    fn asked(&self) -> siamese::Result<Option<Preset>> {
+        self.preset.as_deref().map(str::parse).transpose()
     }
 
-    fn config(&self) -> siamese::Result<Config> {
-        let mut config = self.preset()?.config();
+    /// The preset that was asked for, else the default.
+    fn preset(&self) -> siamese::Result<Preset> {
+        Ok(self.asked()?.unwrap_or(PRESETS[0]))
+    }
+
+    /// The settings of a preset for images of a shape, with the network that was asked for.
+    fn config(&self, preset: Preset, input: [usize; 3]) -> Config {
+        let mut config = preset.config_for(input);
         if let Some(spec) = &self.spec {
-            config.spec = spec.clone();
+            config.spec.clone_from(spec);
         }
-        Ok(config)
+        config
     }
 }
 

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Config, Length, Schedule, Update, Validation};
-use siamese::data::{HoldBack, Parts};
+use siamese::config::{Config, Length, PRESETS, Preset, Schedule, Update, Validation};
+use siamese::data::pictures::Pictures;
+use siamese::data::{Dataset, HoldBack, Parts};
 use siamese::figures::Figures;
 use siamese::losses::Loss;
 use siamese::losses::triplet::Margin;
@@ -180,6 +181,11 @@ enum ScheduleArg {
 }
 
 impl RecipeArgs {
+    /// Whether an option is of triplets alone.
+    fn is_of_triplets(&self) -> bool {
+        self.batch.mining.is_some() || self.margin.is_some() || self.soft_margin.is_some()
+    }
+
     /// Changes `config` as asked; what depends on the run's length comes later.
     fn apply(&self, config: &mut Config) -> Result<()> {
         if let Some(loss) = &self.loss {
@@ -309,23 +315,41 @@ impl Train {
         Ok(Start { folder: Some(folder), path, start, parts })
     }
 
+    /// The preset for a training set where none was asked for. Options of triplets ask for one that has them.
+    fn suited(&self, train: &Dataset) -> Preset {
+        let preset = Preset::suited(train);
+        if self.recipe.is_of_triplets() || preset.name == PRESETS[0].name {
+            return PRESETS[0];
+        }
+        let each = train.images_of_a_label();
+        say!("preset   {}, since a class has about {each} images, not many; --preset says otherwise", preset.name);
+        preset
+    }
+
     fn fresh(&self) -> Result<Start> {
-        let mut config = self.network.config()?;
+        let asked = self.network.asked()?;
+        // What is wrong with the options is said before images are read.
+        let tried = asked.unwrap_or(PRESETS[0]);
+        self.recipe.apply(&mut self.network.config(tried, tried.input))?;
+        let brought = asked.filter(|preset| preset.brings).map(|preset| preset.input);
+        let pictures = Pictures { invert: self.invert };
+        let split = self.data.load(self.input.or(brought), pictures)?;
+        let Dataset { height, width, channels, .. } = split.train;
+        let preset = asked.unwrap_or_else(|| self.suited(&split.train));
+        let mut config = Config { pictures, ..self.network.config(preset, [height, width, channels]) };
         self.recipe.apply(&mut config)?;
-        config.pictures.invert = self.invert;
         self.pixels.apply(&mut config);
-        let split = self.data.load(self.input, config.pictures)?;
         let held_back = self.recipe.validation.map(HoldBack::Images);
         let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
         if self.recipe.batch.batch.is_none() {
             config.batch = config.batch.fit(parts.train.label_count(), parts.train.images_of_a_label());
         }
         // A preset's length is in images; its steps are those of its own batch.
-        let preset = self.network.preset()?.config();
-        let own = if config.batch == preset.batch {
-            Length::Steps(preset.steps)
+        let own = preset.config();
+        let own = if config.batch == own.batch {
+            Length::Steps(own.steps)
         } else {
-            Length::Images(preset.batch.rows() as u64 * preset.steps)
+            Length::Images(own.batch.rows() as u64 * own.steps)
         };
         config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len())?;
         config.validation = self.recipe.validation(config.steps, &parts);
@@ -334,7 +358,7 @@ impl Train {
         let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
         train::check(&config, &net, parts.train.label_count())?;
         let path = match &self.out {
-            None => fresh_folder(self.network.preset()?.name),
+            None => fresh_folder(preset.name),
             Some(path) => path.clone(),
         };
         let origin = Some(parts.origin().clone());

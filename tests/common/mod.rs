@@ -76,20 +76,20 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
     ]
 }
 
-/// Every plan that the presets run, and those of all recipes, on a data set of MNIST-sized images; and those of the
+/// Every plan that the presets run, and those of all recipes, on a data set of images of its size; and those of the
 /// networks by which the words of a spec prove themselves.
 pub fn preset_plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let source =
         |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
-    let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a preset parses");
     for preset in PRESETS {
         let config = preset.config();
-        let (net, source) = (net(&config), source(&config));
+        let (net, source) = (Net::parse(&config.spec, preset.input).expect("a preset parses"), source(&config));
         plans.push((format!("{}.train", preset.name), training_plan(&net, &source, &config)));
         let inference = inference_plan(&net, &source, siamese::embed::BATCH, slots::PARAMETERS);
         plans.push((format!("{}.infer", preset.name), inference));
     }
+    let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a recipe parses");
     for (name, config) in recipes(&Config { spec: "dense16 l2".to_owned(), ..PRESETS[0].config() }) {
         plans.push((name.to_owned(), training_plan(&net(&config), &source(&config), &config)));
     }

@@ -81,9 +81,12 @@ fn compare(name: &str, checkpoint: &Checkpoint, images: &[u8]) {
 
 #[test]
 fn presets() {
-    let images = &common::mnist().test.images[..100 * 28 * 28];
     for preset in PRESETS {
-        compare(preset.name, &random(&preset.config(), [28, 28, 1]), images);
+        compare(
+            preset.name,
+            &random(&preset.config(), preset.input),
+            &bytes(8 * preset.input.iter().product::<usize>()),
+        );
     }
 }
 

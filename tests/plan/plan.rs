@@ -304,8 +304,8 @@ fn the_cnn_has_the_expected_shapes() {
 fn presets_parse_and_white_space_does_not_matter() {
     for preset in PRESETS {
         let spec = preset.config().spec;
-        let net = parse(&spec);
-        assert_eq!(net.spec, spec, "{}", preset.name);
+        let parse = |spec: &str| Net::parse(spec, preset.input).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(parse(&spec).spec, spec, "{}", preset.name);
         let spaced = format!("\t {}\n", spec.replace(' ', " \u{3000}\n"));
         assert_eq!(parse(&spaced).spec, spec, "{}", preset.name);
     }
@@ -775,7 +775,7 @@ fn listing(plan: &Plan, calls: Range<usize>) -> Vec<String> {
 #[test]
 fn the_inference_plan_is_the_first_part_of_the_training_plan() {
     for preset in PRESETS {
-        let net = parse(&preset.config().spec);
+        let net = Net::parse(&preset.config().spec, preset.input).expect("a preset parses");
         let (training, inference) = (train(&net, 5), inference_plan(&net, &source(), 15, slots::PARAMETERS));
         let first = 0..training.section(Section::Forward).end;
         assert_eq!(listing(&training, first), listing(&inference, inference.all()), "{}", preset.name);
