@@ -479,8 +479,7 @@ fn pictures(input: [usize; 3]) -> Config {
     let batch = Batch::Mined { labels: 32, images: 4, mining: Mining::SemiHard };
     let side = input[0].min(input[1]);
     let stem = if side < 64 { "conv32" } else { "conv32s2" };
-    let spec =
-        format!("{stem} bn relu conv64 bn relu pool conv128 bn relu pool conv128 bn relu pool dense128 l2");
+    let spec = format!("{stem} bn relu conv64 bn relu pool conv128 bn relu pool conv128 bn relu pool dense128 l2");
     Config {
         spec,
         loss: "multi-similarity".parse().expect("a loss"),

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use siamese::Error;
 use siamese::data::pictures::Pictures;
 use siamese::embed::batch;
 use siamese::net::Net;
@@ -37,20 +38,36 @@ pub struct Plan {
     infer: bool,
 }
 
+/// Shape of the images that are built in.
+const MNIST: [usize; 3] = [28, 28, 1];
+
 impl Plan {
     pub fn run(self) -> Outcome {
-        let mut config = self.network.config()?;
-        config.batch = self.batch.apply(&config)?;
-        config.again = self.again;
-        config.validate()?;
-        let (input, source) = match self.input.filter(|_| self.data.data.is_none()) {
+        let preset = self.network.preset()?;
+        let config = |input| {
+            let mut config = self.network.config(preset, input);
+            config.batch = self.batch.apply(&config)?;
+            config.again = self.again;
+            config.validate()?;
+            Ok::<_, Error>(config)
+        };
+        // The set that is built in shows what the presets made for it do; others need none.
+        let unread =
+            self.input.or((preset.input != MNIST).then_some(preset.input)).filter(|_| self.data.data.is_none());
+        let (input, config, source) = match unread {
             Some(input) => {
+                let config = config(input)?;
                 let images = config.batch.rows();
-                (input, Source { slot: "images".to_owned(), images, scale: config.scale(), classes: images })
+                let source = Source { slot: "images".to_owned(), images, scale: config.scale(), classes: images };
+                (input, config, source)
             }
             None => {
-                let train = self.data.load(self.input, Pictures::default())?.train;
-                ([train.height, train.width, train.channels], Source::new(&train, config.scale()))
+                let brought = preset.brings.then_some(preset.input);
+                let train = self.data.load(self.input.or(brought), Pictures::default())?.train;
+                let input = [train.height, train.width, train.channels];
+                let config = config(input)?;
+                let source = Source::new(&train, config.scale());
+                (input, config, source)
             }
         };
         let net = Net::parse(&config.spec, input)?;

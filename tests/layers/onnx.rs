@@ -11,8 +11,6 @@ use siamese::{cpu, onnx};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
-use crate::common;
-
 /// Bound on the difference of two embeddings' values.
 const TOLERANCE: f32 = 1e-5;
 
