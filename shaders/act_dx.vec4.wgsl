@@ -1,4 +1,5 @@
-// dz[j] = dy[j] * slope,  slope = 1 where y > 0, else 0 (ReLU)  |  y*(1 - y) (sigmoid)  |  1 (none), four at a time
+// dz[j] = dy[j] * slope, four at a time;
+// slope = 1 where y > 0 (and < 6), else 0 (ReLU)  |  y*(1 - y) (sigmoid)  |  1 (none)
 //
 // y   [length/4]   the stored output of the activation: its slope follows from it, the input is not kept
 // dy  [length/4]
@@ -25,6 +26,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         slope = select(vec4f(0.0), vec4f(1.0), output > vec4f(0.0));
     } else if activation == 2u {
         slope = output * (1.0 - output);
+    } else if activation == 3u {
+        slope = select(vec4f(0.0), vec4f(1.0), (output > vec4f(0.0)) & (output < vec4f(6.0)));
     }
     dz[index] = dy[index] * slope;
 }

@@ -1,4 +1,4 @@
-// dz[j] = dy[j] * slope,  slope = 1 where y > 0, else 0 (ReLU)  |  y*(1 - y) (sigmoid)  |  1 (none)
+// dz[j] = dy[j] * slope,  slope = 1 where y > 0 (and < 6), else 0 (ReLU)  |  y*(1 - y) (sigmoid)  |  1 (none)
 //
 // y   [length]   the stored output of the activation: its slope follows from it, the input is not kept
 // dy  [length]
@@ -25,6 +25,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         slope = select(0.0, 1.0, output > 0.0);
     } else if activation == 2u {
         slope = output * (1.0 - output);
+    } else if activation == 3u {
+        slope = select(0.0, 1.0, output > 0.0 && output < 6.0);
     }
     dz[index] = dy[index] * slope;
 }

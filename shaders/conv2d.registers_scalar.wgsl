@@ -1,8 +1,8 @@
 // y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of
-//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o]), for any device
+//     x[n, oy*stride + ky - pad_y, ox*stride + kx - pad_x, i] * w[ky, kx, i, o]), for any device
 //
 // x  [batch, in_height, in_width, in_channels]     any number of channels; zero outside
-// w  [kernel, kernel, in_channels, out_channels]   out_channels a multiple of 4
+// w  [kernel_height, kernel_width, in_channels, out_channels]   out_channels a multiple of 4
 // b  [out_channels]
 // y  [batch, out_height, out_width, out_channels]
 //
@@ -16,9 +16,12 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 override activation: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored>;
@@ -27,9 +30,9 @@ override activation: u32;
 @group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + 7u) / 8u;
-    let index = group_index(group, groups) * 64u + lane;
+    let index = group_index(group, workgroups) * 64u + lane;
     let row = index / across * 8u;
     let column = index % across * 2u;
     let width = out_channels / 4u;
@@ -37,15 +40,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let last = vec4u(batch * out_height * out_width - 1u);
     let upper = min(row + vec4u(0u, 1u, 2u, 3u), last);
     let lower = min(row + vec4u(4u, 5u, 6u, 7u), last);
-    for (var ky = 0u; ky < kernel; ky++) {
-        for (var kx = 0u; kx < kernel; kx++) {
+    for (var ky = 0u; ky < kernel_height; ky++) {
+        for (var kx = 0u; kx < kernel_width; kx++) {
             let t = input_pixels(upper, ky, kx);
             let u = input_pixels(lower, ky, kx);
             let m = select(vec4f(0.0), vec4f(1.0), t < vec4u(OUTSIDE));
             let n = select(vec4f(0.0), vec4f(1.0), u < vec4u(OUTSIDE));
             let p = select(vec4u(0u), t * in_channels, t < vec4u(OUTSIDE));
             let q = select(vec4u(0u), u * in_channels, u < vec4u(OUTSIDE));
-            let tap = (ky * kernel + kx) * in_channels * width + column;
+            let tap = (ky * kernel_width + kx) * in_channels * width + column;
             for (var i = 0u; i < in_channels; i++) {
                 let l = tap + i * width;
                 sums_add_outer(

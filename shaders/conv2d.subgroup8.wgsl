@@ -1,8 +1,8 @@
 // y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of
-//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * w[ky, kx, i, o]), for eight-lane software Vulkan
+//     x[n, oy*stride + ky - pad_y, ox*stride + kx - pad_x, i] * w[ky, kx, i, o]), for eight-lane software Vulkan
 //
 // x  [batch, in_height, in_width, in_channels]     in_channels a multiple of 4; zero outside
-// w  [kernel, kernel, in_channels, out_channels]   out_channels a multiple of 4
+// w  [kernel_height, kernel_width, in_channels, out_channels]   out_channels a multiple of 4
 // b  [out_channels]
 // y  [batch, out_height, out_width, out_channels]
 //
@@ -16,9 +16,12 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 override activation: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored4>;
@@ -29,26 +32,26 @@ override activation: u32;
 var<private> column: u32;
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + 31u) / 32u;
-    let g = group_index(group, groups);
+    let g = group_index(group, workgroups);
     let row = g / across * 32u;
     column = g % across * 8u + lane;
     let width = out_channels / 4u;
     let own = min(column, width - 1u);
     // The four output pixels whose inputs this lane loads.
     let pixel = min(row + lane + vec4u(0u, 8u, 16u, 24u), vec4u(batch * out_height * out_width - 1u));
-    let left = pixel % out_width * stride - pad;
-    let top = pixel / out_width % out_height * stride - pad;
+    let left = pixel % out_width * stride - pad_x;
+    let top = pixel / out_width % out_height * stride - pad_y;
     let image = pixel / (out_width * out_height) * in_height;
-    for (var ky = 0u; ky < kernel; ky++) {
-        for (var kx = 0u; kx < kernel; kx++) {
+    for (var ky = 0u; ky < kernel_height; ky++) {
+        for (var kx = 0u; kx < kernel_width; kx++) {
             let iy = top + ky;
             let ix = left + kx;
             let inside = (iy < vec4u(in_height)) & (ix < vec4u(in_width));
             let mask = select(vec4f(0.0), vec4f(1.0), inside);
             let at = select(vec4u(0u), ((image + iy) * in_width + ix) * (in_channels / 4u), inside);
-            let tap = (ky * kernel + kx) * in_channels * width + own;
+            let tap = (ky * kernel_width + kx) * in_channels * width + own;
             for (var i = 0u; i < in_channels / 4u; i++) {
                 let v = tap + 4u * i * width;
                 tile_add_rows(

@@ -1,9 +1,9 @@
 // dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of
-//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o], for eight-lane software Vulkan
+//     x[n, oy*stride + ky - pad_y, ox*stride + kx - pad_x, i] * dz[n, oy, ox, o], for eight-lane software Vulkan
 //
 // x   [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
 // dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation
-// dw  [splits, kernel, kernel, in_channels, out_channels]
+// dw  [splits, kernel_height, kernel_width, in_channels, out_channels]
 //
 // One subgroup makes a tile of 32 input channels × 32 output channels of one tap and one split, see lib/tile.wgsl. It
 // walks over the outputs that the tap reaches inside the image, four at a time: lane l has input channels 4l..4l+3 of
@@ -16,9 +16,12 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 override splits: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored4>;
@@ -30,22 +33,22 @@ var<private> tap: u32;
 var<private> split: u32;
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + 31u) / 32u;
     let down = (in_channels + 31u) / 32u;
-    let g = group_index(group, groups);
+    let g = group_index(group, workgroups);
     let row = g / across % down * 32u;
     column = g % across * 8u + lane;
-    tap = g / (across * down) % (kernel * kernel);
-    split = g / (across * down * kernel * kernel);
+    tap = g / (across * down) % (kernel_height * kernel_width);
+    split = g / (across * down * kernel_height * kernel_width);
     let a = min(row / 4u + lane, in_channels / 4u - 1u);
     let b = min(column, out_channels / 4u - 1u);
-    let ky = tap / kernel;
-    let kx = tap % kernel;
+    let ky = tap / kernel_width;
+    let kx = tap % kernel_width;
     let chunk = (batch + splits - 1u) / splits;
     let images = min((split + 1u) * chunk, batch) - min(split * chunk, batch);
-    let rows = reach(ky, in_height, out_height);
-    let columns = reach(kx, in_width, out_width);
+    let rows = reach(ky, pad_y, in_height, out_height);
+    let columns = reach(kx, pad_x, in_width, out_width);
     let left = images * (rows.y - rows.x) * (columns.y - columns.x);
     place = vec3u(split * chunk, rows.x, columns.x);
     for (var done = 0u; done < left; done += 4u) {
@@ -58,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let n = min(vec4u(p0.x, p1.x, p2.x, p3.x), vec4u(batch - 1u));
         let oy = vec4u(p0.y, p1.y, p2.y, p3.y);
         let ox = vec4u(p0.z, p1.z, p2.z, p3.z);
-        let input = (n * in_height + oy * stride + ky - pad) * in_width + ox * stride + kx - pad;
+        let input = (n * in_height + oy * stride + ky - pad_y) * in_width + ox * stride + kx - pad_x;
         let at_x = input * (in_channels / 4u) + a;
         let q = transpose(mat4x4f(
             mask.x * vec4f(x[at_x.x]), mask.y * vec4f(x[at_x.y]), mask.z * vec4f(x[at_x.z]), mask.w * vec4f(x[at_x.w]),
@@ -73,7 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 var<private> place: vec3u;
 
 // The outputs along one axis that tap k reaches inside the image: the first, and one behind the last.
-fn reach(k: u32, in_size: u32, out_size: u32) -> vec2u {
+fn reach(k: u32, pad: u32, in_size: u32, out_size: u32) -> vec2u {
     let first = (max(pad, k) - k + stride - 1u) / stride;
     let end = min((in_size + pad - min(k, in_size + pad) + stride - 1u) / stride, out_size);
     return vec2u(first, max(first, end));
@@ -92,6 +95,6 @@ fn next(rows: vec2u, columns: vec2u) -> vec3u {
 fn store_row(at: u32, values: vec4f) {
     let row = at / 32u * 32u + at % 8u * 4u + at % 32u / 8u;
     if split < splits && row < in_channels && column < out_channels / 4u {
-        dw[((split * kernel * kernel + tap) * in_channels + row) * (out_channels / 4u) + column] = values;
+        dw[((split * kernel_height * kernel_width + tap) * in_channels + row) * (out_channels / 4u) + column] = values;
     }
 }

@@ -1,9 +1,9 @@
 // dw[s, ky, kx, i, o] = sum over n in split s, oy, ox of
-//     x[n, oy*stride + ky - pad, ox*stride + kx - pad, i] * dz[n, oy, ox, o], for eight-lane software Vulkan
+//     x[n, oy*stride + ky - pad_y, ox*stride + kx - pad_x, i] * dz[n, oy, ox, o], for eight-lane software Vulkan
 //
 // x   [batch, in_height, in_width, in_channels]      any number of channels
 // dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation
-// dw  [splits, kernel, kernel, in_channels, out_channels]
+// dw  [splits, kernel_height, kernel_width, in_channels, out_channels]
 //
 // For the first layer, whose images have one or three channels. One subgroup makes nine weights (taps × channels in
 // their order) × 32 output channels of one split, eight output pixels at a time, see lib/taps.wgsl.
@@ -15,30 +15,33 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 override splits: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
-// The input under weight k of the output at (top + pad)/stride, (left + pad)/stride; 0 outside.
+// The input under weight k of the output at (top + pad_y)/stride, (left + pad_y)/stride; 0 outside.
 fn input(n: u32, top: u32, left: u32, k: u32, inside: bool) -> f32 {
     let i = k % in_channels;
-    let iy = top + k / in_channels / kernel;
-    let ix = left + k / in_channels % kernel;
+    let iy = top + k / in_channels / kernel_width;
+    let ix = left + k / in_channels % kernel_width;
     let found = inside && iy < in_height && ix < in_width;
     return select(0.0, f32(x[select(0u, ((n * in_height + iy) * in_width + ix) * in_channels + i, found)]), found);
 }
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + 31u) / 32u;
-    let weights = kernel * kernel * in_channels;
+    let weights = kernel_height * kernel_width * in_channels;
     let down = (weights + 8u) / 9u;
-    let g = group_index(group, groups);
+    let g = group_index(group, workgroups);
     let first = g / across % down * 9u;
     let column = g % across * 8u + lane;
     let split = g / (across * down);
@@ -51,8 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             let base = min(start, pixels - min(pixels, 8u));
             let pixel = base + lane;
             let inside = pixel >= start && pixel < pixels;
-            let top = pixel / out_width * stride - pad;
-            let left = pixel % out_width * stride - pad;
+            let top = pixel / out_width * stride - pad_y;
+            let left = pixel % out_width * stride - pad_x;
             // for k in 0..9:
             //     let a{k} = input(n, top, left, first + {k}u, inside);
             let a0 = input(n, top, left, first + 0u, inside);

@@ -1,7 +1,8 @@
-// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad - ky, ix + pad - kx, o] * w[ky, kx, i, o], for GPUs; stride 1
+// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad_y - ky, ix + pad_x - kx, o] * w[ky, kx, i, o], for GPUs;
+// stride 1, one group
 //
 // dz  [batch, out_height, out_width, out_channels]   gradient before the activation; out_channels a multiple of 4
-// w   [kernel, kernel, in_channels, out_channels]
+// w   [kernel_height, kernel_width, in_channels, out_channels]
 // dx  [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
 //
 // One workgroup makes a block of 128 pixels × 64 channels of dx, see lib/block.wgsl.
@@ -13,9 +14,12 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 
 @group(0) @binding(0) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -26,23 +30,23 @@ fn terms_of(pixel: u32, term: u32) -> vec4f {
     let depth = out_channels / 4u;
     let tap = term / depth;
     // Below zero wraps round to a large number, so one comparison finds both borders.
-    let oy = pixel / in_width % in_height + pad - tap / kernel;
-    let ox = pixel % in_width + pad - tap % kernel;
+    let oy = pixel / in_width % in_height + pad_y - tap / kernel_width;
+    let ox = pixel % in_width + pad_x - tap % kernel_width;
     let image = pixel / (in_width * in_height);
-    let inside = image < batch && tap < kernel * kernel && oy < out_height && ox < out_width;
+    let inside = image < batch && tap < kernel_height * kernel_width && oy < out_height && ox < out_width;
     let at = ((image * out_height + oy) * out_width + ox) * depth + term % depth;
     return select(vec4f(0.0), dz[select(0u, at, inside)], inside);
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (in_channels + 63u) / 64u;
-    let g = group_index(group, groups);
+    let g = group_index(group, workgroups);
     let row = g / across * 128u;
     let column = g % across * 16u;
     let width = in_channels / 4u;
     let pixels = batch * in_height * in_width;
-    let terms = kernel * kernel * out_channels;
+    let terms = kernel_height * kernel_width * out_channels;
     for (var start = 0u; start < terms; start += 16u) {
         block_put_terms(lane, row, start);
         // Neighbouring threads read neighbouring terms of one column.

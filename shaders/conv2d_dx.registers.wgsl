@@ -1,8 +1,8 @@
-// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad - ky, ix + pad - kx, o] * w[ky, kx, i, o], for any device;
-// stride 1
+// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad_y - ky, ix + pad_x - kx, o] * w[ky, kx, i, o], for any
+// device; stride 1, one group
 //
 // dz  [batch, out_height, out_width, out_channels]   gradient before the activation; out_channels a multiple of 4
-// w   [kernel, kernel, in_channels, out_channels]
+// w   [kernel_height, kernel_width, in_channels, out_channels]
 // dx  [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
 //
 // One thread makes a tile of 8 pixels × 8 channels of dx, see lib/registers.wgsl; neighbours have the same pixels. It
@@ -15,18 +15,21 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 
 @group(0) @binding(0) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (in_channels + 7u) / 8u;
-    let index = group_index(group, groups) * 64u + lane;
+    let index = group_index(group, workgroups) * 64u + lane;
     let row = index / across * 8u;
     let column = index % across * 2u;
     let steps = out_channels / 4u;
@@ -34,15 +37,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let last = vec4u(batch * in_height * in_width - 1u);
     let upper = min(row + vec4u(0u, 1u, 2u, 3u), last);
     let lower = min(row + vec4u(4u, 5u, 6u, 7u), last);
-    for (var ky = 0u; ky < kernel; ky++) {
-        for (var kx = 0u; kx < kernel; kx++) {
+    for (var ky = 0u; ky < kernel_height; ky++) {
+        for (var kx = 0u; kx < kernel_width; kx++) {
             let t = output_pixels(upper, ky, kx);
             let u = output_pixels(lower, ky, kx);
             let m = select(vec4f(0.0), vec4f(1.0), t < vec4u(OUTSIDE));
             let n = select(vec4f(0.0), vec4f(1.0), u < vec4u(OUTSIDE));
             let a = select(vec4u(0u), t * steps, t < vec4u(OUTSIDE));
             let c = select(vec4u(0u), u * steps, u < vec4u(OUTSIDE));
-            let tap = ((ky * kernel + kx) * in_channels + 4u * column) * steps;
+            let tap = ((ky * kernel_width + kx) * in_channels + 4u * column) * steps;
             for (var o = 0u; o < steps; o++) {
                 let l = tap + o;
                 let r = l + right;

@@ -1,9 +1,9 @@
-// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad - ky, ix + pad - kx, o] * w[ky, kx, i, o], for eight-lane
+// dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad_y - ky, ix + pad_x - kx, o] * w[ky, kx, i, o], for eight-lane
 // software Vulkan
 //
 // dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation
-// w   [kernel, kernel, in_channels, out_channels]    in_channels a multiple of 4
-// dx  [batch, in_height, in_width, in_channels]      stride 1 only
+// w   [kernel_height, kernel_width, in_channels, out_channels]    in_channels a multiple of 4
+// dx  [batch, in_height, in_width, in_channels]      stride 1 and one group only
 //
 // One subgroup makes a tile of 32 input pixels × 32 channels, see lib/tile.wgsl. A lane loads four output channels of
 // its four input channels and turns them over in registers.
@@ -15,9 +15,12 @@ override in_channels: u32;
 override out_height: u32;
 override out_width: u32;
 override out_channels: u32;
-override kernel: u32;
+override kernel_height: u32;
+override kernel_width: u32;
 override stride: u32;
-override pad: u32;
+override pad_y: u32;
+override pad_x: u32;
+override groups: u32;
 
 @group(0) @binding(0) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -26,26 +29,26 @@ override pad: u32;
 var<private> column: u32;
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (in_channels + 31u) / 32u;
-    let g = group_index(group, groups);
+    let g = group_index(group, workgroups);
     let row = g / across * 32u;
     column = g % across * 8u + lane;
     let own = 4u * min(column, in_channels / 4u - 1u);
     let steps = out_channels / 4u;
     // The four input pixels whose gradients this lane loads.
     let pixel = min(row + lane + vec4u(0u, 8u, 16u, 24u), vec4u(batch * in_height * in_width - 1u));
-    let left = pixel % in_width + pad;
-    let top = pixel / in_width % in_height + pad;
+    let left = pixel % in_width + pad_x;
+    let top = pixel / in_width % in_height + pad_y;
     let image = pixel / (in_width * in_height) * out_height;
-    for (var ky = 0u; ky < kernel; ky++) {
-        for (var kx = 0u; kx < kernel; kx++) {
+    for (var ky = 0u; ky < kernel_height; ky++) {
+        for (var kx = 0u; kx < kernel_width; kx++) {
             let oy = top - ky;
             let ox = left - kx;
             let inside = (oy < vec4u(out_height)) & (ox < vec4u(out_width));
             let mask = select(vec4f(0.0), vec4f(1.0), inside);
             let at = select(vec4u(0u), ((image + oy) * out_width + ox) * steps, inside);
-            let tap = ((ky * kernel + kx) * in_channels + own) * steps;
+            let tap = ((ky * kernel_width + kx) * in_channels + own) * steps;
             for (var o = 0u; o < steps; o++) {
                 let v = tap + o;
                 let q = transpose(mat4x4f(w[v], w[v + steps], w[v + 2u * steps], w[v + 3u * steps]));

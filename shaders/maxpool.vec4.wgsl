@@ -1,10 +1,11 @@
-// y[n, oy, ox, c] = max over ky, kx of x[n, oy*size + ky, ox*size + kx, c];  argmax = ky*size + kx of the first maximum
+// y[n, oy, ox, c] = max over ky, kx of x[n, oy*stride + ky, ox*stride + kx, c];
+// argmax = ky*stride + kx of the first maximum
 //
 // x       [batch, in_height, in_width, channels]   channels a multiple of 4
 // y       [batch, out_height, out_width, channels]
 // argmax  [batch, out_height, out_width, channels]
 //
-// As maxpool, four channels a thread.
+// As maxpool, four channels a thread; for windows side by side on the image alone.
 
 override batch: u32;
 override in_height: u32;
@@ -12,7 +13,10 @@ override in_width: u32;
 override channels: u32;
 override out_height: u32;
 override out_width: u32;
-override size: u32;
+override window_height: u32;
+override window_width: u32;
+override stride: u32;
+override pad: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored4>;
 @group(0) @binding(1) var<storage, read_write> y: array<stored4>;
@@ -29,11 +33,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let ox = index / width % out_width;
     let oy = index / (width * out_width) % out_height;
     let n = index / (width * out_width * out_height);
-    let corner = ((n * in_height + oy * size) * in_width + ox * size) * width + c;
+    let corner = ((n * in_height + oy * stride) * in_width + ox * stride) * width + c;
     var largest = vec4f(x[corner]);
     var place = vec4u(0u);
-    for (var k = 1u; k < size * size; k++) {
-        let value = vec4f(x[corner + (k / size * in_width + k % size) * width]);
+    for (var k = 1u; k < stride * stride; k++) {
+        let value = vec4f(x[corner + (k / stride * in_width + k % stride) * width]);
         place = select(place, vec4u(k), value > largest);
         largest = max(largest, value);
     }

@@ -1,4 +1,5 @@
-// y[n, oy, ox, c] = max over ky, kx of x[n, oy*size + ky, ox*size + kx, c];  argmax = ky*size + kx of the first maximum
+// y[n, oy, ox, c] = max over ky, kx of x[n, oy*stride + ky - pad, ox*stride + kx - pad, c] inside the image;
+// argmax = ky*window_width + kx of the first maximum
 //
 // x       [batch, in_height, in_width, channels]
 // y       [batch, out_height, out_width, channels]
@@ -12,7 +13,10 @@ override in_width: u32;
 override channels: u32;
 override out_height: u32;
 override out_width: u32;
-override size: u32;
+override window_height: u32;
+override window_width: u32;
+override stride: u32;
+override pad: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored>;
 @group(0) @binding(1) var<storage, read_write> y: array<stored>;
@@ -28,14 +32,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let ox = index / channels % out_width;
     let oy = index / (channels * out_width) % out_height;
     let n = index / (channels * out_width * out_height);
-    let corner = ((n * in_height + oy * size) * in_width + ox * size) * channels + c;
-    var largest = f32(x[corner]);
+    var largest = 0.0;
     var place = 0u;
-    for (var k = 1u; k < size * size; k++) {
-        let value = f32(x[corner + (k / size * in_width + k % size) * channels]);
-        if value > largest {
-            largest = value;
-            place = k;
+    var found = false;
+    for (var ky = 0u; ky < window_height; ky++) {
+        // Below zero wraps round to a large number, so one comparison finds both borders.
+        let iy = oy * stride + ky - pad;
+        for (var kx = 0u; kx < window_width; kx++) {
+            let ix = ox * stride + kx - pad;
+            if iy >= in_height || ix >= in_width {
+                continue;
+            }
+            let value = f32(x[((n * in_height + iy) * in_width + ix) * channels + c]);
+            if value > largest || !found {
+                largest = value;
+                place = ky * window_width + kx;
+            }
+            found = true;
         }
     }
     y[index] = stored(largest);

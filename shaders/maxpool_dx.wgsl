@@ -1,10 +1,10 @@
-// dx[n, iy, ix, c] = dy[n, iy/size, ix/size, c] where argmax there is this place of the window, else 0
+// dx[n, iy, ix, c] = sum of dy[n, oy, ox, c] over the windows that have chosen this pixel by argmax
 //
 // dy      [batch, out_height, out_width, channels]
 // argmax  [batch, out_height, out_width, channels]
 // dx      [batch, in_height, in_width, channels]
 //
-// One thread makes one value of dx, the zeros too.
+// One thread makes one value of dx, the zeros too: it gathers from the windows that its pixel is in.
 
 override batch: u32;
 override in_height: u32;
@@ -12,7 +12,10 @@ override in_width: u32;
 override channels: u32;
 override out_height: u32;
 override out_width: u32;
-override size: u32;
+override window_height: u32;
+override window_width: u32;
+override stride: u32;
+override pad: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> argmax: array<u32>;
@@ -28,14 +31,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let ix = index / channels % in_width;
     let iy = index / (channels * in_width) % in_height;
     let n = index / (channels * in_width * in_height);
-    let oy = iy / size;
-    let ox = ix / size;
-    var value = 0.0;
-    if oy < out_height && ox < out_width {
-        let pooled = ((n * out_height + oy) * out_width + ox) * channels + c;
-        if argmax[pooled] == iy % size * size + ix % size {
-            value = dy[pooled];
+    var sum = 0.0;
+    for (var ky = 0u; ky < window_height; ky++) {
+        let sy = iy + pad - ky;
+        if sy % stride != 0u || sy / stride >= out_height {
+            continue;
+        }
+        for (var kx = 0u; kx < window_width; kx++) {
+            let sx = ix + pad - kx;
+            if sx % stride != 0u || sx / stride >= out_width {
+                continue;
+            }
+            let at = ((n * out_height + sy / stride) * out_width + sx / stride) * channels + c;
+            if argmax[at] == ky * window_width + kx {
+                sum += dy[at];
+            }
         }
     }
-    dx[index] = value;
+    dx[index] = sum;
 }

@@ -109,9 +109,10 @@ fn graph(checkpoint: &Checkpoint, precision: Precision) -> Result<GraphProto> {
     for node in &net.nodes {
         let inputs = node.inputs.iter().map(|&value| (values[value].as_str(), net.shape(value))).collect();
         let tensors = net.tensors(node).iter().map(|tensor| tensor.name).zip(&mut weights).collect();
-        let mut value = node.layer.onnx(&mut Operators::new(&mut graph, &node.name, inputs, tensors));
-        if let Some((word, operator)) = layers::operator(node.activation) {
-            value = graph.node(&format!("{}.{word}", node.name), operator, &[&value], vec![]);
+        let mut at = Operators::new(&mut graph, &node.name, inputs, tensors);
+        let mut value = node.layer.onnx(&mut at);
+        if let Some(word) = layers::word(node.activation) {
+            value = layers::in_onnx(node.activation, &mut at, &format!("{}.{word}", node.name), value);
         }
         values.push(value);
     }

@@ -5,16 +5,16 @@ const OUTSIDE: u32 = 0xffffffffu;
 // The input pixel under a tap of each of four output pixels, or OUTSIDE.
 fn input_pixels(pixel: vec4u, ky: u32, kx: u32) -> vec4u {
     // Below zero wraps round to a large number, so one comparison finds both borders.
-    let iy = pixel / out_width % out_height * stride + ky - pad;
-    let ix = pixel % out_width * stride + kx - pad;
+    let iy = pixel / out_width % out_height * stride + ky - pad_y;
+    let ix = pixel % out_width * stride + kx - pad_x;
     let inside = (iy < vec4u(in_height)) & (ix < vec4u(in_width));
     return select(vec4u(OUTSIDE), (pixel / (out_width * out_height) * in_height + iy) * in_width + ix, inside);
 }
 
 // The output pixel whose tap meets each of four input pixels, or OUTSIDE; stride 1.
 fn output_pixels(pixel: vec4u, ky: u32, kx: u32) -> vec4u {
-    let oy = pixel / in_width % in_height + pad - ky;
-    let ox = pixel % in_width + pad - kx;
+    let oy = pixel / in_width % in_height + pad_y - ky;
+    let ox = pixel % in_width + pad_x - kx;
     let inside = (oy < vec4u(out_height)) & (ox < vec4u(out_width));
     return select(vec4u(OUTSIDE), (pixel / (in_width * in_height) * out_height + oy) * out_width + ox, inside);
 }

@@ -50,7 +50,7 @@ pub struct Routine<S: 'static> {
     /// Shapes it is made for.
     pub fits: fn(&S) -> bool,
     /// Output rows to compute together, so that what it prepares for them is small beside them.
-    pub together: usize,
+    pub together: fn(&S) -> usize,
     /// Computes the output rows given, as [`Kernel::reference`] does.
     pub run: fn(&S, Range<usize>, &mut Io<f32>),
 }
@@ -280,7 +280,7 @@ impl<K: Kernel> Operation for Bound<K> {
         let at = |(place, routine): (usize, &Routine<K::Shape>)| RoutineAt {
             name: routine.name,
             fits: (routine.fits)(&self.shape),
-            together: routine.together,
+            together: (routine.together)(&self.shape),
             place,
         };
         K::ROUTINES.iter().enumerate().map(at).collect()

@@ -6,7 +6,7 @@ use super::{shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
-/// What follows the bias of a layer. All three never fall, so they commute with a maximum.
+/// What follows the bias of a layer. None of them ever falls, so they commute with a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// The identity.
@@ -15,11 +15,13 @@ pub enum Activation {
     Relu,
     /// `1 / (1 + exp(-z))`.
     Sigmoid,
+    /// `min(max(z, 0), 6)`.
+    Relu6,
 }
 
 impl Activation {
     /// Every activation.
-    pub const ALL: [Activation; 3] = [Activation::None, Activation::Relu, Activation::Sigmoid];
+    pub const ALL: [Activation; 4] = [Activation::None, Activation::Relu, Activation::Sigmoid, Activation::Relu6];
 
     /// The number by which shaders know it.
     pub fn code(self) -> f64 {
@@ -33,6 +35,8 @@ impl Activation {
             Activation::None => z,
             Activation::Relu => z.max(R::of(0.0)),
             Activation::Sigmoid => R::of(1.0) / (R::of(1.0) + (-z).exp()),
+            Activation::Relu6 if z > R::of(6.0) => R::of(6.0),
+            Activation::Relu6 => z.max(R::of(0.0)),
         }
     }
 
@@ -51,6 +55,7 @@ impl Activation {
             Activation::None => R::of(1.0),
             Activation::Relu => R::of(if y > R::of(0.0) { 1.0 } else { 0.0 }),
             Activation::Sigmoid => y * (R::of(1.0) - y),
+            Activation::Relu6 => R::of(if y > R::of(0.0) && y < R::of(6.0) { 1.0 } else { 0.0 }),
         }
     }
 

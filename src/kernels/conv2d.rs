@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
-use super::{Activation, Window, add_scaled, blocks, by_fours, patches, shader, threads, tiles};
+use super::{Activation, Window, add_scaled, blocks, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -45,46 +45,48 @@ impl Kernel for Conv2d {
             ["activation", "registers", "terms", "window"],
             |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
-            |s| s.window.out_channels.is_multiple_of(4)
+            |s| s.window.outputs_by_fours()
         ),
         shader!(
             "conv2d.registers",
             ["activation", "registers", "terms", "window"],
             |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
-            |s| by_fours(s.window.in_channels, s.window.out_channels)
+            |s| s.window.by_fours()
         ),
         shader!(
             "conv2d.block",
             ["activation", "block", "block_terms"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::WorkgroupMemory,
-            |s| by_fours(s.window.in_channels, s.window.out_channels)
+            |s| s.window.by_fours()
         ),
         shader!(
             "conv2d.subgroup8_scalar",
             ["activation", "tile", "terms"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
-            |s| s.window.out_channels.is_multiple_of(4)
+            |s| s.window.outputs_by_fours()
         ),
         shader!(
             "conv2d.subgroup8",
             ["activation", "tile", "terms"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
-            |s| by_fours(s.window.in_channels, s.window.out_channels)
+            |s| s.window.by_fours()
         ),
+        shader!("conv2d.depthwise", ["activation"], |s| threads(s.window.outputs() / 4), Needs::Nothing, |s| s
+            .window
+            .is_depthwise_by_fours()),
     ];
     const ROUTINES: &'static [Routine<Conv2dShape>] = &[
-        Routine { name: "conv2d.gemm", fits: |_| true, together: 1, run: routines::gemm },
+        Routine { name: "conv2d.gemm", fits: |s| s.window.groups == 1, together: |_| 1, run: routines::gemm },
         Routine {
             name: "conv2d.direct",
-            fits: |s| s.window.stride == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
-            together: 1,
+            fits: |s| s.window.groups == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
+            together: |s| direct::together(&s.window),
             run: routines::direct,
         },
-        Routine { name: "conv2d.stacked", fits: |s| s.window.is_deep(), together: 16, run: routines::stacked },
     ];
 
     fn rows(s: &Conv2dShape) -> usize {
@@ -94,18 +96,26 @@ impl Kernel for Conv2d {
     #[inline(always)]
     fn reference<R: Real>(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<R>) {
         let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
-        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = s.window;
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel_width, .. } =
+            s.window;
+        let (inputs, outputs) = s.window.group();
         y.chunks_mut(out_channels).for_each(|y| y.copy_from_slice(b));
         for (n, y) in batch.zip(y.chunks_mut(out_height * out_width * out_channels)) {
-            for ky in 0..kernel {
-                for (oy, iy) in s.window.tap(ky, out_height, in_height) {
-                    for kx in 0..kernel {
-                        for (ox, ix) in s.window.tap(kx, out_width, in_width) {
+            for ky in 0..s.window.kernel_height {
+                for (oy, iy) in s.window.rows(ky) {
+                    for kx in 0..kernel_width {
+                        for (ox, ix) in s.window.columns(kx) {
                             let y = &mut y[(oy * out_width + ox) * out_channels..][..out_channels];
-                            for i in 0..in_channels {
-                                let value = x[((n * in_height + iy) * in_width + ix) * in_channels + i];
-                                let tap = ((ky * kernel + kx) * in_channels + i) * out_channels;
-                                add_scaled(y, value, &w[tap..][..out_channels]);
+                            let x = &x[((n * in_height + iy) * in_width + ix) * in_channels..][..in_channels];
+                            if s.window.is_depthwise() {
+                                let tap = (ky * kernel_width + kx) * out_channels;
+                                multiply_add(y, x, &w[tap..][..out_channels]);
+                                continue;
+                            }
+                            for (i, &value) in x.iter().enumerate() {
+                                let tap = ((ky * kernel_width + kx) * inputs + i % inputs) * out_channels;
+                                let first = i / inputs * outputs;
+                                add_scaled(&mut y[first..][..outputs], value, &w[tap + first..][..outputs]);
                             }
                         }
                     }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
-use super::{Window, add_scaled, blocks, by_fours, chunk, shader, splits, threads, tiles};
+use super::{Taps, Window, add_scaled, blocks, chunk, multiply_add, shader, splits, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -52,67 +52,86 @@ impl Kernel for Conv2dDw {
             "conv2d_dw.registers",
             ["registers", "terms"],
             |s| {
-                let Window { in_channels, out_channels, kernel, .. } = s.window;
-                threads(s.splits * kernel * kernel * in_channels.div_ceil(8) * out_channels.div_ceil(8))
+                let Window { in_channels, out_channels, .. } = s.window;
+                threads(s.splits * s.window.taps() * in_channels.div_ceil(8) * out_channels.div_ceil(8))
             },
             Needs::Nothing,
-            |s| by_fours(s.window.in_channels, s.window.out_channels)
+            |s| s.window.by_fours()
         ),
         shader!(
             "conv2d_dw.block",
             ["block"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels),
             Needs::WorkgroupMemory,
-            |s| by_fours(s.window.in_channels, s.window.out_channels)
+            |s| s.window.by_fours()
         ),
         shader!(
             "conv2d_dw.subgroup8_taps",
             ["taps"],
             |s| s.splits * s.window.terms().div_ceil(9) * s.window.out_channels.div_ceil(32),
             Needs::EightLaneCpu,
-            |s| s.window.out_channels.is_multiple_of(4)
+            |s| s.window.outputs_by_fours()
         ),
         shader!(
             "conv2d_dw.subgroup8",
             ["tile", "terms"],
-            |s| s.splits * s.window.kernel * s.window.kernel * tiles(s.window.in_channels, s.window.out_channels),
+            |s| s.splits * s.window.taps() * tiles(s.window.in_channels, s.window.out_channels),
             Needs::EightLaneCpu,
-            |s| by_fours(s.window.in_channels, s.window.out_channels)
+            |s| s.window.by_fours()
         ),
+        shader!("conv2d_dw.depthwise", [], |s| threads(s.splits * s.window.weights() / 4), Needs::Nothing, |s| s
+            .window
+            .is_depthwise_by_fours()),
     ];
     const ROUTINES: &'static [Routine<Conv2dDwShape>] = &[
-        Routine { name: "conv2d_dw.gemm", fits: |_| true, together: 1, run: routines::gemm_dw },
+        Routine {
+            name: "conv2d_dw.gemm",
+            fits: |s| s.window.groups == 1,
+            together: |s| s.window.terms(),
+            run: routines::gemm_dw,
+        },
+        Routine {
+            name: "conv2d_dw.narrow",
+            fits: |s| s.window.is_dense() && s.window.out_channels.is_multiple_of(direct::LANES),
+            together: |s| s.window.terms(),
+            run: routines::narrow_dw,
+        },
         Routine {
             name: "conv2d_dw.direct",
-            fits: |s| s.window.stride == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
-            together: 1,
+            fits: |s| {
+                let Window { in_channels, out_channels, groups, .. } = s.window;
+                groups == 1 && in_channels.is_multiple_of(direct::TERMS) && out_channels.is_multiple_of(direct::LANES)
+            },
+            together: |s| direct::terms_together(&s.window, s.splits),
             run: routines::direct_dw,
         },
-        Routine { name: "conv2d_dw.stacked", fits: |s| s.window.is_deep(), together: 1, run: routines::stacked_dw },
     ];
 
     fn rows(s: &Conv2dDwShape) -> usize {
-        s.splits
+        s.splits * s.window.terms()
     }
 
     #[inline(always)]
-    fn reference<R: Real>(s: &Conv2dDwShape, splits: Range<usize>, io: &mut Io<R>) {
+    fn reference<R: Real>(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<R>) {
         let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
-        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = s.window;
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel_width, .. } =
+            s.window;
+        let (inputs, outputs) = s.window.group();
         dw.fill(R::default());
-        for (split, dw) in splits.zip(dw.chunks_mut(s.window.weights())) {
+        for (row, dw) in rows.zip(dw.chunks_mut(out_channels)) {
+            let (split, tap, i) = (row / s.window.terms(), row % s.window.terms() / inputs, row % inputs);
             for n in chunk(s.window.batch, s.splits, split) {
-                for ky in 0..kernel {
-                    for (oy, iy) in s.window.tap(ky, out_height, in_height) {
-                        for kx in 0..kernel {
-                            for (ox, ix) in s.window.tap(kx, out_width, in_width) {
-                                let dz = &dz[((n * out_height + oy) * out_width + ox) * out_channels..][..out_channels];
-                                for i in 0..in_channels {
-                                    let value = x[((n * in_height + iy) * in_width + ix) * in_channels + i];
-                                    let tap = ((ky * kernel + kx) * in_channels + i) * out_channels;
-                                    add_scaled(&mut dw[tap..][..out_channels], value, dz);
-                                }
-                            }
+                for (oy, iy) in s.window.rows(tap / kernel_width) {
+                    for (ox, ix) in s.window.columns(tap % kernel_width) {
+                        let x = &x[((n * in_height + iy) * in_width + ix) * in_channels..][..in_channels];
+                        let dz = &dz[((n * out_height + oy) * out_width + ox) * out_channels..][..out_channels];
+                        if s.window.is_depthwise() {
+                            multiply_add(dw, x, dz);
+                            continue;
+                        }
+                        let groups = x.chunks(inputs).zip(dw.chunks_mut(outputs)).zip(dz.chunks(outputs));
+                        for ((x, dw), dz) in groups {
+                            add_scaled(dw, x[i], dz);
                         }
                     }
                 }
@@ -123,8 +142,12 @@ impl Kernel for Conv2dDw {
     fn cases() -> Vec<Conv2dDwShape> {
         let mut cases: Vec<_> = Window::awkward().into_iter().map(Conv2dDwShape::new).collect();
         // A last chunk that is short, and splits that get no image at all.
-        cases.push(Conv2dDwShape { window: Window::new([7, 5, 5, 4], 8, 3, 1, true).unwrap(), splits: 3 });
-        cases.push(Conv2dDwShape { window: Window::new([5, 4, 4, 1], 8, 3, 1, true).unwrap(), splits: 4 });
+        let split = |dims, splits| Conv2dDwShape {
+            window: Window::new(dims, 8, &Taps::square(3, 1, true)).expect("a kernel no larger than the image"),
+            splits,
+        };
+        cases.push(split([7, 5, 5, 4], 3));
+        cases.push(split([5, 4, 4, 1], 4));
         cases
     }
 

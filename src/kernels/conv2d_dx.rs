@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct};
-use super::{Window, blocks, by_fours, dot, patches, shader, threads, tiles};
+use super::{Window, blocks, dot, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -24,32 +24,32 @@ impl Kernel for Conv2dDx {
             ["registers", "terms", "window"],
             |s| patches(s.inputs() / s.in_channels, s.in_channels),
             Needs::Nothing,
-            |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)
+            |s| s.stride == 1 && s.by_fours()
         ),
         shader!(
             "conv2d_dx.block",
             ["block", "block_terms"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels),
             Needs::WorkgroupMemory,
-            |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)
+            |s| s.stride == 1 && s.by_fours()
         ),
         shader!(
             "conv2d_dx.subgroup8",
             ["tile", "terms"],
             |s| tiles(s.inputs() / s.in_channels, s.in_channels),
             Needs::EightLaneCpu,
-            |s| s.stride == 1 && by_fours(s.in_channels, s.out_channels)
+            |s| s.stride == 1 && s.by_fours()
         ),
+        shader!("conv2d_dx.depthwise", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s.is_depthwise_by_fours()),
     ];
     const ROUTINES: &'static [Routine<Window>] = &[
-        Routine { name: "conv2d_dx.gemm", fits: |_| true, together: 1, run: routines::gemm_dx },
+        Routine { name: "conv2d_dx.gemm", fits: |s| s.groups == 1, together: |_| 1, run: routines::gemm_dx },
         Routine {
             name: "conv2d_dx.direct",
-            fits: |s| s.stride == 1 && s.in_channels.is_multiple_of(direct::LANES),
-            together: 4,
+            fits: |s| s.groups == 1 && s.in_channels.is_multiple_of(direct::LANES),
+            together: direct::together_dx,
             run: routines::direct_dx,
         },
-        Routine { name: "conv2d_dx.stacked", fits: |s| s.is_deep(), together: 16, run: routines::stacked_dx },
     ];
 
     fn rows(s: &Window) -> usize {
@@ -59,18 +59,25 @@ impl Kernel for Conv2dDx {
     #[inline(always)]
     fn reference<R: Real>(s: &Window, batch: Range<usize>, io: &mut Io<R>) {
         let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
-        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, .. } = *s;
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel_width, .. } = *s;
+        let (inputs, outputs) = s.group();
         dx.fill(R::default());
         for (n, dx) in batch.zip(dx.chunks_mut(in_height * in_width * in_channels)) {
-            for ky in 0..kernel {
-                for (oy, iy) in s.tap(ky, out_height, in_height) {
-                    for kx in 0..kernel {
-                        for (ox, ix) in s.tap(kx, out_width, in_width) {
+            for ky in 0..s.kernel_height {
+                for (oy, iy) in s.rows(ky) {
+                    for kx in 0..kernel_width {
+                        for (ox, ix) in s.columns(kx) {
                             let dz = &dz[((n * out_height + oy) * out_width + ox) * out_channels..][..out_channels];
                             let dx = &mut dx[(iy * in_width + ix) * in_channels..][..in_channels];
+                            if s.is_depthwise() {
+                                let tap = (ky * kernel_width + kx) * out_channels;
+                                multiply_add(dx, dz, &w[tap..][..out_channels]);
+                                continue;
+                            }
                             for (i, dx) in dx.iter_mut().enumerate() {
-                                let tap = ((ky * kernel + kx) * in_channels + i) * out_channels;
-                                *dx += dot(dz, &w[tap..][..out_channels]);
+                                let tap = ((ky * kernel_width + kx) * inputs + i % inputs) * out_channels;
+                                let first = i / inputs * outputs;
+                                *dx += dot(&dz[first..][..outputs], &w[tap + first..][..outputs]);
                             }
                         }
                     }
@@ -88,6 +95,6 @@ impl Kernel for Conv2dDx {
     }
 
     fn tolerance(s: &Window) -> Tolerance {
-        Tolerance::sum(s.kernel * s.kernel * s.out_channels)
+        Tolerance::sum(s.taps() * s.group().1)
     }
 }

@@ -82,7 +82,7 @@ impl Kernel for Dense {
         ),
     ];
     const ROUTINES: &'static [Routine<DenseShape>] =
-        &[Routine { name: "dense.gemm", fits: |_| true, together: 16, run: routines::gemm }];
+        &[Routine { name: "dense.gemm", fits: |_| true, together: |_| 16, run: routines::gemm }];
 
     fn rows(s: &DenseShape) -> usize {
         s.rows
@@ -159,7 +159,7 @@ impl Kernel for DenseDx {
         }),
     ];
     const ROUTINES: &'static [Routine<DenseDxShape>] =
-        &[Routine { name: "dense_dx.gemm", fits: |_| true, together: 32, run: routines::gemm_dx }];
+        &[Routine { name: "dense_dx.gemm", fits: |_| true, together: |_| 32, run: routines::gemm_dx }];
 
     fn rows(s: &DenseDxShape) -> usize {
         s.rows
@@ -244,7 +244,7 @@ impl Kernel for DenseDw {
         ),
     ];
     const ROUTINES: &'static [Routine<DenseDwShape>] =
-        &[Routine { name: "dense_dw.gemm", fits: |_| true, together: 16, run: routines::gemm_dw }];
+        &[Routine { name: "dense_dw.gemm", fits: |_| true, together: |_| 16, run: routines::gemm_dw }];
 
     fn rows(s: &DenseDwShape) -> usize {
         s.splits * s.inputs

@@ -128,7 +128,7 @@ impl Kernel for Mine {
     const ROUTINES: &'static [Routine<MineShape>] = &[Routine {
         name: "mine.side_by_side",
         fits: |s| s.sharpness == 0.0,
-        together: 1,
+        together: |_| 1,
         run: routines::side_by_side,
     }];
 

@@ -16,13 +16,15 @@ mod gather;
 pub mod head;
 mod join;
 mod l2norm;
-mod maxpool;
+mod map;
 mod mine;
 mod multi_similarity;
 mod norm;
 mod normalise;
 mod nt_xent;
 mod pairs;
+mod pool;
+mod prelu;
 mod reduce;
 mod routines;
 mod supcon;
@@ -44,18 +46,20 @@ pub use head::{
 };
 pub use join::{Add, AddShape, AddTo, AddToShape, Concat, ConcatShape, Extend, ExtendShape, Slice, SliceShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
-pub use maxpool::{MaxPool, MaxPoolDx, MaxPoolShape};
+pub use map::{Function, Map, MapDx, MapShape};
 pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
 pub use multi_similarity::MultiSimilarity;
 pub use norm::{Fold, FoldShape, Moments, MomentsJoin, MomentsJoinShape, Sets, Track, TrackShape};
 pub use normalise::{Normalise, NormaliseDx, NormaliseDxShape, NormaliseShape, NormaliseSums};
 pub use nt_xent::NtXent;
 pub use pairs::{PairLoss, PairsShape, Pairwise, pair_terms};
+pub use pool::{AvgPool, AvgPoolDx, MaxPool, MaxPoolDx, Mean, MeanShape, PoolShape};
+pub use prelu::{Prelu, PreluDw, PreluDx, PreluShape};
 pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
 pub use supcon::SupCon;
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
 pub use triplet::{Triplet, TripletDx, TripletShape, terms};
-pub use window::Window;
+pub use window::{Taps, Window};
 
 use crate::kernel::{At, Format, Kernel, Registered};
 
@@ -99,11 +103,19 @@ kernels! {
     Conv2dDw,
     MaxPool,
     MaxPoolDx,
+    AvgPool,
+    AvgPoolDx,
+    Mean,
     Dense,
     DenseDx,
     DenseDw,
     Act,
     ActDx,
+    Map,
+    MapDx,
+    Prelu,
+    PreluDx,
+    PreluDw,
     Add,
     AddTo,
     Concat,
@@ -222,7 +234,14 @@ pub(crate) fn dot<R: crate::host::Real>(a: &[R], b: &[R]) -> R {
     sums.into_iter().sum::<R>() + tail
 }
 
-/// `y += a * x`, element by element.
+/// `y += a * b`, element by element.
+pub(crate) fn multiply_add<R: crate::host::Real>(y: &mut [R], a: &[R], b: &[R]) {
+    for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+        *y += a * b;
+    }
+}
+
+/// `y += a * x`, element by element, where `a` is one number.
 pub(crate) fn add_scaled<R: crate::host::Real>(y: &mut [R], a: R, x: &[R]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y += a * x;

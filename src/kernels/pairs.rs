@@ -173,7 +173,7 @@ where
     const ROUTINES: &'static [Routine<PairsShape<L>>] = &[Routine {
         name: "pairs.side_by_side",
         fits: |_| true,
-        together: 1,
+        together: |_| 1,
         run: |s, anchors, io| {
             vectorised(
                 #[inline(always)]

@@ -57,7 +57,7 @@ impl Kernel for Distances {
         ),
     ];
     const ROUTINES: &'static [Routine<DistancesShape>] =
-        &[Routine { name: "distances.panels", fits: |_| true, together: 64, run: routines::panels }];
+        &[Routine { name: "distances.panels", fits: |_| true, together: |_| 64, run: routines::panels }];
 
     fn rows(s: &DistancesShape) -> usize {
         s.queries

@@ -1,5 +1,6 @@
 //! The geometry of convolutions.
 
+use super::by_fours;
 use crate::kernel::{Work, shape};
 
 shape! {
@@ -19,39 +20,75 @@ shape! {
         out_width: usize,
         /// Channels of an output image.
         out_channels: usize,
-        /// Rows and columns of the kernel, odd.
-        kernel: usize,
+        /// Rows of the kernel.
+        kernel_height: usize,
+        /// Columns of the kernel.
+        kernel_width: usize,
         /// Step between neighbouring outputs.
         stride: usize,
-        /// Zeros on each side of the input.
-        pad: usize,
+        /// Rows of zeros above and below the input.
+        pad_y: usize,
+        /// Columns of zeros left and right of the input.
+        pad_x: usize,
+        /// Groups that the channels are dealt to, in order: the outputs of each see its inputs alone.
+        groups: usize,
     }
 }
 
+/// What a convolution is but for its channels and its images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taps {
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Step between neighbouring outputs.
+    pub stride: usize,
+    /// Zeros on each side of the input, above and below, left and right.
+    pub pad: [usize; 2],
+    /// Groups that the channels are dealt to.
+    pub groups: usize,
+}
+
+impl Taps {
+    /// A square kernel in one group, padded with `(kernel - 1)/2` zeros on every side (same) or with none (valid).
+    pub fn square(kernel: usize, stride: usize, same: bool) -> Taps {
+        let pad = if same { (kernel - 1) / 2 } else { 0 };
+        Taps { kernel: [kernel; 2], stride, pad: [pad; 2], groups: 1 }
+    }
+}
+
+/// Outputs along an axis of `size` inputs, by PyTorch's rule; `None` if the kernel is larger than the padded axis.
+pub(super) fn outputs(size: usize, kernel: usize, stride: usize, pad: usize) -> Option<usize> {
+    Some((size + 2 * pad).checked_sub(kernel)? / stride + 1)
+}
+
 impl Window {
-    /// The window over `[batch, height, width, channels]`, with PyTorch's output sizes: `same` pads `(kernel - 1)/2`
-    /// zeros on every side, otherwise (valid) none. `None` if the kernel is larger than the padded image.
+    /// The window over `[batch, height, width, channels]`, with PyTorch's output sizes. `None` if the kernel is larger
+    /// than the padded image.
+    ///
+    /// # Panics
+    /// If the groups do not divide the channels.
     pub fn new(
         [batch, in_height, in_width, in_channels]: [usize; 4],
         out_channels: usize,
-        kernel: usize,
-        stride: usize,
-        same: bool,
+        taps: &Taps,
     ) -> Option<Self> {
-        let pad = if same { (kernel - 1) / 2 } else { 0 };
-        let out = |size: usize| Some((size + 2 * pad).checked_sub(kernel)? / stride + 1);
-        let (out_height, out_width) = (out(in_height)?, out(in_width)?);
+        let Taps { kernel: [kernel_height, kernel_width], stride, pad: [pad_y, pad_x], groups } = *taps;
+        let divides = in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups);
+        assert!(divides, "{groups} groups of {in_channels} and {out_channels} channels");
         Some(Window {
             batch,
             in_height,
             in_width,
             in_channels,
-            out_height,
-            out_width,
+            out_height: outputs(in_height, kernel_height, stride, pad_y)?,
+            out_width: outputs(in_width, kernel_width, stride, pad_x)?,
             out_channels,
-            kernel,
+            kernel_height,
+            kernel_width,
             stride,
-            pad,
+            pad_y,
+            pad_x,
+            groups,
         })
     }
 
@@ -65,14 +102,49 @@ impl Window {
         self.batch * self.out_height * self.out_width * self.out_channels
     }
 
-    /// Elements of the weights, `[kernel, kernel, in_channels, out_channels]`.
+    /// Elements of the weights, `[kernel_height, kernel_width, in_channels/groups, out_channels]`.
     pub fn weights(&self) -> usize {
-        self.kernel * self.kernel * self.in_channels * self.out_channels
+        self.terms() * self.out_channels
     }
 
-    /// Terms of one output: taps × input channels.
+    /// Terms of one output: taps × input channels of a group.
     pub fn terms(&self) -> usize {
-        self.kernel * self.kernel * self.in_channels
+        self.taps() * self.group().0
+    }
+
+    /// Input and output channels of a group.
+    pub(super) fn group(&self) -> (usize, usize) {
+        (self.in_channels / self.groups, self.out_channels / self.groups)
+    }
+
+    /// Pixels of the kernel.
+    pub(super) fn taps(&self) -> usize {
+        self.kernel_height * self.kernel_width
+    }
+
+    /// Whether each output channel sees one input channel, its own.
+    pub(super) fn is_depthwise(&self) -> bool {
+        self.group() == (1, 1)
+    }
+
+    /// Whether it is [depthwise](Self::is_depthwise), and channels can be taken four at a time.
+    pub(super) fn is_depthwise_by_fours(&self) -> bool {
+        self.is_depthwise() && self.out_channels.is_multiple_of(4)
+    }
+
+    /// Whether it has one group of channels that can be taken four at a time.
+    pub(super) fn by_fours(&self) -> bool {
+        self.groups == 1 && by_fours(self.in_channels, self.out_channels)
+    }
+
+    /// Whether it has one group, and its output channels can be taken four at a time.
+    pub(super) fn outputs_by_fours(&self) -> bool {
+        self.groups == 1 && self.out_channels.is_multiple_of(4)
+    }
+
+    /// Whether it has one group and leaves no place of the image out.
+    pub(super) fn is_dense(&self) -> bool {
+        self.groups == 1 && self.stride == 1
     }
 
     /// Pixels of an output image.
@@ -90,42 +162,67 @@ impl Window {
         Work { flops: 2 * products as u64, bytes: 4 * (self.inputs() + self.outputs() + self.weights()) as u64 }
     }
 
-    /// Pairs of (output coordinate, input coordinate) along one axis that tap `k` connects.
-    pub(super) fn tap(
+    /// Pairs of (output row, input row) that row `ky` of the kernel connects.
+    pub(super) fn rows(&self, ky: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+        self.tap(ky, self.pad_y, self.out_height, self.in_height)
+    }
+
+    /// Pairs of (output column, input column) that column `kx` of the kernel connects.
+    pub(super) fn columns(&self, kx: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+        self.tap(kx, self.pad_x, self.out_width, self.in_width)
+    }
+
+    fn tap(
         &self,
         k: usize,
+        pad: usize,
         out_size: usize,
         in_size: usize,
     ) -> impl Iterator<Item = (usize, usize)> + Clone {
-        let (stride, pad) = (self.stride, self.pad);
+        let stride = self.stride;
         (0..out_size).filter_map(move |o| {
             let i = (o * stride + k).checked_sub(pad)?;
             (i < in_size).then_some((o, i))
         })
     }
 
-    /// Whether an output image has few pixels and the weights are many, so that one image by itself uses each weight too
-    /// seldom for the time that it takes to come.
-    pub(super) fn is_deep(&self) -> bool {
-        self.pixels() <= 32 && self.weights() >= 1 << 17
-    }
-
     pub(super) fn awkward() -> Vec<Window> {
-        let window = |dims, out, kernel, stride, same| Window::new(dims, out, kernel, stride, same).unwrap();
-        vec![
-            window([1, 1, 1, 1], 1, 1, 1, true),
-            window([2, 5, 7, 3], 5, 3, 1, true),
-            window([3, 9, 6, 2], 4, 5, 2, true),
-            window([2, 8, 11, 1], 6, 3, 3, false),
-            window([1, 7, 7, 5], 3, 7, 1, false),
-            window([5, 14, 10, 1], 32, 3, 1, true),
-            window([7, 6, 5, 32], 64, 3, 1, true),
-            window([3, 9, 9, 36], 68, 3, 2, true),
-            window([2, 6, 7, 3], 32, 5, 1, true),
-            window([3, 7, 19, 1], 16, 5, 1, false),
-            window([9, 5, 5, 8], 12, 3, 1, false),
-            window([3, 9, 12, 16], 32, 5, 1, false),
-            window([3, 2, 3, 128], 132, 3, 1, true),
-        ]
+        let square = |dims, out, kernel, stride, same| Window::new(dims, out, &Taps::square(kernel, stride, same));
+        let taps =
+            |dims, out, kernel, stride, pad, groups| Window::new(dims, out, &Taps { kernel, stride, pad, groups });
+        let windows = [
+            square([1, 1, 1, 1], 1, 1, 1, true),
+            square([2, 5, 7, 3], 5, 3, 1, true),
+            square([3, 9, 6, 2], 4, 5, 2, true),
+            square([2, 8, 11, 1], 6, 3, 3, false),
+            square([1, 7, 7, 5], 3, 7, 1, false),
+            square([5, 14, 10, 1], 32, 3, 1, true),
+            square([7, 6, 5, 32], 64, 3, 1, true),
+            square([3, 9, 9, 36], 68, 3, 2, true),
+            square([2, 6, 7, 3], 32, 5, 1, true),
+            square([3, 7, 19, 1], 16, 5, 1, false),
+            square([9, 5, 5, 8], 12, 3, 1, false),
+            square([3, 9, 12, 16], 32, 5, 1, false),
+            // Kernels that are not square or even, paddings that differ or are more than the kernel.
+            taps([2, 5, 9, 8], 16, [1, 7], 1, [0, 3], 1),
+            taps([3, 9, 4, 16], 32, [7, 1], 1, [3, 0], 1),
+            taps([2, 7, 8, 3], 20, [2, 4], 2, [0, 1], 1),
+            taps([2, 4, 3, 16], 16, [2, 2], 1, [2, 3], 1),
+            // One pixel a tap, side by side and apart.
+            taps([5, 3, 4, 20], 36, [1, 1], 1, [0, 0], 1),
+            taps([3, 7, 6, 12], 64, [1, 1], 2, [0, 0], 1),
+            // Wide channels on images of a few pixels.
+            taps([19, 2, 2, 36], 32, [3, 3], 1, [1, 1], 1),
+            taps([6, 4, 3, 32], 96, [3, 3], 2, [1, 1], 1),
+            square([3, 2, 3, 128], 132, 3, 1, true),
+            // Groups, and as many as there are channels.
+            taps([2, 6, 5, 6], 9, [3, 2], 1, [1, 0], 3),
+            taps([3, 5, 6, 16], 32, [3, 3], 2, [1, 1], 4),
+            taps([2, 7, 9, 5], 5, [3, 3], 2, [1, 1], 5),
+            taps([3, 9, 8, 36], 36, [5, 3], 1, [2, 1], 36),
+            taps([4, 11, 7, 64], 64, [3, 3], 1, [1, 1], 64),
+            taps([5, 7, 7, 20], 20, [7, 7], 1, [0, 0], 20),
+        ];
+        windows.into_iter().map(|window| window.expect("a kernel no larger than the image")).collect()
     }
 }

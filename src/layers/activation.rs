@@ -1,5 +1,5 @@
-//! `relu`, `sigmoid`: what follows the bias of a layer before it, or a layer of its own where there is none that could
-//! compute it.
+//! `relu`, `relu6`, `sigmoid`: what follows the bias of a layer before it, or a layer of its own where there is none that
+//! could compute it.
 
 use std::sync::Arc;
 
@@ -21,6 +21,20 @@ impl Word for Relu {
 
     fn read(_: &mut Options) -> Result<Item, String> {
         Ok(Item::Activation(Activation::Relu))
+    }
+}
+
+/// `min(max(z, 0), 6)`.
+pub struct Relu6;
+
+impl Word for Relu6 {
+    const NAME: &'static str = "relu6";
+    const HELP: &'static str = "relu6";
+    const SPECS: &'static [(&'static str, [usize; 3])] =
+        &[("conv3 relu6 dense5 relu6", [5, 4, 2]), ("conv4 add( conv4 | ) relu6 relu6 dense5 l2", [5, 4, 2])];
+
+    fn read(_: &mut Options) -> Result<Item, String> {
+        Ok(Item::Activation(Activation::Relu6))
     }
 }
 
@@ -90,8 +104,7 @@ impl Layer for Act {
     }
 
     fn onnx(&self, at: &mut Operators) -> String {
-        let (_, operator) = operator(self.activation).expect("an activation that does something");
-        at.node(at.name(), operator, [at.x(0)], vec![])
+        in_onnx(self.activation, at, at.name(), at.x(0))
     }
 
     fn torch(&self, at: &mut Torch) -> String {
@@ -99,12 +112,27 @@ impl Layer for Act {
     }
 }
 
-/// The word of an activation and its ONNX operator; none of the identity.
-pub(crate) fn operator(activation: Activation) -> Option<(&'static str, &'static str)> {
+/// The word of an activation; none of the identity.
+pub(crate) fn word(activation: Activation) -> Option<&'static str> {
     match activation {
         Activation::None => None,
-        Activation::Relu => Some((Relu::NAME, "Relu")),
-        Activation::Sigmoid => Some((Sigmoid::NAME, "Sigmoid")),
+        Activation::Relu => Some(Relu::NAME),
+        Activation::Sigmoid => Some(Sigmoid::NAME),
+        Activation::Relu6 => Some(Relu6::NAME),
+    }
+}
+
+/// Adds the ONNX operator of an activation of a value, and answers the name of what it makes.
+pub(crate) fn in_onnx(activation: Activation, at: &mut Operators, name: &str, x: String) -> String {
+    match activation {
+        Activation::None => x,
+        Activation::Relu => at.node(name, "Relu", [x], vec![]),
+        Activation::Sigmoid => at.node(name, "Sigmoid", [x], vec![]),
+        Activation::Relu6 => {
+            let ends = [("least", 0.0), ("most", 6.0)];
+            let [least, most] = ends.map(|(end, value)| at.number(&format!("{name}.{end}"), value));
+            at.node(name, "Clip", [x, least, most], vec![])
+        }
     }
 }
 
@@ -114,5 +142,6 @@ pub(crate) fn in_torch(activation: Activation, x: &str) -> String {
         Activation::None => x.to_owned(),
         Activation::Relu => format!("F.relu({x})"),
         Activation::Sigmoid => format!("torch.sigmoid({x})"),
+        Activation::Relu6 => format!("F.relu6({x})"),
     }
 }

@@ -9,30 +9,40 @@
 
 mod activation;
 mod add;
+mod avg;
 mod cat;
 mod conv;
 mod dense;
+mod depth;
+mod function;
 mod l2;
+mod mean;
 mod norm;
 mod pass;
 mod pool;
+mod prelu;
 mod tensor;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use activation::{Act, Relu, Sigmoid};
+pub use activation::{Act, Relu, Relu6, Sigmoid};
 pub use add::{Add, Add0};
+pub use avg::Avg;
 pub use cat::Cat;
 pub use conv::Conv;
 pub use dense::Dense;
+pub use depth::Depth;
+pub use function::{Hswish, Leaky, Mapped, Scale, Silu};
 pub use l2::L2;
+pub use mean::Mean;
 pub use norm::{Bn, Gn, Ln};
 pub use pass::{Backward, Forward, Lowered, Operators, TensorSlots, Torch};
 pub use pool::Pool;
+pub use prelu::Prelu;
 pub use tensor::{Kind, Layout, Start, Tensor};
 
-pub(crate) use activation::{in_torch, operator};
+pub(crate) use activation::{in_onnx, in_torch, word};
 
 use crate::error::{Error, Result};
 use crate::kernels::Activation;
@@ -213,13 +223,22 @@ macro_rules! layers {
 
 layers! {
     Conv,
+    Depth,
     Pool,
+    Avg,
+    Mean,
     Dense,
     Bn,
     Gn,
     Ln,
     Relu,
+    Relu6,
     Sigmoid,
+    Leaky,
+    Prelu,
+    Silu,
+    Hswish,
+    Scale,
     Add,
     Cat,
     Add0,
@@ -306,14 +325,35 @@ impl Options<'_> {
         Some(letter)
     }
 
+    /// Whether a number comes next.
+    pub fn begins_with_digit(&self) -> bool {
+        self.rest.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// Takes `letter` if it comes next, and answers whether it does.
+    pub fn take(&mut self, letter: char) -> bool {
+        let rest = self.rest.strip_prefix(letter);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
     /// The number that comes next, which is `what`.
     pub fn number(&mut self, what: &str, most: usize) -> Result<usize, String> {
+        self.number_from(1, what, most)
+    }
+
+    /// The number that comes next, which is `what` and may be 0.
+    pub fn number_or_zero(&mut self, what: &str, most: usize) -> Result<usize, String> {
+        self.number_from(0, what, most)
+    }
+
+    fn number_from(&mut self, least: usize, what: &str, most: usize) -> Result<usize, String> {
         let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
         let (digits, rest) = self.rest.split_at(end);
         self.rest = rest;
         match digits.parse() {
-            Ok(number) if (1..=most).contains(&number) => Ok(number),
-            _ => Err(self.error(&format!("needs {what} from 1 to {most}"))),
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            _ => Err(self.error(&format!("needs {what} from {least} to {most}"))),
         }
     }
 

@@ -59,6 +59,8 @@ pub enum Start {
     Zeros,
     /// One.
     Ones,
+    /// A quarter.
+    Quarter,
 }
 
 /// How the elements of a tensor are ordered: on the device as the kernels like it, in files as PyTorch has it. Both

@@ -77,6 +77,7 @@ impl Parameter {
             Start::Random { fan_in, fan_out } => (fan_in, fan_out),
             Start::Zeros => return values.fill(0.0),
             Start::Ones => return values.fill(1.0),
+            Start::Quarter => return values.fill(0.25),
         };
         let init = match (initialisation, self.activation) {
             (Initialisation::ByActivation, Activation::Relu) => Init::HeUniform,
@@ -321,7 +322,7 @@ impl fmt::Display for Net {
         writeln!(f, "{} on {}\n", self.spec, self.shape(0))?;
         writeln!(f, "{:<10} {:<14} {:<12} {:>9}  of", "layer", "word", "shape", "values")?;
         for node in &self.nodes {
-            let activation = layers::operator(node.activation).map_or(String::new(), |(word, _)| format!(" {word}"));
+            let activation = layers::word(node.activation).map_or(String::new(), |word| format!(" {word}"));
             let trained = self.tensors(node).into_iter().filter(|tensor| tensor.kind == Kind::Trained);
             let (word, shape) = (format!("{}{activation}", node.word), node.output.to_string());
             let values = trained.map(|tensor| tensor.layout.len()).sum::<usize>();

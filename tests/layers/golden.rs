@@ -16,8 +16,9 @@ use siamese::host::{Array, pack};
 use siamese::kernels::{
     ActDx, ActDxShape, Activation, Adam, AdamGroups, AdamGroupsShape, AdamShape, Conv2d, Conv2dDw, Conv2dDwShape,
     Conv2dDx, Conv2dShape, Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, Distances, DistancesShape,
-    L2Norm, L2NormDx, L2NormShape, MaxPool, MaxPoolDx, MaxPoolShape, Mine, MineDx, MineDxShape, MineHard, MineShape,
-    Scale, SumRows, SumRowsShape, TopK, TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window, terms,
+    L2Norm, L2NormDx, L2NormShape, MaxPool, MaxPoolDx, Mine, MineDx, MineDxShape, MineHard, MineShape, PoolShape,
+    Scale, SumRows, SumRowsShape, Taps, TopK, TopKShape, Triplet, TripletDx, TripletShape, Warp, WarpShape, Window,
+    terms,
 };
 use siamese::losses::{Distance, GRADIENT_NORM, LOSS, NON_FINITE};
 use siamese::net::Net;
@@ -226,7 +227,7 @@ fn conv2d() {
         let (x, w, b, y, dy) = (get("x").nhwc(), get("w").taps(), get("b"), get("y").nhwc(), get("dy").nhwc());
         let dims = x.dims.clone().try_into().expect("four axes");
         let (kernel, out_channels) = (w.dims[0], w.dims[3]);
-        let window = Window::new(dims, out_channels, kernel, case.stride, case.same).expect("a window");
+        let window = Window::new(dims, out_channels, &Taps::square(kernel, case.stride, case.same)).expect("a window");
         assert_eq!(y.dims, [window.batch, window.out_height, window.out_width, out_channels], "conv2d {number}: shape");
         let activation = activation(&case.activation);
 
@@ -249,7 +250,7 @@ fn max_pool2d() {
         let get = |key: &str| file.get(&format!("max_pool2d.{number}.{key}"));
         let what = |key: &str| format!("max_pool2d {number}: {key}");
         let (x, y, dy) = (get("x").nhwc(), get("y").nhwc(), get("dy").nhwc());
-        let shape = MaxPoolShape::new(x.dims.clone().try_into().expect("four axes"), size).expect("a pool");
+        let shape = PoolShape::new(x.dims.clone().try_into().expect("four axes"), size, size, 0).expect("a pool");
         let made = run::<MaxPool>(shape.clone(), &[("x", x.array())]);
         assert_eq!(made.floats("y"), y.values, "{}", what("y"));
 

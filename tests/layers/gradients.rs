@@ -89,6 +89,7 @@ impl Case {
             let (mean, scale) = match parameter.start {
                 Start::Zeros => (0.0, 0.1),
                 Start::Ones => (1.0, 0.1),
+                Start::Quarter => (0.25, 0.1),
                 Start::Random { fan_in, .. } => (0.0, (2.0 / fan_in as f64).sqrt()),
             };
             let values: Vec<f64> = (0..plan.slot(slot).len()).map(|_| mean + scale * normal(&mut rng)).collect();
@@ -304,7 +305,7 @@ fn pooling_and_its_gradient_are_adjoint() {
         let dy = floats(&normals(shape.outputs(), &mut rng));
         let forward = run::<MaxPool>(shape.clone(), &[("x", x.clone())]);
         let argmax = Array::Uint(forward.array("argmax").uints().to_vec());
-        let back = run::<MaxPoolDx>(shape, &[("dy", dy.clone()), ("argmax", argmax)]);
+        let back = run::<MaxPoolDx>(shape.clone(), &[("dy", dy.clone()), ("argmax", argmax)]);
         let dx = back.floats("dx");
         assert_equal(&what, inner(dy.floats(), forward.floats("y")), inner(dx, x.floats()));
         let sorted = |values: &[f64]| {
@@ -312,7 +313,10 @@ fn pooling_and_its_gradient_are_adjoint() {
             values.sort_by(f64::total_cmp);
             values
         };
-        assert_eq!(sorted(dx), sorted(dy.floats()), "{what}: the gradient is not `dy` and zeros");
+        // Where windows overlap, several gradients arrive at one place.
+        if shape.window_height.max(shape.window_width) <= shape.stride {
+            assert_eq!(sorted(dx), sorted(dy.floats()), "{what}: the gradient is not `dy` and zeros");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use siamese::config::{Config, Initialisation, PRESETS};
 use siamese::init::{self, Init};
 use siamese::kernel::Element;
 use siamese::kernels::{
-    ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, MaxPoolShape, Scale, SumRows, SumRowsShape,
+    ActDx, ActDxShape, Activation, Adam, AdamShape, Dense, DenseShape, PoolShape, Scale, SumRows, SumRowsShape, Taps,
     Window,
 };
 use siamese::layers::{LAYERS, Layout, Shape};
@@ -317,7 +317,7 @@ const WRONG: &[(&str, &str)] = &[
     ("[ \n\t ]", "dense layer"),
     ("[conv8 pool]", "dense layer"),
     ("[cnv8] dense4", "no layer"),
-    ("conv8 [relu6] dense4", "no layer"),
+    ("conv8 [relu7] dense4", "no layer"),
     ("[Conv8] dense4", "no layer"),
     ("[dénse4]", "no layer"),
     ("dense4 [ｒelu]", "no layer"),
@@ -332,16 +332,40 @@ const WRONG: &[(&str, &str)] = &[
     ("[conv8k4] dense4", "not odd"),
     ("[conv8s] dense4", "stride"),
     ("[conv8s0] dense4", "stride"),
-    ("[conv8x] dense4", "k, s or v"),
-    ("[conv8é] dense4", "k, s or v"),
-    ("[conv8v2] dense4", "k, s or v"),
-    ("[conv8k3-] dense4", "k, s or v"),
+    ("[conv8x] dense4", "k, s, p, v or g"),
+    ("[conv8é] dense4", "k, s, p, v or g"),
+    ("[conv8v2] dense4", "k, s, p, v or g"),
+    ("[conv8k3-] dense4", "k, s, p, v or g"),
+    ("[conv8k3x] dense4", "kernel width"),
+    ("[conv8k3x0] dense4", "kernel width"),
+    ("[conv8k3x4] dense4", "not odd"),
+    ("[conv8k3p] dense4", "padding after p from 0"),
+    ("[conv8k3p256] dense4", "padding"),
+    ("[conv8g] dense4", "number of groups"),
+    ("[conv8g3] dense4", "3 groups do not divide 8 channels"),
+    ("conv9 [conv8g2] dense4", "2 groups do not divide the 9 channels"),
+    ("[depth0] dense4", "kernel size"),
+    ("[depth3k5] dense4", "s, p or v"),
+    ("[depth2] dense4", "not odd"),
+    ("[depth29v] dense4", "larger than the 28×28×1"),
+    ("dense4 [depth]", "flattened"),
     ("conv8 [conv8k29v] dense4", "larger than the 28×28×8"),
     ("[pool0] dense4", "window size"),
     ("[pool256] dense4", "window size"),
     ("[pool2x2] dense4", "window size"),
+    ("[pool3p2] dense4", "more than half"),
+    ("[pool3s] dense4", "stride"),
+    ("[avg3p256] dense4", "border"),
+    ("dense4 [avg]", "flattened"),
+    ("dense4 [mean]", "flattened"),
+    ("conv4 mean [conv4] dense4", "flattened"),
     ("[poolx] dense4", "window size"),
     ("pool pool [pool8] dense4", "larger than the 7×7×1"),
+    ("conv4 [scale] dense4", "a factor above 0"),
+    ("conv4 [scale-1] dense4", "a factor above 0"),
+    ("conv4 [leaky1.5] dense4", "up to 1"),
+    ("conv4 [leaky1e-2] dense4", "no layer"),
+    ("conv4 [prelu2] dense4", "no layer"),
     ("[dense]", "number of outputs"),
     ("[dense0]", "number of outputs"),
     ("[dense-3]", "number of outputs"),
@@ -840,7 +864,7 @@ fn windows_have_pytorch_s_sizes() {
     ] {
         // One axis, then the other, so that the two cannot be mixed up.
         for (height, width) in [(size, 16), (16, size)] {
-            let window = Window::new([2, height, width, 3], 4, kernel, stride, same);
+            let window = Window::new([2, height, width, 3], 4, &Taps::square(kernel, stride, same));
             let what = format!("{height}×{width}, kernel {kernel}, stride {stride}, same {same}");
             let Some(expected) = expected else {
                 assert!(window.is_none(), "{what}");
@@ -849,12 +873,12 @@ fn windows_have_pytorch_s_sizes() {
             let window = window.unwrap_or_else(|| panic!("{what} is refused"));
             let (along, padded) = if height == size { (window.out_height, size) } else { (window.out_width, size) };
             assert_eq!(along, expected, "{what}");
-            assert_eq!(along, (padded + 2 * window.pad - (kernel - 1) - 1) / stride + 1, "{what}: PyTorch's formula");
+            assert_eq!(along, (padded + 2 * window.pad_y - (kernel - 1) - 1) / stride + 1, "{what}: PyTorch's formula");
             assert_eq!(window.outputs(), 2 * window.out_height * window.out_width * 4, "{what}");
         }
     }
     for (size, pool, expected) in [(28, 2, Some(14)), (7, 2, Some(3)), (8, 3, Some(2)), (2, 3, None), (5, 1, Some(5))] {
-        let shape = MaxPoolShape::new([1, size, 9, 2], pool);
+        let shape = PoolShape::new([1, size, 9, 2], pool, pool, 0);
         assert_eq!(shape.map(|shape| shape.out_height), expected, "pool {pool} over {size}");
     }
 }

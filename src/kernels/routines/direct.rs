@@ -1,223 +1,188 @@
-//! Convolutions of stride 1 on the host's processor, straight from the images: sums that stay in registers, no
-//! unfolding into a matrix. The images get a border of zeros first, so that no tap looks outside; a row of taps is then
-//! a run of neighbouring values of the image.
-
-use std::array::from_fn;
+//! Convolutions and their gradients on the host's processor, straight from the images: sums that stay in registers, no
+//! unfolding into a matrix.
 
 use pulp::{Arch, Simd, WithSimd};
 
 use super::product::scratch;
+use super::walk::{Class, Pixel, Run, Walk};
 use crate::kernels::Window;
 
 /// The number of columns is a multiple of this, which fills whole vectors of every processor.
 pub(crate) const LANES: usize = 16;
-/// Pixels whose sums are in registers at a time: with two vectors of columns each, enough chains of multiply-adds to
-/// hide how long one takes. Rows of 28, 14 and 7 pixels, those of MNIST, are dealt evenly.
-const PIXELS: usize = 7;
-/// Weights whose sums are in registers at a time.
-const TERMS: usize = 8;
+/// Input channels of which the weights' gradients are in registers at a time.
+pub(crate) const TERMS: usize = 8;
+/// Columns up to which weights and gradients are taken as they lie. More than that lie so far apart that few fit into
+/// the cache at once: of those the columns at hand are copied together first.
+const NEAR: usize = 64;
 
-/// How images with their border are walked over.
-#[derive(Clone, Copy)]
-pub(crate) struct Walk {
-    /// Rows and columns of an image.
-    image: [usize; 2],
-    /// Zeros on each side of it.
-    border: usize,
-    /// Channels of a pixel.
-    channels: usize,
-    /// Rows and columns of taps.
-    kernel: usize,
-    /// Rows and columns of the pixels made, or met.
-    pixels: [usize; 2],
-    /// Values of each.
-    columns: usize,
+/// Whether columns are taken two vectors at a time: where there are registers for the sums of both.
+#[inline(always)]
+fn goes_by_twos<S: Simd>() -> bool {
+    S::REGISTER_COUNT >= 32
 }
 
-impl Walk {
-    /// From the inputs to the outputs of a window of stride 1.
-    pub(crate) fn forward(window: &Window) -> Walk {
-        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, pad, .. } = *window;
-        Walk {
-            image: [in_height, in_width],
-            border: pad,
-            channels: in_channels,
-            kernel,
-            pixels: [out_height, out_width],
-            columns: out_channels,
-        }
-    }
-
-    /// From the gradients of the outputs to those of the inputs, by the weights of [`turned`].
-    pub(crate) fn backward(window: &Window) -> Walk {
-        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, pad, .. } = *window;
-        Walk {
-            image: [out_height, out_width],
-            border: kernel - 1 - pad,
-            channels: out_channels,
-            kernel,
-            pixels: [in_height, in_width],
-            columns: in_channels,
-        }
-    }
-
-    /// Values of a row of an image with its border.
-    fn width(&self) -> usize {
-        (self.image[1] + 2 * self.border) * self.channels
-    }
-
-    /// Values of an image with its border.
-    fn padded(&self) -> usize {
-        (self.image[0] + 2 * self.border) * self.width()
-    }
-
-    /// Whether columns are taken two vectors at a time: where there are registers for the sums of both.
-    #[inline(always)]
-    fn goes_by_twos<S: Simd>(&self) -> bool {
-        S::REGISTER_COUNT >= 32 && self.columns.is_multiple_of(2 * S::F32_LANES)
-    }
-
-    /// Puts an image into its border of zeros, which is there already.
-    fn pad(&self, image: &[f32], padded: &mut [f32]) {
-        let row = self.image[1] * self.channels;
-        for (place, values) in image.chunks(row).enumerate() {
-            padded[(place + self.border) * self.width() + self.border * self.channels..][..row].copy_from_slice(values);
-        }
-    }
+/// Images to take together where weights are copied, so that this costs little beside using them: as many as fit into
+/// the cache with them.
+fn images_in_cache(window: &Window) -> usize {
+    let (inputs, outputs) = window.image_sizes();
+    ((1 << 17) / inputs.max(outputs)).clamp(1, 32)
 }
 
-/// Rows of a matrix that are turned together.
-const TURNED: usize = 16;
-
-/// The weights `[kernel, kernel, in_channels, out_channels]` of a window as [`Walk::backward`] wants them: taps in the
-/// opposite order, channels exchanged.
-pub(crate) fn turned(window: &Window, w: &[f32], turned: &mut [f32]) {
-    let Window { in_channels, out_channels, .. } = *window;
-    let taps = in_channels * out_channels;
-    for (w, turned) in w.chunks(taps).zip(turned.chunks_mut(taps).rev()) {
-        // Some rows at a time: what is written lies together, and not a power of two apart, which a cache minds.
-        for first in (0..in_channels).step_by(TURNED) {
-            let w = &w[first * out_channels..];
-            for (o, row) in turned.chunks_exact_mut(in_channels).enumerate() {
-                let row = &mut row[first..in_channels.min(first + TURNED)];
-                row.iter_mut().enumerate().for_each(|(i, turned)| *turned = w[i * out_channels + o]);
-            }
-        }
-    }
+/// Images that [`Walk::forward`] takes together.
+pub(crate) fn together(window: &Window) -> usize {
+    if window.out_channels <= NEAR { 1 } else { images_in_cache(window) }
 }
 
-/// `y[pixel, column] = b[column] + sum over terms of images[pixel, term] * w[term, column]`, and then what `finish`
-/// makes of each row of pixels.
+/// Images that [`Walk::backward`] takes together.
+pub(crate) fn together_dx(window: &Window) -> usize {
+    images_in_cache(window)
+}
+
+/// `y[pixel, column] = b[column] + sum over terms of images[pixel, term] * w[term, column]`.
 ///
 /// # Panics
 /// If the columns are no multiple of [`LANES`].
-pub(crate) fn convolve(walk: Walk, images: &[f32], w: &[f32], b: &[f32], y: &mut [f32], finish: impl Fn(&mut [f32])) {
+pub(crate) fn convolve(walk: &Walk, images: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
     assert!(walk.columns.is_multiple_of(LANES), "{} columns", walk.columns);
-    Arch::new().dispatch(Convolve { walk, images, w, b, y, finish });
+    Arch::new().dispatch(Convolve { walk, images, w, b, y });
 }
 
-struct Convolve<'a, F> {
-    walk: Walk,
+struct Convolve<'a> {
+    walk: &'a Walk,
     images: &'a [f32],
     w: &'a [f32],
     b: &'a [f32],
     y: &'a mut [f32],
-    finish: F,
 }
 
-impl<F: Fn(&mut [f32])> WithSimd for Convolve<'_, F> {
+impl WithSimd for Convolve<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.walk.goes_by_twos::<S>() {
-            self.by::<S, 2>(simd);
-        } else {
-            self.by::<S, 1>(simd);
-        }
-    }
-}
-
-impl<F: Fn(&mut [f32])> Convolve<'_, F> {
-    /// With `V` vectors of columns at a time.
-    #[inline(always)]
-    fn by<S: Simd, const V: usize>(self, simd: S) {
-        let Convolve { walk, images, w, b, y, finish } = self;
-        let (w, b) = (S::as_simd_f32s(w).0, S::as_simd_f32s(b).0);
-        let (across, [height, width]) = (walk.columns / S::F32_LANES, walk.pixels);
-        let mut padded = scratch(walk.padded());
-        padded.fill(0.0);
-        let images = images.chunks(walk.image[0] * walk.image[1] * walk.channels);
-        for (image, y) in images.zip(y.chunks_mut(height * width * walk.columns)) {
-            walk.pad(image, &mut padded);
-            for (row, y) in y.chunks_mut(width * walk.columns).enumerate() {
-                let sums = S::as_mut_simd_f32s(y).0;
-                for first in (0..across).step_by(V) {
-                    let start: [S::f32s; V] = from_fn(|v| b[first + v]);
-                    let mut column = 0;
-                    while column < width {
-                        let image = &padded[row * walk.width() + column * walk.channels..];
-                        let place = column * across + first;
-                        if width < PIXELS {
-                            pixels::<S, 1, V>(simd, &walk, image, &w[first..], start, &mut sums[place..]);
-                            column += 1;
-                        } else {
-                            pixels::<S, PIXELS, V>(simd, &walk, image, &w[first..], start, &mut sums[place..]);
-                            // The last ones may be made twice.
-                            let left = width - (column + PIXELS);
-                            column += if left > 0 { left.min(PIXELS) } else { PIXELS };
-                        }
-                    }
+        let Convolve { walk, images, w, b, y } = self;
+        let classes = walk.classes(y.len() / (walk.pixels * walk.columns));
+        let across = walk.columns / S::F32_LANES;
+        let (b, y) = (S::as_simd_f32s(b).0, S::as_mut_simd_f32s(y).0);
+        let mut first = 0;
+        while first < across {
+            let wide = goes_by_twos::<S>() && first + 2 <= across;
+            let vectors = if wide { 2 } else { 1 };
+            let is_near = walk.has_rows() && walk.columns <= NEAR;
+            let mut panel = None;
+            let (w, stride) = if is_near {
+                (&S::as_simd_f32s(w).0[first..], across)
+            } else {
+                let panel = panel.insert(scratch(walk.terms() * vectors * S::F32_LANES));
+                walk.panel(w, first * S::F32_LANES, panel);
+                (S::as_simd_f32s(panel).0, vectors)
+            };
+            for class in &classes {
+                let y = &mut y[first..];
+                if wide {
+                    made::<S, 2>(simd, class, images, (w, stride), [b[first], b[first + 1]], y, across);
+                } else {
+                    made::<S, 1>(simd, class, images, (w, stride), [b[first]], y, across);
                 }
-                finish(y);
             }
+            first += vectors;
         }
     }
 }
 
-/// The sums of `P` neighbouring pixels, whose terms begin with `image`, and `V` vectors of columns, which begin with
-/// `w`, from `start` on.
+/// Makes `V` vectors of columns of all pixels of a class, as many at a time as there are registers for their sums.
 #[inline(always)]
-fn pixels<S: Simd, const P: usize, const V: usize>(
+fn made<S: Simd, const V: usize>(
     simd: S,
-    walk: &Walk,
-    image: &[f32],
-    w: &[S::f32s],
+    class: &Class,
+    images: &[f32],
+    w: (&[S::f32s], usize),
     start: [S::f32s; V],
     y: &mut [S::f32s],
+    across: usize,
 ) {
-    let (across, terms) = (walk.columns / S::F32_LANES, walk.kernel * walk.channels);
-    let mut sums = [start; P];
-    for ky in 0..walk.kernel {
-        let row = &image[ky * walk.width()..];
-        let pixels: [&[f32]; P] = from_fn(|p| &row[p * walk.channels..][..terms]);
-        let w = &w[ky * terms * across..][..(terms - 1) * across + V];
-        for t in 0..terms {
-            let w: [S::f32s; V] = from_fn(|v| w[t * across + v]);
-            for (pixel, sums) in pixels.iter().zip(&mut sums) {
-                let value = simd.splat_f32s(pixel[t]);
-                sums.iter_mut().zip(w).for_each(|(sum, w)| *sum = simd.mul_add_f32s(value, w, *sum));
-            }
-        }
+    let Class { pixels, runs, length } = class;
+    let (eights, rest) = pixels.as_chunks::<8>();
+    for pixels in eights {
+        sums(simd, images, pixels, runs, *length, w, start, y, across);
     }
-    for (p, sums) in sums.iter().enumerate() {
-        y[p * across..][..V].copy_from_slice(sums);
+    let (fours, rest) = rest.as_chunks::<4>();
+    for pixels in fours {
+        sums(simd, images, pixels, runs, *length, w, start, y, across);
+    }
+    let (twos, rest) = rest.as_chunks::<2>();
+    for pixels in twos {
+        sums(simd, images, pixels, runs, *length, w, start, y, across);
+    }
+    for pixel in rest {
+        sums(simd, images, &[*pixel], runs, *length, w, start, y, across);
     }
 }
 
-/// `dw[term, column] += sum over pixels of images[pixel, term] * dz[pixel, column]`.
+/// The sums of `P` pixels and `V` vectors of columns, which begin with `w` and lie `stride` vectors apart. Plain loops:
+/// what is called here must become vector code of the processor at hand, which is sure of nothing but these.
+#[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
+#[inline(always)]
+fn sums<S: Simd, const P: usize, const V: usize>(
+    simd: S,
+    images: &[f32],
+    pixels: &[Pixel; P],
+    runs: &[Run],
+    length: usize,
+    (w, stride): (&[S::f32s], usize),
+    start: [S::f32s; V],
+    y: &mut [S::f32s],
+    across: usize,
+) {
+    let mut sums = [start; P];
+    for run in runs {
+        let mut values: [&[f32]; P] = [&[]; P];
+        for p in 0..P {
+            values[p] = &images[pixels[p].from + run.offset..][..length];
+        }
+        let w = &w[run.row * stride..][..(length - 1) * stride + V];
+        for t in 0..length {
+            let w = &w[t * stride..][..V];
+            for p in 0..P {
+                let value = simd.splat_f32s(values[p][t]);
+                for v in 0..V {
+                    sums[p][v] = simd.mul_add_f32s(value, w[v], sums[p][v]);
+                }
+            }
+        }
+    }
+    for p in 0..P {
+        y[pixels[p].to * across..][..V].copy_from_slice(&sums[p]);
+    }
+}
+
+/// Images whose products are summed in registers before they are added to what there is: so many that they have some
+/// pixels.
+fn images_of_a_sum(window: &Window) -> usize {
+    32usize.div_ceil(window.pixels())
+}
+
+/// Output rows of the weights' gradient that are made together: so many that each of them is small beside what is
+/// copied for all.
+pub(crate) fn terms_together(window: &Window, splits: usize) -> usize {
+    window.terms().div_ceil(8usize.div_ceil(splits)).next_multiple_of(TERMS)
+}
+
+/// `dw[term, column] = sum over pixels of images[pixel, term] * dz[pixel, column]`, for the terms from `start` on that
+/// `dw` has.
 ///
 /// # Panics
 /// If the columns are no multiple of [`LANES`].
-pub(crate) fn correlate(walk: Walk, images: &[f32], dz: &[f32], dw: &mut [f32]) {
-    assert!(walk.columns.is_multiple_of(LANES), "{} columns", walk.columns);
-    Arch::new().dispatch(Correlate { walk, images, dz, dw });
+pub(crate) fn correlate(window: &Window, images: &[f32], dz: &[f32], start: usize, dw: &mut [f32]) {
+    assert!(window.out_channels.is_multiple_of(LANES), "{} columns", window.out_channels);
+    Arch::new().dispatch(Correlate { window, images, dz, start, dw });
 }
 
 struct Correlate<'a> {
-    walk: Walk,
+    window: &'a Window,
     images: &'a [f32],
     dz: &'a [f32],
+    start: usize,
     dw: &'a mut [f32],
 }
 
@@ -226,73 +191,134 @@ impl WithSimd for Correlate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.walk.goes_by_twos::<S>() {
-            self.by::<S, 2>(simd);
-        } else {
-            self.by::<S, 1>(simd);
+        let Correlate { window, images, dz, start, dw } = self;
+        let (dz, dw) = (S::as_simd_f32s(dz).0, S::as_mut_simd_f32s(dw).0);
+        let across = window.out_channels / S::F32_LANES;
+        let end = start + dw.len() / across;
+        let mut pixels = Vec::new();
+        let mut first = 0;
+        dw.fill(simd.splat_f32s(0.0));
+        while first < across {
+            let wide = goes_by_twos::<S>() && first + 2 <= across;
+            let vectors = if wide { 2 } else { 1 };
+            let is_near = window.out_channels <= NEAR;
+            let mut panel = None;
+            let (dz, stride) = if is_near {
+                (&dz[first..], across)
+            } else {
+                let panel = panel.insert(scratch(dz.len() / across * vectors * S::F32_LANES));
+                let panel = S::as_mut_simd_f32s(panel).0;
+                for (panel, dz) in panel.chunks_mut(vectors).zip(dz.chunks(across)) {
+                    panel.copy_from_slice(&dz[first..][..vectors]);
+                }
+                (&*panel, vectors)
+            };
+            let mut term = start;
+            while term < end {
+                let (tap, channel) = (term / window.in_channels, term % window.in_channels);
+                let count = (window.in_channels - channel).min(end - term);
+                let groups = window.meetings(tap, images_of_a_sum(window), images.len(), &mut pixels);
+                let dw = &mut dw[(term - start) * across + first..];
+                let images = &images[channel..];
+                if wide {
+                    met::<S, 2>(simd, images, (dz, stride), &pixels, &groups, count, dw, across);
+                } else {
+                    met::<S, 1>(simd, images, (dz, stride), &pixels, &groups, count, dw, across);
+                }
+                term += count;
+            }
+            first += vectors;
         }
     }
 }
 
-impl Correlate<'_> {
-    /// With `V` vectors of columns at a time.
-    #[inline(always)]
-    fn by<S: Simd, const V: usize>(self, simd: S) {
-        let Correlate { walk, images, dz, dw } = self;
-        let (dz, dw) = (S::as_simd_f32s(dz).0, S::as_mut_simd_f32s(dw).0);
-        let across = walk.columns / S::F32_LANES;
-        let line = walk.kernel * walk.channels;
-        let terms = walk.kernel * line;
-        // Where the first pixel has a term.
-        let offset = |t: usize| t / line * walk.width() + t % line;
-        // Rows are looked at up to the last channel of their last pixel.
-        let mut padded = scratch(walk.padded() + walk.channels);
-        padded.fill(0.0);
-        let images = images.chunks(walk.image[0] * walk.image[1] * walk.channels);
-        for (image, dz) in images.zip(dz.chunks(walk.pixels[0] * walk.pixels[1] * across)) {
-            walk.pad(image, &mut padded);
-            let mut t = 0;
-            while t < terms {
-                for first in (0..across).step_by(V) {
-                    let (dz, dw) = (&dz[first..], &mut dw[t * across + first..]);
-                    if t + TERMS <= terms {
-                        outer::<S, TERMS, V>(simd, &walk, &padded, from_fn(|j| offset(t + j)), dz, dw);
-                    } else {
-                        outer::<S, 1, V>(simd, &walk, &padded, [offset(t)], dz, dw);
-                    }
+impl Window {
+    /// The input pixels that tap `tap` meets, with the output pixels, in images of `length` values together; and where
+    /// the pixels of each `images` images end.
+    fn meetings(&self, tap: usize, images: usize, length: usize, pixels: &mut Vec<Pixel>) -> Vec<usize> {
+        let (ky, kx) = (tap / self.kernel_width, tap % self.kernel_width);
+        let count = length / self.image_sizes().0;
+        pixels.clear();
+        let mut ends = Vec::new();
+        for image in 0..count {
+            for (oy, iy) in self.rows(ky) {
+                for (ox, ix) in self.columns(kx) {
+                    pixels.push(Pixel {
+                        from: ((image * self.in_height + iy) * self.in_width + ix) * self.in_channels,
+                        to: (image * self.out_height + oy) * self.out_width + ox,
+                    });
                 }
-                t += if t + TERMS <= terms { TERMS } else { 1 };
+            }
+            if (image + 1) % images == 0 || image + 1 == count {
+                ends.push(pixels.len());
             }
         }
+        ends
     }
 }
 
-/// Adds the products of an image's terms at `offsets` and of `V` vectors of columns, which begin with `dz`, to `dw`.
+/// Adds the products of `count` channels and `V` vectors of columns to `dw`, as many channels at a time as there are
+/// registers for.
+#[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
+#[inline(always)]
+fn met<S: Simd, const V: usize>(
+    simd: S,
+    images: &[f32],
+    dz: (&[S::f32s], usize),
+    pixels: &[Pixel],
+    groups: &[usize],
+    count: usize,
+    dw: &mut [S::f32s],
+    across: usize,
+) {
+    let mut channel = 0;
+    while channel < count {
+        let (images, dw) = (&images[channel..], &mut dw[channel * across..]);
+        let left = count - channel;
+        if left >= TERMS {
+            outer::<S, TERMS, V>(simd, images, dz, pixels, groups, dw, across);
+            channel += TERMS;
+        } else if left >= 4 {
+            outer::<S, 4, V>(simd, images, dz, pixels, groups, dw, across);
+            channel += 4;
+        } else {
+            outer::<S, 1, V>(simd, images, dz, pixels, groups, dw, across);
+            channel += 1;
+        }
+    }
+}
+
+/// Adds the products of `T` neighbouring values of the images and `V` vectors of columns to `dw`. Plain loops, as in
+/// [`sums`].
 #[inline(always)]
 fn outer<S: Simd, const T: usize, const V: usize>(
     simd: S,
-    walk: &Walk,
-    image: &[f32],
-    offsets: [usize; T],
-    dz: &[S::f32s],
+    images: &[f32],
+    (dz, stride): (&[S::f32s], usize),
+    pixels: &[Pixel],
+    groups: &[usize],
     dw: &mut [S::f32s],
+    across: usize,
 ) {
-    let (across, [height, width]) = (walk.columns / S::F32_LANES, walk.pixels);
-    let mut sums = [[simd.splat_f32s(0.0); V]; T];
-    for row in 0..height {
-        let terms = offsets.map(|offset| &image[row * walk.width() + offset..][..width * walk.channels]);
-        let dz = &dz[row * width * across..][..(width - 1) * across + V];
-        for column in 0..width {
-            let dz: [S::f32s; V] = from_fn(|v| dz[column * across + v]);
-            for (term, sums) in terms.iter().zip(&mut sums) {
-                let value = simd.splat_f32s(term[column * walk.channels]);
-                sums.iter_mut().zip(dz).for_each(|(sum, dz)| *sum = simd.mul_add_f32s(value, dz, *sum));
+    let mut begin = 0;
+    for &end in groups {
+        let mut sums = [[simd.splat_f32s(0.0); V]; T];
+        for pixel in &pixels[begin..end] {
+            let values = &images[pixel.from..][..T];
+            let dz = &dz[pixel.to * stride..][..V];
+            for t in 0..T {
+                let value = simd.splat_f32s(values[t]);
+                for v in 0..V {
+                    sums[t][v] = simd.mul_add_f32s(value, dz[v], sums[t][v]);
+                }
             }
         }
-    }
-    for (j, sums) in sums.iter().enumerate() {
-        for (own, &sum) in dw[j * across..][..V].iter_mut().zip(sums) {
-            *own = simd.add_f32s(*own, sum);
+        for t in 0..T {
+            let dw = &mut dw[t * across..][..V];
+            for v in 0..V {
+                dw[v] = simd.add_f32s(dw[v], sums[t][v]);
+            }
         }
+        begin = end;
     }
 }

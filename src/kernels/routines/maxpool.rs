@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use crate::host::vectorised;
 use crate::kernel::Io;
-use crate::kernels::MaxPoolShape;
+use crate::kernels::PoolShape;
 
 /// Channels that a window is compared in at a time: the number of channels is a multiple of this.
 pub(crate) const LANES: usize = 16;
 
 /// Windows of two by two, sixteen channels of one at a time, in registers.
-pub(crate) fn two_by_two(s: &MaxPoolShape, batch: Range<usize>, io: &mut Io<f32>) {
+pub(crate) fn two_by_two(s: &PoolShape, batch: Range<usize>, io: &mut Io<f32>) {
     let (x, y, argmax) = (io.read("x"), io.write("y"), io.write_uint("argmax"));
     let (row, outputs) = (s.in_width * s.channels, s.out_width * s.channels);
     vectorised(

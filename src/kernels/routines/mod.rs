@@ -9,5 +9,7 @@ pub(super) mod distances;
 pub(super) mod exp;
 pub(super) mod maxpool;
 pub(super) mod mine;
+mod narrow;
 mod product;
 mod unfold;
+mod walk;

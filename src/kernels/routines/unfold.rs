@@ -15,17 +15,17 @@ impl Window {
     /// if it meets the image, with where the image's row begins and what they have in common.
     #[inline(always)]
     fn tap_rows(&self, mut each: impl FnMut(usize, Option<(usize, Overlap)>)) {
-        let Window { in_height, in_width, in_channels, kernel, stride, pad, .. } = *self;
+        let Window { in_height, in_width, in_channels, kernel_height, kernel_width, stride, pad_y, pad_x, .. } = *self;
         for oy in 0..self.out_height {
             for ox in 0..self.out_width {
                 // The columns of taps that are inside the image.
-                let first = pad.saturating_sub(ox * stride);
-                let end = (in_width + pad).saturating_sub(ox * stride).min(kernel);
-                for ky in 0..kernel {
-                    let place = ((oy * self.out_width + ox) * kernel + ky) * kernel * in_channels;
-                    let iy = (oy * stride + ky).checked_sub(pad).filter(|&iy| iy < in_height);
+                let first = pad_x.saturating_sub(ox * stride);
+                let end = (in_width + pad_x).saturating_sub(ox * stride).min(kernel_width);
+                for ky in 0..kernel_height {
+                    let place = ((oy * self.out_width + ox) * kernel_height + ky) * kernel_width * in_channels;
+                    let iy = (oy * stride + ky).checked_sub(pad_y).filter(|&iy| iy < in_height);
                     let overlap = || Overlap {
-                        from: (ox * stride + first - pad) * in_channels,
+                        from: (ox * stride + first - pad_x) * in_channels,
                         to: first * in_channels,
                         values: (end - first) * in_channels,
                     };
@@ -37,7 +37,7 @@ impl Window {
 
     /// Unfolds an image into the terms of every output pixel, `[pixels, terms]`: the convolution is then a product.
     pub(super) fn unfold(&self, image: &[f32], terms: &mut [f32]) {
-        let length = self.kernel * self.in_channels;
+        let length = self.kernel_width * self.in_channels;
         self.tap_rows(|place, row| {
             let taps = &mut terms[place..][..length];
             match row {

@@ -1,0 +1,48 @@
+// dx[n, iy, ix, c] = sum of dy[n, oy, ox, c] / (window_height*window_width) over the windows that this pixel is in
+//
+// dy  [batch, out_height, out_width, channels]
+// dx  [batch, in_height, in_width, channels]
+//
+// One thread makes one value of dx.
+
+override batch: u32;
+override in_height: u32;
+override in_width: u32;
+override channels: u32;
+override out_height: u32;
+override out_width: u32;
+override window_height: u32;
+override window_width: u32;
+override stride: u32;
+override pad: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let index = group_index(group, groups) * 64u + lane;
+    if index >= batch * in_height * in_width * channels {
+        return;
+    }
+    let c = index % channels;
+    let ix = index / channels % in_width;
+    let iy = index / (channels * in_width) % in_height;
+    let n = index / (channels * in_width * in_height);
+    var sum = 0.0;
+    for (var ky = 0u; ky < window_height; ky++) {
+        let sy = iy + pad - ky;
+        if sy % stride != 0u || sy / stride >= out_height {
+            continue;
+        }
+        for (var kx = 0u; kx < window_width; kx++) {
+            let sx = ix + pad - kx;
+            if sx % stride != 0u || sx / stride >= out_width {
+                continue;
+            }
+            let at = ((n * out_height + sy / stride) * out_width + sx / stride) * channels + c;
+            sum += dy[at];
+        }
+    }
+    dx[index] = sum * (1.0 / f32(window_height * window_width));
+}

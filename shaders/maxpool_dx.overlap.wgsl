@@ -1,0 +1,51 @@
+// dx[n, iy, ix, c] = sum of dy[n, oy, ox, c] over the windows that have chosen this pixel by argmax
+//
+// dy      [batch, out_height, out_width, channels]   channels a multiple of 4
+// argmax  [batch, out_height, out_width, channels]
+// dx      [batch, in_height, in_width, channels]
+//
+// As maxpool_dx, four channels a thread, for any windows.
+
+override batch: u32;
+override in_height: u32;
+override in_width: u32;
+override channels: u32;
+override out_height: u32;
+override out_width: u32;
+override window_height: u32;
+override window_width: u32;
+override stride: u32;
+override pad: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(1) var<storage, read> argmax: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let index = group_index(group, groups) * 64u + lane;
+    let width = channels / 4u;
+    if index >= batch * in_height * in_width * width {
+        return;
+    }
+    let c = index % width;
+    let ix = index / width % in_width;
+    let iy = index / (width * in_width) % in_height;
+    let n = index / (width * in_width * in_height);
+    var sum = vec4f(0.0);
+    for (var ky = 0u; ky < window_height; ky++) {
+        let sy = iy + pad - ky;
+        if sy % stride != 0u || sy / stride >= out_height {
+            continue;
+        }
+        for (var kx = 0u; kx < window_width; kx++) {
+            let sx = ix + pad - kx;
+            if sx % stride != 0u || sx / stride >= out_width {
+                continue;
+            }
+            let at = ((n * out_height + sy / stride) * out_width + sx / stride) * width + c;
+            sum += select(vec4f(0.0), dy[at], argmax[at] == vec4u(ky * window_width + kx));
+        }
+    }
+    dx[index] = sum;
+}
