@@ -2,10 +2,11 @@
 //! expects, the optimiser's moments, and in the metadata the configuration and the step.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::Path;
 
-use half::{bf16, f16};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::data::Origin;
 use crate::error::{Error, Result};
 use crate::head::{Head, Values};
+use crate::import::{self, Weights, floats};
 use crate::layers;
 use crate::net::{self, Net, Parameter};
 use crate::output::{self, Kind};
@@ -123,10 +125,9 @@ impl Checkpoint {
     /// The network it belongs to.
     ///
     /// # Errors
-    /// [`Error::Spec`] if it cannot be understood; [`Error::Config`] if the images have other channels than their mean
-    /// and deviation.
+    /// As [`Net::of`].
     pub fn net(&self) -> Result<Net> {
-        net(&self.config, self.input)
+        Net::of(&self.config, self.input)
     }
 
     /// Freshly initialised weights for `config`.
@@ -325,7 +326,7 @@ impl Checkpoint {
         let Header { config, input, step, validation, origin, classes, .. } =
             serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         config.validate().map_err(|error| unreadable(error.to_string()))?;
-        let net = net(&config, input).map_err(|error| unreadable(error.to_string()))?;
+        let net = Net::of(&config, input).map_err(|error| unreadable(error.to_string()))?;
 
         let arena = |prefix: &str| read_arena(&file, prefix, &net.parameters()).map_err(fault);
         let states = |prefix: &str| read_arena(&file, prefix, &net.states()).map_err(fault);
@@ -357,58 +358,111 @@ impl Checkpoint {
         })
     }
 
-    /// Reads weights that another program wrote as safetensors, under the names and in the layouts of [`Net`]'s
-    /// tensors, which are PyTorch's: `conv1.weight`, `conv1.bias`, … The file need not hold anything else, and no
-    /// other tensor. `config` says what network they belong to and how its embeddings are to be used.
+    /// A model of the weights of another program, under the names and in the layouts of [`Net`]'s tensors, which are
+    /// PyTorch's: `conv1.weight`, `conv1.bias`, … `config` says what network they belong to and how its embeddings are
+    /// to be used. Answers besides the names of what is left over: what a map has for layers that the network has not.
     ///
     /// # Errors
-    /// [`Error::Spec`] and [`Error::Config`] if `config` is wrong; [`Error::Io`] where the file cannot be read;
-    /// [`Error::Weights`] naming the tensor that is missing, unknown, of another shape or type, or not finite.
-    pub fn import(path: &Path, config: &Config, input: [usize; 3]) -> Result<Checkpoint> {
+    /// [`Error::Spec`] and [`Error::Config`] if `config` is wrong; [`Error::Weights`] naming the tensor that is missing,
+    /// unknown, of another shape or type, or not finite.
+    pub fn import(weights: &Weights, config: &Config, input: [usize; 3]) -> Result<(Checkpoint, Vec<String>)> {
         config.validate()?;
-        let net = net(config, input)?;
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let fault = |reason: String| Error::Weights { path: path.to_owned(), reason };
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|error| fault(format!("not a whole safetensors file: {error}")))?;
-        let parameters = read_arena(&file, "", &net.parameters()).map_err(fault)?;
-        let state = read_arena(&file, "", &net.states()).map_err(fault)?;
-        let tensors = net.placed();
-        let mut names = file.names();
-        names.sort_unstable();
-        if let Some(name) = names.iter().find(|&&name| tensors.iter().all(|tensor| tensor.name != name)) {
-            return Err(fault(format!("tensor `{name}` is none of the network's")));
-        }
-        for tensor in &tensors {
-            let arena = match tensor.kind {
-                layers::Kind::Trained => &parameters,
-                layers::Kind::State => &state,
-            };
-            if let Some(value) = arena[tensor.range.clone()].iter().find(|value| !value.is_finite()) {
-                return Err(fault(format!("tensor `{}` holds {value}, which is not finite in 32 bits", tensor.name)));
-            }
-        }
-        let config = Config { average: None, spec: net.spec, ..config.clone() };
-        Ok(Checkpoint {
+        let net = Net::of(config, input)?;
+        let config = Config { average: None, spec: net.spec.clone(), ..config.clone() };
+        let mut model = Checkpoint {
             config,
             input,
             step: 0,
-            parameters,
+            parameters: vec![0.0; net.arena],
             average: None,
-            state,
+            state: vec![0.0; net.state],
             average_state: vec![],
             moments: None,
             head: None,
             validation: None,
             origin: None,
-        })
+        };
+        let Taken { missing, misshapen, left } = model.take(weights)?;
+        let fault = |reason: String| Error::Weights { path: weights.path().to_owned(), reason };
+        if let Some(name) = missing.first() {
+            return Err(fault(format!("tensor {} is missing", weights.called(name))));
+        }
+        if let Some((name, found, wanted)) = misshapen.first() {
+            let name = weights.called(name);
+            return Err(fault(format!("tensor {name} is {found:?}, the network needs {wanted:?}")));
+        }
+        match left.first() {
+            Some(name) if !weights.is_mapped() => Err(fault(format!("tensor `{name}` is none of the network's"))),
+            _ => Ok((model, left)),
+        }
+    }
+
+    /// Takes over the tensors of others that fit by name and shape, as parameters and as their average.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] naming a tensor that fits and holds no numbers, or such as are not finite.
+    pub fn take(&mut self, weights: &Weights) -> Result<Taken> {
+        let tensors = self.net()?.placed();
+        let fault = |reason: String| Error::Weights { path: weights.path().to_owned(), reason };
+        let known: HashSet<_> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        let left = weights.names().filter(|name| !known.contains(name)).map(str::to_owned).collect();
+        let mut taken = Taken { missing: vec![], misshapen: vec![], left };
+        for tensor in &tensors {
+            let (name, wanted) = (&tensor.name, tensor.layout.file_dims());
+            let Some(found) = weights.get(name) else {
+                taken.missing.push(name.clone());
+                continue;
+            };
+            if found.dims != wanted {
+                taken.misshapen.push((name.clone(), found.dims.clone(), wanted));
+                continue;
+            }
+            let called = weights.called(name);
+            let values = found.values().map_err(|reason| fault(format!("tensor {called} {reason}")))?;
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(fault(format!("tensor {called} holds {value}, which is not finite in 32 bits")));
+            }
+            let arena = match tensor.kind {
+                layers::Kind::Trained => &mut self.parameters,
+                layers::Kind::State => &mut self.state,
+            };
+            arena[tensor.range.clone()].copy_from_slice(&tensor.layout.to_device(&values));
+        }
+        if let Some(average) = &mut self.average {
+            average.clone_from(&self.parameters);
+            self.average_state.clone_from(&self.state);
+        }
+        Ok(taken)
+    }
+
+    /// The weights to be used, by name.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::net`].
+    pub fn named(&self, path: &Path) -> Result<Weights> {
+        let tensor = |(parameter, values): (Parameter, Vec<f32>)| {
+            (parameter.name, import::Tensor::new(parameter.layout.file_dims(), &values))
+        };
+        Ok(Weights::new(path, self.tensors()?.into_iter().map(tensor).collect()))
     }
 }
 
-/// The network that `config` describes for such images.
-fn net(config: &Config, input: [usize; 3]) -> Result<Net> {
-    config.pixels.fit(input[2])?;
-    Net::parse(&config.spec, input)
+/// What became of weights that a network was handed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The network's tensors that are not among them.
+    pub missing: Vec<String>,
+    /// Those of another shape: name, the shape among them, the network's.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Tensors that the network does not have.
+    pub left: Vec<String>,
+}
+
+/// Whether a file is a checkpoint or model of this program rather than tensors alone; no where it cannot be read.
+pub fn is_ours(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+    read.is_ok() && is_checkpoint(&head)
 }
 
 /// The arena of some tensors of a network, whose names in the file begin with `prefix`, in device order; or what is
@@ -427,23 +481,8 @@ fn read_arena(file: &SafeTensors, prefix: &str, tensors: &[Parameter]) -> Result
     // A file may ask for any network: memory is taken once all its weights are there.
     let mut arena = vec![0.0; net::length(tensors)];
     for (name, parameter, tensor) in found {
-        let values = floats(tensor.dtype(), tensor.data())
-            .ok_or_else(|| format!("tensor `{name}` is {:?}, expected F16, BF16, F32 or F64", tensor.dtype()))?;
+        let values = floats(tensor.dtype(), tensor.data()).map_err(|reason| format!("tensor `{name}` {reason}"))?;
         arena[parameter.range.clone()].copy_from_slice(&parameter.layout.to_device(&values));
     }
     Ok(arena)
-}
-
-/// The numbers of a tensor, rounded to 32 bits; `None` if it holds none of the four kinds of real numbers.
-fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Option<Vec<f32>> {
-        Some(bytes.as_chunks::<N>().0.iter().map(|&word| value(word)).collect())
-    }
-    match dtype {
-        Dtype::F16 => each(bytes, |word| f16::from_le_bytes(word).to_f32()),
-        Dtype::BF16 => each(bytes, |word| bf16::from_le_bytes(word).to_f32()),
-        Dtype::F32 => each(bytes, f32::from_le_bytes),
-        Dtype::F64 => each(bytes, |word| f64::from_le_bytes(word) as f32),
-        _ => None,
-    }
 }

@@ -243,6 +243,9 @@ pub struct Config {
     pub augment: Augment,
     /// The optimiser.
     pub update: Update,
+    /// Tensors that are not trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Names>,
     /// Tensors with a rate or a decay of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
@@ -426,6 +429,7 @@ fn cnn() -> Config {
         batch,
         augment: Augment::NONE,
         update: Update::ADAM,
+        freeze: None,
         groups: vec![],
         learning_rate: 1e-3,
         warmup: 0,

@@ -194,6 +194,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A network of another program cannot be expressed.
+    #[error("{}: {reason}", path.display())]
+    Graph {
+        /// The file.
+        path: PathBuf,
+        /// Which of its operators is in the way, and why.
+        reason: String,
+    },
+
     /// Weights of another program cannot be used.
     #[error("{}: {reason}", path.display())]
     Weights {
@@ -303,10 +312,15 @@ impl Error {
                  a model file by `siamese import`"
                     .into()
             }
+            Error::Graph { .. } => {
+                "export the network for evaluation, with images of a fixed size and constants folded, or write its \
+                 `--spec` and import its weights as safetensors by `--map`"
+                    .into()
+            }
             Error::Weights { .. } => {
                 "give the `--spec` and `--input` that the weights belong to, and tensors named and laid out as \
                  `siamese export` does it: conv1.weight [out, in, height, width], dense1.weight [out, in], a bias \
-                 to each"
+                 to each that no normalisation follows; other names are brought to these by `--map`"
                     .into()
             }
         })

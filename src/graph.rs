@@ -35,7 +35,13 @@ impl Graph {
     pub fn numbers(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         let dims = dims.iter().map(|&dim| dim as i64).collect();
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.graph.initializer.push(TensorProto { dims, data_type: FLOAT, name: name.to_owned(), raw_data });
+        self.graph.initializer.push(TensorProto {
+            dims,
+            data_type: FLOAT,
+            name: name.to_owned(),
+            raw_data,
+            ..TensorProto::default()
+        });
         name.to_owned()
     }
 
@@ -43,7 +49,13 @@ impl Graph {
     pub fn integers(&mut self, name: &str, values: &[usize]) -> String {
         let raw_data = values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect();
         let dims = vec![values.len() as i64];
-        self.graph.initializer.push(TensorProto { dims, data_type: INT64, name: name.to_owned(), raw_data });
+        self.graph.initializer.push(TensorProto {
+            dims,
+            data_type: INT64,
+            name: name.to_owned(),
+            raw_data,
+            ..TensorProto::default()
+        });
         name.to_owned()
     }
 
@@ -55,7 +67,13 @@ impl Graph {
             true => (FLOAT16, values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect()),
         };
         let dims = dims.iter().map(|&dim| dim as i64).collect();
-        self.graph.initializer.push(TensorProto { dims, data_type, name: name.to_owned(), raw_data });
+        self.graph.initializer.push(TensorProto {
+            dims,
+            data_type,
+            name: name.to_owned(),
+            raw_data,
+            ..TensorProto::default()
+        });
         match self.half {
             false => name.to_owned(),
             true => self.node(&format!("{name}.f32"), "Cast", &[name], vec![Attribute::int("to", i64::from(FLOAT))]),
@@ -73,11 +91,11 @@ impl Graph {
 }
 
 /// Element type float32, of `TensorProto.DataType`.
-const FLOAT: i32 = 1;
+pub(crate) const FLOAT: i32 = 1;
 /// Element type int64.
-const INT64: i32 = 7;
+pub(crate) const INT64: i32 = 7;
 /// Element type float16.
-const FLOAT16: i32 = 10;
+pub(crate) const FLOAT16: i32 = 10;
 
 /// `ModelProto`
 #[derive(Clone, PartialEq, Message)]
@@ -118,33 +136,64 @@ pub(crate) struct StringStringEntryProto {
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
-    node: Vec<NodeProto>,
+    pub node: Vec<NodeProto>,
     #[prost(string, tag = "2")]
-    name: String,
+    pub name: String,
     #[prost(message, repeated, tag = "5")]
-    initializer: Vec<TensorProto>,
+    pub initializer: Vec<TensorProto>,
     #[prost(message, repeated, tag = "11")]
-    input: Vec<ValueInfoProto>,
+    pub input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
-    output: Vec<ValueInfoProto>,
+    pub output: Vec<ValueInfoProto>,
 }
 
 /// `NodeProto`
 #[derive(Clone, PartialEq, Message)]
-struct NodeProto {
+pub(crate) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
-    input: Vec<String>,
+    pub input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
-    output: Vec<String>,
+    pub output: Vec<String>,
     #[prost(string, tag = "3")]
-    name: String,
+    pub name: String,
     #[prost(string, tag = "4")]
-    op_type: String,
+    pub op_type: String,
     #[prost(message, repeated, tag = "5")]
-    attribute: Vec<Attribute>,
+    pub attribute: Vec<Attribute>,
 }
 
-/// A setting of an operator, of one number or of several whole ones: `AttributeProto`.
+impl NodeProto {
+    fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attribute.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// A setting of one whole number.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.attribute(name)?.i
+    }
+
+    /// A setting of one number.
+    pub fn float(&self, name: &str) -> Option<f32> {
+        self.attribute(name)?.f
+    }
+
+    /// A setting in words.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.attribute(name)?.s.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok())
+    }
+
+    /// A setting of several whole numbers.
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        self.attribute(name).map(|attribute| &*attribute.ints)
+    }
+
+    /// A setting that is an array.
+    pub fn tensor(&self, name: &str) -> Option<&TensorProto> {
+        self.attribute(name)?.t.as_ref()
+    }
+}
+
+/// A setting of an operator: `AttributeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     #[prost(string, tag = "1")]
@@ -153,6 +202,10 @@ pub struct Attribute {
     f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    s: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "5")]
+    t: Option<TensorProto>,
     // Not packed: the specification's file is in the second version of the protocol buffers' language.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     ints: Vec<i64>,
@@ -163,44 +216,57 @@ pub struct Attribute {
 impl Attribute {
     /// One number.
     pub fn float(name: &str, value: f32) -> Self {
-        Attribute { name: name.to_owned(), f: Some(value), i: None, ints: vec![], kind: 1 }
+        Attribute { name: name.to_owned(), f: Some(value), kind: 1, ..Attribute::default() }
     }
 
     /// One whole number.
     pub fn int(name: &str, value: i64) -> Self {
-        Attribute { name: name.to_owned(), f: None, i: Some(value), ints: vec![], kind: 2 }
+        Attribute { name: name.to_owned(), i: Some(value), kind: 2, ..Attribute::default() }
     }
 
     /// Whole numbers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
         let ints = values.iter().map(|&value| value as i64).collect();
-        Attribute { name: name.to_owned(), f: None, i: None, ints, kind: 7 }
+        Attribute { name: name.to_owned(), ints, kind: 7, ..Attribute::default() }
     }
 }
 
 /// `TensorProto`, little-endian
 #[derive(Clone, PartialEq, Message)]
-struct TensorProto {
+pub(crate) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
-    dims: Vec<i64>,
+    pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
-    data_type: i32,
+    pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
-    name: String,
+    pub name: String,
     #[prost(bytes = "vec", tag = "9")]
-    raw_data: Vec<u8>,
+    pub raw_data: Vec<u8>,
+    /// 1: the numbers lie in another file.
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
 }
 
 /// `ValueInfoProto`
 #[derive(Clone, PartialEq, Message)]
-struct ValueInfoProto {
+pub(crate) struct ValueInfoProto {
     #[prost(string, tag = "1")]
-    name: String,
+    pub name: String,
     #[prost(message, optional, tag = "2")]
     kind: Option<TypeProto>,
 }
 
 impl ValueInfoProto {
+    /// The sizes of an array, `None` where one is free.
+    pub fn sizes(&self) -> Vec<Option<i64>> {
+        let shape = self.kind.as_ref().and_then(|kind| kind.tensor_type.as_ref()?.shape.as_ref());
+        shape.map(|shape| shape.dim.iter().map(|dim| dim.size).collect()).unwrap_or_default()
+    }
+
     /// A float32 array `[batch, …dims]`.
     fn rows_of(name: &str, dims: &[usize]) -> Self {
         let batch = Dimension { size: None, parameter: Some("batch".to_owned()) };

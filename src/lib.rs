@@ -98,7 +98,7 @@
 //!
 //! ```text
 //! 7  main  cli  report  outcome                            the program
-//! 6  session  train  eval  embed  checkpoint  onnx  torch  gallery  figures  vectors  cluster  tensorboard  check
+//! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard  check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config  head
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
@@ -146,6 +146,7 @@ pub mod gpu;
 pub mod graph;
 pub mod head;
 pub mod host;
+pub mod import;
 pub mod init;
 pub mod kernel;
 pub mod kernels;

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// Words that tensors fit, divided by white space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -18,9 +20,19 @@ impl Names {
         self.words().any(|word| fits(word, tensor))
     }
 
-    /// The words that fit none of `tensors`.
-    pub fn strays<'a>(&'a self, tensors: &[String]) -> Vec<&'a str> {
-        self.words().filter(|word| !tensors.iter().any(|tensor| fits(word, tensor))).collect()
+    /// Checks that each word fits one of `tensors`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for `setting` naming the word that fits none.
+    pub fn check(&self, setting: &str, tensors: &[String]) -> Result<()> {
+        match self.words().find(|word| !tensors.iter().any(|tensor| fits(word, tensor))) {
+            None if self.words().next().is_some() => Ok(()),
+            None => Err(Error::config(setting, "no name is given")),
+            Some(stray) => {
+                let reason = format!("`{stray}` fits no tensor that is trained: {}", tensors.join(", "));
+                Err(Error::config(setting, reason))
+            }
+        }
     }
 
     fn words(&self) -> impl Iterator<Item = &str> {
@@ -89,6 +101,10 @@ mod tests {
             assert!(!others.iter().any(|tensor| names.fit(tensor)), "{words}: {others:?}");
         }
         let tensors = ["conv1.weight".to_owned()];
-        assert_eq!(Names("conv1 conv2-3 b*".to_owned()).strays(&tensors), ["conv2-3", "b*"]);
+        let check =
+            |words: &str| Names(words.to_owned()).check("--freeze", &tensors).map_err(|error| error.to_string());
+        assert!(check("conv1 *.weight conv1-7").is_ok());
+        assert!(check("conv1 conv2-3").unwrap_err().contains("`conv2-3`"));
+        assert!(check(" ").is_err());
     }
 }

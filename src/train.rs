@@ -94,7 +94,6 @@ impl Health {
 /// # Errors
 /// [`Error::Config`] naming the setting that does not go with the network or the classes.
 pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
-    config.pixels.fit(net.input[2])?;
     net.check_training(config.batch.rows())?;
     Head::new(&config.loss, net.dims(), classes).check(&config.loss, config.batch.rows())?;
     if config.loss.needs_unit_rows() && !net.normalises() {
@@ -107,10 +106,7 @@ pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
     }
     let names: Vec<_> = net.parameters().into_iter().map(|parameter| parameter.name).collect();
     for group in &config.groups {
-        if let [stray, ..] = group.names.strays(&names)[..] {
-            let reason = format!("`{stray}` is none of the network's tensors: {}", names.join(", "));
-            return Err(Error::config("--group", reason));
-        }
+        group.names.check("--group", &names)?;
     }
     Ok(())
 }

@@ -263,6 +263,16 @@ impl NetworkArgs {
         self.preset.as_deref().map(str::parse).transpose()
     }
 
+    /// Whether the network is given as text.
+    fn has_spec(&self) -> bool {
+        self.spec.is_some()
+    }
+
+    /// Whether nothing is said of the network.
+    fn is_default(&self) -> bool {
+        self.preset.is_none() && self.spec.is_none()
+    }
+
     /// The preset that was asked for, else the default.
     fn preset(&self) -> siamese::Result<Preset> {
         Ok(self.asked()?.unwrap_or(PRESETS[0]))

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use siamese::checkpoint::Checkpoint;
+use siamese::checkpoint::{self, Checkpoint, Taken};
 use siamese::config::{Config, Length, PRESETS, Preset, Schedule, Update, Validation};
 use siamese::data::pictures::Pictures;
 use siamese::data::{Dataset, HoldBack, Parts};
 use siamese::figures::Figures;
+use siamese::import::Weights;
 use siamese::losses::Loss;
 use siamese::losses::triplet::Margin;
+use siamese::names::Names;
 use siamese::net::Net;
 use siamese::output::{self, Kind};
 use siamese::plan::Plan;
@@ -29,7 +31,8 @@ use siamese::{Error, Result, embed, train};
 
 use super::engine::{Engine, Job};
 use super::{
-    AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PixelArgs, PrecisionArg, Tune, TuneArgs, parse_input,
+    AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PixelArgs, PrecisionArg, Tune, TuneArgs, model_file,
+    parse_input,
 };
 use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
@@ -45,6 +48,7 @@ Examples:
   siamese train --spec \"conv16k5 relu pool dense32 l2\" --images 100000 --out runs/mine
   siamese train --images 600000 --augment elastic --ema 0.999
   siamese train --validation 5000 --patience 5         watched on images held back, the best kept
+  siamese train --from runs/mine --freeze \"conv*\"      the convolutions of another run, the rest trained
   siamese train --train-classes 0-4                    evaluated on the digits that it never saw
   siamese train --out runs/mine --resume               go on after Ctrl-C
   siamese train --data fashion-mnist/                  any folder of IDX files
@@ -78,8 +82,8 @@ pub struct Train {
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "loss", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
-        "weight_decay", "group", "clip", "ema", "precision", "again", "validation", "validate_every", "patience",
-        "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
+        "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
+        "patience", "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -133,6 +137,14 @@ struct RecipeArgs {
     /// Share of the weights taken away each step, times the step size; biases and norms keep theirs
     #[arg(long, value_name = "SHARE")]
     weight_decay: Option<f32>,
+    /// Weights to start from: a run, a checkpoint, a model, or a safetensors file with our names. Tensors that fit by
+    /// name and shape are taken, the others start at random, and which is said. Without --spec and --preset the network
+    /// is the model's, and so is what it does to pixels
+    #[arg(long, value_name = "MODEL")]
+    from: Option<PathBuf>,
+    /// Layers or tensors that stay as they are, such as "conv1-20 bn1-20" or "conv*.weight"
+    #[arg(long, value_name = "NAMES")]
+    freeze: Option<String>,
     /// Tensors with a factor on their step size or a weight decay of their own, such as "conv1-8 rate=0.1" or
     /// "*.bias bn* decay=0.01"; may be repeated, of several that fit the last wins
     #[arg(long, value_name = "NAMES rate=F decay=F")]
@@ -218,6 +230,7 @@ impl RecipeArgs {
         if !self.group.is_empty() {
             config.groups = self.group.iter().map(|group| group.parse()).collect::<Result<_>>()?;
         }
+        config.freeze = self.freeze.clone().map(Names).or(config.freeze.take());
         config.clip = self.clip.or(config.clip);
         config.average = self.ema.or(config.average);
         config.storage = self.precision.map_or(config.storage, PrecisionArg::storage);
@@ -332,12 +345,21 @@ impl Train {
         let tried = asked.unwrap_or(PRESETS[0]);
         self.recipe.apply(&mut self.network.config(tried, tried.input))?;
         let brought = asked.filter(|preset| preset.brings).map(|preset| preset.input);
-        let pictures = Pictures { invert: self.invert };
-        let split = self.data.load(self.input.or(brought), pictures)?;
+        let from = self.recipe.from.as_deref().map(Given::open).transpose()?;
+        // What a model makes of images belongs to its weights.
+        let model = from.as_ref().and_then(|from| from.model.as_ref());
+        let pictures = Pictures { invert: self.invert || model.is_some_and(|model| model.config.pictures.invert) };
+        let split = self.data.load(self.input.or(model.map(|model| model.input)).or(brought), pictures)?;
         let Dataset { height, width, channels, .. } = split.train;
         let preset = asked.unwrap_or_else(|| self.suited(&split.train));
         let mut config = Config { pictures, ..self.network.config(preset, [height, width, channels]) };
         self.recipe.apply(&mut config)?;
+        if let Some(Checkpoint { config: own, .. }) = model {
+            if self.network.is_default() {
+                config.spec.clone_from(&own.spec);
+            }
+            config.pixels.clone_from(&own.pixels);
+        }
         self.pixels.apply(&mut config);
         let held_back = self.recipe.validation.map(HoldBack::Images);
         let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
@@ -355,14 +377,61 @@ impl Train {
         config.validation = self.recipe.validation(config.steps, &parts);
         config.validate()?;
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
-        let net = Net::parse(&config.spec, [parts.train.height, parts.train.width, parts.train.channels])?;
+        let net = Net::of(&config, [parts.train.height, parts.train.width, parts.train.channels])?;
         train::check(&config, &net, parts.train.label_count())?;
+        let mut start = Checkpoint::initial(&config, &net);
+        if let Some(from) = from {
+            from.hand_to(&mut start)?;
+        }
         let path = match &self.out {
             None => fresh_folder(preset.name),
             Some(path) => path.clone(),
         };
-        let origin = Some(parts.origin().clone());
-        Ok(Start { folder: None, path, start: Checkpoint { origin, ..Checkpoint::initial(&config, &net) }, parts })
+        start.origin = Some(parts.origin().clone());
+        Ok(Start { folder: None, path, start, parts })
+    }
+}
+
+/// The weights that a training starts from.
+struct Given {
+    /// The model that they are of, where the file is one.
+    model: Option<Checkpoint>,
+    weights: Weights,
+}
+
+impl Given {
+    /// A run, checkpoint or model, or the safetensors file of another program.
+    fn open(path: &Path) -> Result<Given> {
+        let file = model_file(path);
+        if !checkpoint::is_ours(&file) {
+            return Ok(Given { model: None, weights: Weights::read(&file)? });
+        }
+        let model = Checkpoint::load(&file)?.export();
+        Ok(Given { weights: model.named(&file)?, model: Some(model) })
+    }
+
+    /// Gives a network what fits it by name and shape, and says what does not.
+    fn hand_to(&self, start: &mut Checkpoint) -> Result<()> {
+        let Taken { missing, misshapen, left } = start.take(&self.weights)?;
+        let (all, path) = (start.net()?.placed().len(), self.weights.path().display());
+        let taken = all - missing.len() - misshapen.len();
+        if taken == 0 {
+            let reason =
+                format!("no tensor of {path} fits the network {}; it has {}", start.config.spec, left.join(", "));
+            return Err(Error::config("--from", reason));
+        }
+        say!("from     {path}: {taken} of the network's {all} tensors");
+        for (name, found, wanted) in misshapen {
+            say!("         `{name}` starts anew: it is {found:?} there, the network needs {wanted:?}");
+        }
+        for (names, words) in
+            [(missing, "start anew, they are not there"), (left, "left out, the network has none such")]
+        {
+            if !names.is_empty() {
+                say!("         {words}: {}", names.join(", "));
+            }
+        }
+        Ok(())
     }
 }
 

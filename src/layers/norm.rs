@@ -342,6 +342,14 @@ where
     fn backward(&self, at: &mut Backward) {
         let sets = self.sets(at.rows(), at.shape(0));
         let (summed, epsilon) = (sets.summed(), self.epsilon);
+        if self.division.is_batch() && !at.training() {
+            // By running moments each value goes for itself.
+            let Some(dx) = at.dx(0) else { return };
+            let [mean, variance] = ["running_mean", "running_var"].map(|name| at.tensor(name));
+            let none = at.zeros(sets.channels);
+            let args = [at.x(0), at.dy(), mean, variance, at.tensor("weight"), none, none, dx];
+            return at.call::<NormaliseDx>(NormaliseDxShape { sets, epsilon }, &args);
+        }
         let [mean, variance] = ["mean", "variance"].map(|name| at.kept(name));
         let dims = [summed.chunks(), sets.channels];
         let [p, q] = ["p", "q"].map(|name| at.slot(name, &dims));

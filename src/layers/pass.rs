@@ -119,7 +119,7 @@ impl<'a> Forward<'a> {
         self.node.rows
     }
 
-    /// Whether the plan trains; otherwise it embeds, and tensors do not change.
+    /// Whether the plan trains this layer; otherwise it embeds, or all the layer's tensors are frozen, and none changes.
     pub fn training(&self) -> bool {
         self.node.training
     }
@@ -241,6 +241,16 @@ impl<'a> Backward<'a> {
         self.node.rows
     }
 
+    /// See [`Forward::training`]: the gradient passes a layer whose tensors are all frozen.
+    pub fn training(&self) -> bool {
+        self.node.training
+    }
+
+    /// A slot of `length` zeros, which nobody writes.
+    pub fn zeros(&mut self, length: usize) -> SlotId {
+        self.builder.zeros(length)
+    }
+
     /// The slot of an input.
     pub fn x(&self, input: usize) -> SlotId {
         self.node.inputs[input].0
@@ -303,9 +313,9 @@ impl<'a> Backward<'a> {
         self.builder.call::<K>(Section::Backward, shape, args);
     }
 
-    /// Makes the gradient of `bias`: the sum of the output's by channel.
+    /// Makes the gradient of `bias`, unless it is frozen: the sum of the output's by channel.
     pub fn bias(&mut self) {
-        let bias = self.gradient("bias");
+        let Some(bias) = self.gradient("bias") else { return };
         let columns = self.builder.len(bias);
         let rows = self.builder.len(self.total) / columns;
         let splits = splits(columns, rows);
@@ -317,10 +327,11 @@ impl<'a> Backward<'a> {
         self.builder.activation(format!("{}.{name}", self.node.name), dims)
     }
 
-    /// Makes the gradient of a tensor, which is the sum of the rows of `sums`, and answers its slot.
+    /// Makes the gradient of a tensor, which is the sum of the rows of `sums`, and answers its slot; of a frozen one it
+    /// is a slot like any other.
     pub fn sum_rows(&mut self, tensor: &str, sums: SlotId) -> SlotId {
-        let gradient = self.gradient(tensor);
-        let columns = self.builder.len(gradient);
+        let columns = self.builder.len(self.tensor(tensor));
+        let gradient = self.gradient(tensor).unwrap_or_else(|| self.slot(&format!("{tensor}.sum"), &[columns]));
         let rows = self.builder.len(sums) / columns;
         let splits = if rows <= 256 { 1 } else { splits(columns, rows) };
         let partial = format!("{tensor}.partial");
@@ -328,14 +339,17 @@ impl<'a> Backward<'a> {
         gradient
     }
 
-    /// Makes the gradient of a tensor by a kernel whose last argument is `splits` partial sums of it, and adds those
-    /// in order.
+    /// Makes the gradient of a tensor, unless it is frozen, by a kernel whose last argument is `splits` partial sums of
+    /// it, and adds those in order.
     pub fn sum<K: Kernel>(&mut self, tensor: &str, splits: usize, shape: K::Shape, inputs: [SlotId; 2]) {
-        self.split_sum::<K>("partial", splits, shape, &inputs, self.gradient(tensor));
+        if let Some(target) = self.gradient(tensor) {
+            self.split_sum::<K>("partial", splits, shape, &inputs, target);
+        }
     }
 
-    fn gradient(&self, tensor: &str) -> SlotId {
-        self.node.tensor(tensor).gradient.expect("a training plan has gradients")
+    /// The gradient of a tensor; `None` where it is frozen.
+    fn gradient(&self, tensor: &str) -> Option<SlotId> {
+        self.node.tensor(tensor).gradient
     }
 
     /// A kernel that makes `splits` partial sums, in slot `partial`, and the ordered sum of those into `target`.

@@ -5,7 +5,7 @@
 pub enum Kind {
     /// The optimiser, by a gradient.
     Trained,
-    /// The layer itself, as running averages are: it has no gradient.
+    /// The layer itself, as running averages are, or nobody, as one that is frozen: it has no gradient.
     State,
 }
 

@@ -9,12 +9,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::Initialisation;
+use crate::config::{Config, Initialisation};
 use crate::error::{Error, Result};
 use crate::init::{self, Init};
 use crate::kernel::Element;
 use crate::kernels::Activation;
 use crate::layers::{self, Forward, Kind, Layer, Layout, Lowered, Shape, Start, Tensor, TensorSlots};
+use crate::names::Names;
 use crate::plan::{ALIGNMENT, Builder, Role, SlotId};
 
 /// Names of the flat arrays that hold the tensors of all layers: so the optimiser is one call and a checkpoint a few
@@ -98,6 +99,8 @@ pub struct Net {
     pub input: [usize; 3],
     /// Layers in order.
     pub nodes: Vec<Node>,
+    /// Tensors that stay as they are, see [`Net::freeze`].
+    pub frozen: Option<Names>,
     /// Length of an arena of the trained tensors.
     pub arena: usize,
     /// Length of an arena of the states; 0 where there are none.
@@ -147,6 +150,41 @@ pub fn length(tensors: &[Parameter]) -> usize {
 }
 
 impl Net {
+    /// The network that `config` describes for images of `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// As [`Net::parse`] and [`Net::freeze`]; [`Error::Config`] if the images have other channels than their mean and
+    /// deviation.
+    pub fn of(config: &Config, input: [usize; 3]) -> Result<Net> {
+        config.pixels.fit(input[2])?;
+        let net = Net::parse(&config.spec, input)?;
+        match &config.freeze {
+            Some(names) => net.freeze(names),
+            None => Ok(net),
+        }
+    }
+
+    /// The same network with tensors that nobody trains. They are [states](Kind::State): they have no gradient and no
+    /// moments, and the way back ends where nothing before them is trained. A layer whose tensors are all frozen does in
+    /// a training what it does in any other plan: a normalisation takes its running moments and leaves them.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for `--freeze` naming a word that fits no tensor, or if nothing is left to train.
+    pub fn freeze(mut self, names: &Names) -> Result<Net> {
+        let trained: Vec<_> = self.parameters().into_iter().map(|tensor| tensor.name).collect();
+        names.check("--freeze", &trained)?;
+        self.frozen = Some(names.clone());
+        let [parameters, states] = [self.parameters(), self.states()];
+        (self.arena, self.state) = (length(&parameters), length(&states));
+        match self.arena {
+            0 => Err(Error::config("--freeze", "nothing is left to train")),
+            _ if self.state > MOST => {
+                Err(Error::config("--freeze", "more values than 32-bit indices reach are frozen"))
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The shape of a value: of the images (0) or of the output of node `value - 1`.
     pub fn shape(&self, value: usize) -> Shape {
         value.checked_sub(1).map_or(Shape::Image(self.input), |node| self.nodes[node].output)
@@ -159,7 +197,18 @@ impl Net {
 
     /// The tensors of a node.
     pub fn tensors(&self, node: &Node) -> Vec<Tensor> {
-        node.layer.tensors(&self.inputs(node))
+        let mut tensors = node.layer.tensors(&self.inputs(node));
+        let is_frozen = |tensor: &Tensor| {
+            self.frozen.as_ref().is_some_and(|names| names.fit(&format!("{}.{}", node.name, tensor.name)))
+        };
+        tensors.iter_mut().filter(|tensor| is_frozen(tensor)).for_each(|tensor| tensor.kind = Kind::State);
+        tensors
+    }
+
+    /// Whether a training has something to do at a node: all but those whose tensors are frozen.
+    fn trains(&self, node: &Node) -> bool {
+        let tensors = self.tensors(node);
+        tensors.is_empty() || tensors.iter().any(|tensor| tensor.kind == Kind::Trained)
     }
 
     /// Values of an embedding.
@@ -305,7 +354,8 @@ impl Net {
                     (&node.layer, node.inputs.iter().map(input).collect(), own)
                 }
             };
-            let mut lowered = Lowered::new(name, rows, declared.training, *activation, inputs, *output, own);
+            let training = declared.training && self.trains(node);
+            let mut lowered = Lowered::new(name, rows, training, *activation, inputs, *output, own);
             if folded.iter().all(|fold| fold.before != place) {
                 layer.forward(&mut Forward::new(builder, &mut lowered));
             }

@@ -22,6 +22,7 @@ const LADDER: &[&[&str]] = &[
         "gallery",
         "figures",
         "checkpoint",
+        "import",
         "onnx",
         "torch",
         "vectors",

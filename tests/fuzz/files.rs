@@ -13,6 +13,7 @@ use siamese::data::{Dataset, HoldBack, idx};
 use siamese::embed::Embedder;
 use siamese::error::{Error, Result};
 use siamese::gallery::{Content, Gallery, Threshold};
+use siamese::import::Weights;
 use siamese::net::Net;
 use siamese::onnx;
 use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
@@ -124,7 +125,7 @@ pub fn trials() -> Vec<Trial> {
             case: |dice: &mut Dice, folder: &Path| {
                 let path = file(folder, &changed(dice, &CHECKPOINTS[2..], mutate::safetensors));
                 let config = Config { average: None, ..config() };
-                embed(&Checkpoint::import(&path, &config, INPUT)?)
+                embed(&Checkpoint::import(&Weights::read(&path)?, &config, INPUT)?.0)
             },
         }
         .trial(),

@@ -3,11 +3,11 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, PRESETS, Pixels};
 use siamese::embed::Embedder;
 use siamese::layers::LAYERS;
 use siamese::net::Net;
-use siamese::{cpu, onnx};
+use siamese::{cpu, import, onnx};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
@@ -93,6 +93,50 @@ fn every_word() {
     for (spec, input) in LAYERS.iter().flat_map(|word| word.specs) {
         compare(spec, &random(&with(spec), *input), &bytes(15 * input.iter().product::<usize>()));
     }
+}
+
+/// A file read back is the network that was written, to the bit.
+#[test]
+fn what_is_written_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    for (spec, input) in LAYERS.iter().flat_map(|word| word.specs) {
+        let mut config = with(spec);
+        config.pictures.invert = spec.len() % 2 == 0;
+        config.pixels = Pixels { mean: (0..input[2]).map(|c| 117.25 + c as f32).collect(), deviation: vec![57.375] };
+        let model = random(&config, *input);
+        std::fs::write(&file, onnx::model(&model, Precision::F32).unwrap()).unwrap();
+        let read = import::onnx::read(&file, None);
+        // Their operators are several each, of which no word is made again.
+        if spec.split([' ', '(']).any(|word| word.starts_with("gn") || word.starts_with("ln")) {
+            assert!(matches!(read, Err(siamese::Error::Graph { .. })), "{spec}");
+            continue;
+        }
+        let read = read.unwrap_or_else(|error| panic!("{spec}: {error}"));
+        assert_eq!(read.pixels.as_ref(), Some(&config.pixels), "{spec}");
+        assert_eq!((read.input, read.invert), (*input, config.pictures.invert), "{spec}");
+        let config = Config { spec: read.spec, ..config };
+        let (back, left) = Checkpoint::import(&read.weights, &config, read.input)
+            .unwrap_or_else(|error| panic!("{spec}, read as {}: {error}", config.spec));
+        let images = bytes(3 * input.iter().product::<usize>());
+        assert_eq!((ours(&back, &images), left), (ours(&model, &images), vec![]), "{spec}, read as {}", config.spec);
+    }
+}
+
+#[test]
+fn pixels_by_channel() {
+    for (mean, deviation, invert) in [
+        (vec![122.782, 117.001, 104.298], vec![255.0], false),
+        (vec![127.5], vec![58.395, 57.12, 57.375], true),
+        (vec![100.0], vec![128.0], true),
+    ] {
+        let mut config = with("conv3 relu dense4 l2");
+        (config.pixels, config.pictures.invert) = (Pixels { mean, deviation }, invert);
+        compare(&config.pixels.to_string(), &random(&config, [6, 5, 3]), &bytes(8 * 90));
+    }
+    let wrong = Config { pixels: Pixels { mean: vec![1.0, 2.0], deviation: vec![1.0] }, ..with("dense4 l2") };
+    let error = Net::of(&wrong, [6, 5, 3]).unwrap_err().to_string();
+    assert!(error.contains("--mean") && error.contains('3'), "{error}");
 }
 
 /// The file takes pictures as they are, of a model that wants them inverted too.

@@ -13,6 +13,8 @@ use siamese::net::Net;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::program;
+
 const SPEC: &str = "conv4 relu pool dense8 relu dense4 l2";
 const INPUT: [usize; 3] = [9, 8, 3];
 
@@ -170,5 +172,124 @@ fn the_ending_chooses_what_is_exported() {
         let words = fail(&siamese(&["export", &file, "--out", &path(name)]));
         assert!([".safetensors", ".onnx", ".py", name].iter().all(|word| words.contains(word)), "{words}");
         assert!(!Path::new(&path(name)).exists());
+    }
+}
+
+#[test]
+fn a_map_brings_names_to_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, file) = model(folder.path());
+    let [out, theirs, map, back] = ["out.safetensors", "theirs.safetensors", "names.map", "back.safetensors"]
+        .map(|name| format!("{}/{name}", folder.path().display()));
+    assert!(siamese(&["export", &file, "--out", &out]).status.success());
+    let mut tensors: HashMap<_, _> =
+        read(&out).into_iter().map(|(name, stored)| (format!("net.{}", name.replace("dense", "fc")), stored)).collect();
+    tensors.insert("net.bn1.num_batches_tracked".to_owned(), (Dtype::I64, vec![], vec![0; 8]));
+    tensors.insert("net.head.weight".to_owned(), (Dtype::F32, vec![1], vec![0; 4]));
+    tensors.insert("net.unused".to_owned(), (Dtype::F32, vec![1], vec![0; 4]));
+    write(&theirs, &tensors);
+    let lines = "# theirs have other names\n\nconv1.weight = net.conv1.weight\nconv1.bias=net.conv1.bias\n\
+                 dense1.weight = net.fc1.weight  # the first\ndense1.bias = net.fc1.bias\n\
+                 dense2.weight = net.fc2.weight\ndense2.bias = net.fc2.bias\n";
+    let whole = format!("{lines}dense3.weight = net.head.weight\n- = net.unused\n");
+    fs::write(&map, &whole).unwrap();
+    let output = import(&theirs, &back, &["--map", &map]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && words.contains("left out") && words.contains("dense3.weight"), "{words}");
+    let found = Checkpoint::load(Path::new(&back)).unwrap();
+    assert_eq!(found.fingerprint(), model.fingerprint());
+
+    fs::remove_file(&back).unwrap();
+    for (text, expected) in [
+        (lines.to_owned(), "`OURS = net.head.weight`"),
+        (whole.replace("conv1.weight = net.conv1.weight", "- = net.conv1.weight"), "`conv1.weight` is missing"),
+        (whole.replace("fc2.weight", "gone"), "has no line for tensor `net.fc2.weight`"),
+        (
+            whole.replace("dense2.weight = net.fc2", "dense9.weight = net.fc2").replace("dense3.w", "dense2.w"),
+            "`dense2.weight` (`net.head.weight` in the file) is [1]",
+        ),
+        (format!("{whole}conv1.bias = net.x"), "names.map:11: `conv1.bias` stands on two lines"),
+        (format!("{whole}conv1.bias"), "names.map:11: `conv1.bias` is not as in"),
+    ] {
+        fs::write(&map, text).unwrap();
+        let words = fail(&import(&theirs, &back, &["--map", &map]));
+        assert!(words.contains(expected), "`{expected}` in {words}");
+        assert!(!Path::new(&back).exists());
+    }
+}
+
+/// Each name of a map stands for one of the network that it is for.
+#[test]
+fn maps_are_whole() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/maps");
+    let mut seen = 0;
+    for file in fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+        siamese::import::Map::read(&file).unwrap_or_else(|error| panic!("{error}"));
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("# ") && text.contains("\nconv1.weight = "), "{}", file.display());
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen} maps");
+}
+
+#[test]
+fn a_network_comes_from_an_onnx_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, file) = model(folder.path());
+    let [onnx, back] = ["model.onnx", "back.safetensors"].map(|name| format!("{}/{name}", folder.path().display()));
+    assert!(siamese(&["export", &file, "--out", &onnx]).status.success());
+    let read = siamese(&["import", &onnx, "--out", &back]);
+    let words = String::from_utf8(read.stderr.clone()).unwrap();
+    assert!(read.status.success() && words.contains(SPEC), "{words}");
+    let found = Checkpoint::load(Path::new(&back)).unwrap();
+    assert!(found.parameters == model.export().parameters && found.input == INPUT);
+    for (more, expected) in
+        [(["--spec", SPEC], "--spec"), (["--map", &file], "--map"), (["--input", "8x8x3"], "[9, 8, 3]")]
+    {
+        let words = fail(&siamese(&[&["import", &onnx, "--out", &back][..], &more[..]].concat()));
+        assert!(words.contains(expected), "`{expected}` in {words}");
+    }
+    fs::write(&onnx, b"no graph at all").unwrap();
+    let words = fail(&siamese(&["import", &onnx, "--out", &back]));
+    assert!(words.contains(&onnx) && words.contains("hint:"), "{words}");
+}
+
+#[test]
+fn a_training_starts_from_others_weights() {
+    let (_folder, root, data) = program::place();
+    let train = |out: &str, more: &[&str]| {
+        let run = ["train", "--adapter", "cpu", "--data", &data, "--steps", "2", "--batch", "4x4", "--out", out];
+        program::run(&[&run[..], more].concat())
+    };
+    let [first, second, third] = ["first", "second", "third"].map(|name| format!("{root}/{name}"));
+    let made = train(&first, &["--spec", "conv4 relu pool dense8 l2", "--mean", "30", "--deviation", "60"]);
+    assert!(made.status.success(), "{}", program::text(&made.stderr));
+    let started = train(&second, &["--from", &first, "--freeze", "conv*"]);
+    let words = program::text(&started.stderr);
+    assert!(started.status.success() && words.contains("4 of the network's 4 tensors"), "{words}");
+    let load = |run: &str| Checkpoint::load(&Path::new(run).join("checkpoint.safetensors")).unwrap();
+    let [before, after] = [&first, &second].map(|run| load(run));
+    assert_eq!((&after.config.spec, &after.config.pixels), (&before.config.spec, &before.config.pixels));
+    let tensors = [&before, &after].map(|model| model.tensors().unwrap());
+    for ((tensor, was), (_, is)) in tensors[0].iter().zip(&tensors[1]) {
+        assert_eq!(was == is, tensor.name.starts_with("conv"), "{}", tensor.name);
+    }
+    let head = "conv4 relu pool dense6 l2";
+    let started = train(&third, &["--from", &first, "--spec", head]);
+    let words = program::text(&started.stderr);
+    assert!(
+        started.status.success() && words.contains("2 of the network's 4") && words.contains("`dense1.weight`"),
+        "{words}"
+    );
+    for (more, expected) in [
+        (["--from", &first, "--spec", "conv9k1 dense9 l2"], "no tensor of"),
+        (["--from", &first, "--freeze", "conv7"], "`conv7`"),
+        (["--from", &data, "--freeze", "conv1"], "cannot read"),
+    ] {
+        let out = format!("{root}/none");
+        let output = train(&out, &more);
+        let words = program::text(&output.stderr);
+        assert!(output.status.code() == Some(2) && words.contains(expected), "`{expected}` in {words}");
+        assert!(!Path::new(&out).exists(), "nothing was made");
     }
 }

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod finetune;
 mod session;
 mod train;
 mod tune;
