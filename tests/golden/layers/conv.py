@@ -119,4 +119,59 @@ class Network5(nn.Module):
         return l2
 
 
-NETWORKS = [Network0, Network1, Network2, Network3, Network4, Network5]
+class Network6(nn.Module):
+    spec = "conv4k1x5 relu conv6k3x1s2 dense5"
+    input = [7, 9, 3]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, (1, 5), 1, (0, 2))
+        self.conv2 = nn.Conv2d(4, 6, (3, 1), 2, (1, 0))
+        self.dense1 = nn.Linear(120, 5)
+
+    def forward(self, images):
+        x = images
+        conv1 = F.relu(self.conv1(x))
+        conv2 = self.conv2(conv1)
+        dense1 = self.dense1(conv2.flatten(1))
+        return dense1
+
+
+class Network7(nn.Module):
+    spec = "conv4k2s2p0 relu conv3k4x3p2 dense5 l2"
+    input = [8, 6, 2]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 4, 2, 2, 0)
+        self.conv2 = nn.Conv2d(4, 3, (4, 3), 1, 2)
+        self.dense1 = nn.Linear(75, 5)
+
+    def forward(self, images):
+        x = images
+        conv1 = F.relu(self.conv1(x))
+        conv2 = self.conv2(conv1)
+        dense1 = self.dense1(conv2.flatten(1))
+        l2 = F.normalize(dense1)
+        return l2
+
+
+class Network8(nn.Module):
+    spec = "conv4g2 relu conv6k3x2s2p1g2 sigmoid dense5"
+    input = [6, 7, 4]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(4, 4, 3, 1, 1, groups=2)
+        self.conv2 = nn.Conv2d(4, 6, (3, 2), 2, 1, groups=2)
+        self.dense1 = nn.Linear(72, 5)
+
+    def forward(self, images):
+        x = images
+        conv1 = F.relu(self.conv1(x))
+        conv2 = torch.sigmoid(self.conv2(conv1))
+        dense1 = self.dense1(conv2.flatten(1))
+        return dense1
+
+
+NETWORKS = [Network0, Network1, Network2, Network3, Network4, Network5, Network6, Network7, Network8]

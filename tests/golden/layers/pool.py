@@ -144,4 +144,44 @@ class Network6(nn.Module):
         return dense1
 
 
-NETWORKS = [Network0, Network1, Network2, Network3, Network4, Network5, Network6]
+class Network7(nn.Module):
+    spec = "conv4s2 relu pool3s2p1 conv5 relu pool3s1 dense5 l2"
+    input = [13, 12, 2]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 4, 3, 2, 1)
+        self.conv2 = nn.Conv2d(4, 5, 3, 1, 1)
+        self.dense1 = nn.Linear(10, 5)
+
+    def forward(self, images):
+        x = images
+        conv1 = F.relu(self.conv1(x))
+        pool1 = F.max_pool2d(conv1, 3, 2, 1)
+        conv2 = F.relu(self.conv2(pool1))
+        pool2 = F.max_pool2d(conv2, 3, 1, 0)
+        dense1 = self.dense1(pool2.flatten(1))
+        l2 = F.normalize(dense1)
+        return l2
+
+
+class Network8(nn.Module):
+    spec = "conv3 pool3s2p1 sigmoid pool2s3p1 dense5 l2"
+    input = [9, 12, 2]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 3, 3, 1, 1)
+        self.dense1 = nn.Linear(18, 5)
+
+    def forward(self, images):
+        x = images
+        conv1 = torch.sigmoid(self.conv1(x))
+        pool1 = F.max_pool2d(conv1, 3, 2, 1)
+        pool2 = F.max_pool2d(pool1, 2, 3, 1)
+        dense1 = self.dense1(pool2.flatten(1))
+        l2 = F.normalize(dense1)
+        return l2
+
+
+NETWORKS = [Network0, Network1, Network2, Network3, Network4, Network5, Network6, Network7, Network8]
