@@ -109,7 +109,9 @@ impl Chain {
         let written: BTreeSet<SlotId> = written.into_iter().map(|(_, &slot)| slot).collect();
         let read: BTreeSet<SlotId> =
             read.into_iter().map(|(_, &slot)| slot).filter(|id| !written.contains(id)).collect();
-        let (private, written): (Vec<_>, Vec<_>) = written.into_iter().partition(|&id| plan.needed_until(id) <= end);
+        // What is kept to the end of the plan is for the host, even where the chain ends there too.
+        let is_private = |&id: &SlotId| plan.needed_until(id) <= end && !plan.keeps(id);
+        let (private, written): (Vec<_>, Vec<_>) = written.into_iter().partition(is_private);
 
         let buffers: BTreeSet<usize> = written.iter().map(|&slot| plan.storage(slot).0).collect();
         let meets = read.iter().any(|&slot| buffers.contains(&plan.storage(slot).0));
