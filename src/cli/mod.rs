@@ -248,8 +248,8 @@ impl DataArg {
 /// Which network.
 #[derive(Args)]
 struct NetworkArgs {
-    /// Settings to start from: cnn, notebook, best or pictures [default: cnn; for a training
-    /// set whose classes have few images each, pictures]
+    /// Settings to start from: cnn, notebook, best or pictures [default: cnn; to train on
+    /// classes of few images each, pictures]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// The network as text, such as "conv32 relu pool dense64 l2" [default: the preset's]

@@ -328,10 +328,11 @@ impl Train {
         Ok(Start { folder: Some(folder), path, start, parts })
     }
 
-    /// The preset for a training set where none was asked for. Options of triplets ask for one that has them.
+    /// The preset for a training set where none was asked for. A network of one's own, or options of triplets, ask for
+    /// one that has no normalisation to count on, and triplets.
     fn suited(&self, train: &Dataset) -> Preset {
         let preset = Preset::suited(train);
-        if self.recipe.is_of_triplets() || preset.name == PRESETS[0].name {
+        if self.network.spec.is_some() || self.recipe.is_of_triplets() || preset.name == PRESETS[0].name {
             return PRESETS[0];
         }
         let each = train.images_of_a_label();

@@ -105,7 +105,7 @@ fn two_runs_are_compared() {
     settings["config"]["loss"] = json!({ "contrastive": 0.5 });
     fs::write(&manifest, settings.to_string()).unwrap();
     let words = fail(&["report", &b]);
-    assert!(words.contains("run.json") && words.contains("settings of a loss"), "{words}");
+    assert!(words.contains("run.json") && words.contains("a loss as text"), "{words}");
     assert_eq!([&runs[0], &runs[1]].map(|run| run["manifest"]["config"]["seed"].as_u64()), [Some(1), Some(2)]);
 }
 
