@@ -266,7 +266,7 @@ impl Checkpoint {
         let net = self.net()?;
         let (parameters, states) = (net.parameters(), net.states());
         let classes = self.head.as_ref().map(|head| head.classes);
-        let own = Head::new(&self.config.loss, net.dims(), classes.unwrap_or(0));
+        let own = Head::new(&self.config, net.dims(), classes.unwrap_or(0));
         let average = self.average.iter();
         let arenas = [("", &self.parameters, &parameters), ("", &self.state, &states)]
             .into_iter()
@@ -336,7 +336,7 @@ impl Checkpoint {
         let has_moments = file.names().iter().any(|name| name.starts_with(MOMENTS[0]));
         let moments = if has_moments { Some([arena(MOMENTS[0])?, arena(MOMENTS[1])?]) } else { None };
         let head = classes.map(|classes| {
-            let own = Head::new(&config.loss, net.dims(), classes);
+            let own = Head::new(&config, net.dims(), classes);
             let arena = |prefix: &str, tensors: &[Parameter]| read_arena(&file, prefix, tensors).map_err(fault);
             let trained = arena("", &own.trained)?;
             let moments = [arena(MOMENTS[0], &own.trained)?, arena(MOMENTS[1], &own.trained)?];

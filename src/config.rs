@@ -237,6 +237,9 @@ pub struct Config {
     pub pictures: Pictures,
     /// What a batch costs.
     pub loss: Loss,
+    /// Embeddings of the batches before that a loss on pairs pairs the images of a batch with as well; 0: none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub memory: usize,
     /// What a step's batch is.
     pub batch: Batch,
     /// How images are changed on their way into a batch.
@@ -284,6 +287,10 @@ pub struct Config {
     /// classes of IDX sets.
     #[serde(default, alias = "train_labels", deserialize_with = "class_names")]
     pub train_classes: Option<Vec<String>>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn class_names<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
@@ -339,6 +346,9 @@ impl Length {
 
 /// Most images that a run may see, every row of a batch counted: what the numbers of JSON count exactly.
 pub const MOST_IMAGES: u64 = 1 << 53;
+
+/// Most embeddings that a memory may have.
+const MOST_MEMORY: usize = 1 << 24;
 
 /// Images that `steps` of `batch` see; `None` where that is more than [`MOST_IMAGES`].
 fn images_seen(steps: u64, batch: &Batch) -> Option<u64> {
@@ -426,6 +436,7 @@ fn cnn() -> Config {
         pixels: Pixels::divided_by(255.0),
         pictures: Pictures::default(),
         loss: Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) }.into(),
+        memory: 0,
         batch,
         augment: Augment::NONE,
         update: Update::ADAM,
@@ -542,6 +553,16 @@ impl Config {
         self.augment.validate()?;
         self.batch.validate()?;
         self.loss.takes(&self.batch)?;
+        if self.memory > 0 && !self.loss.is_on_pairs() {
+            let on_pairs: Vec<_> = Loss::all().iter().filter(|loss| loss.is_on_pairs()).map(Loss::name).collect();
+            let reason = format!("{} pairs no images; {} do", self.loss.name(), on_pairs.join(", "));
+            return Err(Error::config("--memory", reason));
+        }
+        if self.memory > 0 && !(self.batch.rows()..=MOST_MEMORY).contains(&self.memory) {
+            let rows = self.batch.rows();
+            let reason = format!("{} is not from {rows}, the images of a batch, to {MOST_MEMORY}", self.memory);
+            return Err(Error::config("--memory", reason));
+        }
         if self.steps == 0 {
             return Err(Error::config("--steps", "0 steps train nothing"));
         }

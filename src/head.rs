@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernel::Element;
 use crate::kernels::Activation;
-use crate::layers::{Kind, Tensor, TensorSlots};
-use crate::losses::Loss;
+use crate::layers::{Kind, Layout, Start, Tensor, TensorSlots};
+use crate::losses::MEMORY;
 use crate::net::{self, Parameter, length};
 use crate::plan::{Builder, Role};
 use crate::run::Runner;
@@ -34,10 +34,12 @@ pub struct Head {
 }
 
 impl Head {
-    /// Of `loss` on embeddings of `dims` values and so many classes.
-    pub fn new(loss: &Loss, dims: usize, classes: usize) -> Head {
+    /// Of `config` on embeddings of `dims` values and so many classes.
+    pub fn new(config: &Config, dims: usize, classes: usize) -> Head {
         let named = |tensor: Tensor| (format!("head.{}", tensor.name), Activation::None, tensor);
-        let tensors = loss.tensors(dims, classes).into_iter().map(named);
+        let places = Layout::new(&[&[config.memory], &[dims]], &[&[0], &[1]]);
+        let memory = (config.memory > 0).then(|| Tensor::state(MEMORY, places, Start::Zeros));
+        let tensors = config.loss.tensors(dims, classes).into_iter().chain(memory).map(named);
         let (trained, states) = net::placed(tensors).into_iter().partition(|tensor| tensor.kind == Kind::Trained);
         Head { trained, states, classes }
     }
@@ -47,12 +49,19 @@ impl Head {
         self.trained.is_empty() && self.states.is_empty()
     }
 
-    /// Checks that 32-bit indices reach all values, and all products of `rows` rows with the classes.
+    /// Checks that 32-bit indices reach all values, and all products and pairs of a batch with them.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the loss and the sizes.
-    pub fn check(&self, loss: &Loss, rows: usize) -> Result<()> {
-        let products = if self.trained.is_empty() { 0 } else { rows.saturating_mul(self.classes) };
+    /// [`Error::Config`] naming the sizes.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        let Config { loss, batch, memory, .. } = config;
+        let pairs = batch.rows().saturating_mul(*memory);
+        if pairs.max(length(&self.states)) > net::MOST && self.trained.is_empty() {
+            let reason =
+                format!("{memory} embeddings are more than 32-bit indices reach, or {pairs} pairs with them are");
+            return Err(Error::config("--memory", reason));
+        }
+        let products = if self.trained.is_empty() { 0 } else { batch.rows().saturating_mul(self.classes) };
         let largest = length(&self.trained).max(length(&self.states)).max(products);
         if largest <= net::MOST {
             return Ok(());

@@ -62,7 +62,7 @@ impl Source {
 /// Names of the slots that the host writes and reads.
 pub mod slots {
     pub use crate::head::arenas::{HEAD, HEAD_GRADIENTS, HEAD_MOMENTS, HEAD_STATE};
-    pub use crate::losses::LABELS;
+    pub use crate::losses::{LABELS, MEMORY_LABELS, MEMORY_POSITION};
     pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
     /// Row numbers of the batch.
@@ -159,9 +159,9 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
     let x = gather(&mut builder, net, source, batch.rows(), &config.augment, config.storage);
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
-    let tensors = Head::new(&config.loss, net.dims(), source.classes).declare(&mut builder);
+    let tensors = Head::new(config, net.dims(), source.classes).declare(&mut builder);
     let (slot, dims, classes) = (forward.embedding(), net.dims(), source.classes);
-    let embeddings = Embeddings { slot, dims, batch, classes, tensors: &tensors };
+    let embeddings = Embeddings { slot, dims, batch, classes, memory: config.memory, tensors: &tensors };
     let loss = config.loss.lower(&mut builder, &embeddings);
     match config.again {
         false => net.backward(&mut builder, &forward, loss.gradient),

@@ -10,6 +10,7 @@ use crate::data::{Dataset, Origin};
 use crate::error::{Error, NonFinite, Result};
 use crate::head::Head;
 use crate::host::{self, Array};
+use crate::kernels::EMPTY;
 use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
 use crate::net::{Net, Parameter};
 use crate::plan::{ALIGNMENT, Place, Plan, SlotId};
@@ -95,7 +96,7 @@ impl Health {
 /// [`Error::Config`] naming the setting that does not go with the network or the classes.
 pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
     net.check_training(config.batch.rows())?;
-    Head::new(&config.loss, net.dims(), classes).check(&config.loss, config.batch.rows())?;
+    Head::new(config, net.dims(), classes).check(config)?;
     if config.loss.needs_unit_rows() && !net.normalises() {
         let reason = format!(
             "{} compares cosines, of embeddings of length 1; the network `{}` does not end in `l2`, which makes them so",
@@ -121,6 +122,40 @@ fn rates(config: &Config, net: &Net) -> Vec<f32> {
     rates.concat()
 }
 
+/// Which images a [cross-batch memory](crate::losses::MEMORY) holds: a function of the step, so that no checkpoint has
+/// it.
+struct Memory {
+    labels: SlotId,
+    position: SlotId,
+    /// Class of the image in each place.
+    classes: Vec<u32>,
+}
+
+impl Memory {
+    /// The place from which on the batch of a step goes in, steps counted from 0.
+    fn position(&self, step: u64, rows: usize) -> usize {
+        (u128::from(step) * rows as u128 % self.classes.len() as u128) as usize
+    }
+
+    /// Puts in the classes of a step's batch.
+    fn enter(&mut self, step: u64, classes: &[u32]) {
+        let position = self.position(step, classes.len());
+        for (row, &class) in classes.iter().enumerate() {
+            let place = (position + row) % self.classes.len();
+            self.classes[place] = class;
+        }
+    }
+
+    /// Becomes what it is before a step.
+    fn recall(&mut self, sampler: &Sampler, step: u64, rows: usize) {
+        self.classes.fill(EMPTY);
+        let batches = self.classes.len().div_ceil(rows) as u64;
+        for step in step.saturating_sub(batches)..step {
+            self.enter(step, &sampler.classes(&sampler.batch(step)));
+        }
+    }
+}
+
 /// Trains one network on one data set.
 pub struct Trainer<R: Runner> {
     config: Config,
@@ -135,6 +170,7 @@ pub struct Trainer<R: Runner> {
     host_time: Duration,
     rows: SlotId,
     labels: Option<SlotId>,
+    memory: Option<Memory>,
     warps: Option<[SlotId; 2]>,
     step: SlotId,
     head_step: Option<SlotId>,
@@ -160,7 +196,7 @@ impl<R: Runner> Trainer<R> {
         }
         let classes = data.label_count();
         check(&config, &net, classes)?;
-        let head = Head::new(&config.loss, net.dims(), classes);
+        let head = Head::new(&config, net.dims(), classes);
         if let Some(known) = start.head.as_ref().filter(|known| known.classes != classes) {
             let reason = format!(
                 "{} has {classes} classes to train on, {} of this run has values for {}",
@@ -187,6 +223,12 @@ impl<R: Runner> Trainer<R> {
         }
         let [rows, step, stats] = [slots::ROWS, slots::STEP, slots::STATS].map(|name| runner.plan().id(name));
         let [labels, head_step] = [slots::LABELS, slots::HEAD_STEP].map(|name| runner.plan().find(name));
+        let [memory, position] = [slots::MEMORY_LABELS, slots::MEMORY_POSITION].map(|name| runner.plan().find(name));
+        let memory = memory.zip(position).map(|(labels, position)| Memory {
+            labels,
+            position,
+            classes: vec![EMPTY; config.memory],
+        });
         let (begun, reported) = (start.step, start.step);
         let warps =
             (config.augment != Augment::NONE).then(|| [slots::MAPS, slots::KEYS].map(|name| runner.plan().id(name)));
@@ -204,6 +246,7 @@ impl<R: Runner> Trainer<R> {
             host_time,
             rows,
             labels,
+            memory,
             warps,
             step,
             head_step,
@@ -266,6 +309,12 @@ impl<R: Runner> Trainer<R> {
         let batch = self.sampler.batch(self.begun);
         let warps = self.warps.map(|slots| (slots, self.sampler.warps(self.begun, &self.config.augment)));
         let start = Instant::now();
+        if let Some(memory) = &mut self.memory {
+            let position = memory.position(self.begun, batch.len()) as u32;
+            self.runner.write(memory.labels, memory.classes.as_slice())?;
+            self.runner.write(memory.position, [position].as_slice())?;
+            memory.enter(self.begun, &self.sampler.classes(&batch));
+        }
         self.begun += 1;
         self.runner.write(self.rows, batch.as_slice())?;
         if let Some(labels) = self.labels {
@@ -365,6 +414,9 @@ impl<R: Runner> Trainer<R> {
     /// What the device reports.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.restore(&mut self.runner)?;
+        if let Some(memory) = &mut self.memory {
+            memory.recall(&self.sampler, checkpoint.step, self.config.batch.rows());
+        }
         let fresh = if checkpoint.head.is_none() { self.head.start(&self.config) } else { None };
         fresh.map_or(Ok(()), |head| head.restore(&mut self.runner))
     }

@@ -13,9 +13,12 @@ const POSITIVE = 0u;
 const NEGATIVE = 1u;
 const NONE = 2u;
 
+// The label of a reference that is not there yet.
+const EMPTY = 0xffffffffu;
+
 // What reference j is to anchor a.
 fn relation(a: u32, j: u32) -> u32 {
-    if itself == 1u && a == j {
+    if (itself == 1u && a == j) || reference_labels[j] == EMPTY {
         return NONE;
     }
     return select(NEGATIVE, POSITIVE, labels[a] == reference_labels[j]);

@@ -81,7 +81,7 @@ pub struct Train {
     out: Option<PathBuf>,
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
-        "preset", "spec", "loss", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
+        "preset", "spec", "loss", "memory", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
         "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
         "patience", "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
     ])]
@@ -115,6 +115,10 @@ struct RecipeArgs {
     /// beta=40"; all of them are listed below
     #[arg(long, value_name = "TEXT")]
     loss: Option<String>,
+    /// Of a loss on pairs: pair each image with this many of the batches before as well, as they were embedded then
+    /// (cross-batch memory)
+    #[arg(long, value_name = "IMAGES")]
+    memory: Option<usize>,
     /// Of the triplet loss: how much farther than the positive the negative must be
     #[arg(long, value_name = "DISTANCE")]
     margin: Option<f32>,
@@ -203,6 +207,7 @@ impl RecipeArgs {
         if let Some(loss) = &self.loss {
             config.loss = loss.parse()?;
         }
+        config.memory = self.memory.unwrap_or(config.memory);
         let margin = self.margin.map(Margin::Hinge).or(self.soft_margin.map(Margin::Soft));
         match (&mut config.loss, margin) {
             (Loss::Triplet(triplet), margin) => triplet.margin = margin.unwrap_or(triplet.margin),

@@ -25,8 +25,8 @@ pub mod terms {
     pub const CENTRE: usize = 6;
     /// Of [`ProxyAnchor`](super::ProxyAnchor): sum of the cosines of a class and its own rows.
     pub const OWN_ROWS: usize = 2;
-    /// Of the same: sum of the cosines of a class and all other rows, by the number of other classes; so the sum over the
-    /// classes is by the rows their mean.
+    /// Of the same: sum of the cosines of a class and all other rows, by the number of other classes; so the sum over
+    /// the classes is by the rows their mean.
     pub const OTHER_ROWS: usize = 3;
     /// Columns of [`ProxyAnchor`](super::ProxyAnchor).
     pub const ANCHOR: usize = 4;

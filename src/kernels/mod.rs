@@ -17,6 +17,7 @@ pub mod head;
 mod join;
 mod l2norm;
 mod map;
+mod memory;
 mod mine;
 mod multi_similarity;
 mod norm;
@@ -47,12 +48,13 @@ pub use head::{
 pub use join::{Add, AddShape, AddTo, AddToShape, Concat, ConcatShape, Extend, ExtendShape, Slice, SliceShape};
 pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use map::{Function, Map, MapDx, MapShape};
+pub use memory::{Enqueue, EnqueueShape, JoinCosts, JoinCostsShape, MemoryDx, MemoryDxShape};
 pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
 pub use multi_similarity::MultiSimilarity;
 pub use norm::{Fold, FoldShape, Moments, MomentsJoin, MomentsJoinShape, Sets, Track, TrackShape};
 pub use normalise::{Normalise, NormaliseDx, NormaliseDxShape, NormaliseShape, NormaliseSums};
 pub use nt_xent::NtXent;
-pub use pairs::{PairLoss, PairsShape, Pairwise, pair_terms};
+pub use pairs::{EMPTY, PairLoss, PairsShape, Pairwise, pair_terms};
 pub use pool::{AvgPool, AvgPoolDx, MaxPool, MaxPoolDx, Mean, MeanShape, PoolShape};
 pub use prelu::{Prelu, PreluDw, PreluDx, PreluShape};
 pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
@@ -141,6 +143,9 @@ kernels! {
     Pairwise<Circle>,
     ContrastiveCount,
     ContrastivePairs,
+    Enqueue,
+    MemoryDx,
+    JoinCosts,
     MarginSoftmax,
     ProxyAnchor,
     Centre,

@@ -34,6 +34,9 @@ pub mod pair_terms {
 pub(super) const EXPONENTIAL: &str =
     "an exponential has the absolute error of its argument as a relative one, a logarithm near 1 one of 2⁻²¹";
 
+/// The label of a reference that is not there yet, as `shaders/lib/pairs.wgsl` has it.
+pub const EMPTY: u32 = u32::MAX;
+
 /// Rows of a batch, the references they are paired with, and the settings of a loss on the pairs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairsShape<S> {
@@ -73,7 +76,7 @@ impl<S> PairsShape<S> {
 
     /// The references of anchor `a` as (place, whether it is a positive).
     pub(super) fn related(&self, a: usize, labels: &[u32], references: &[u32]) -> impl Iterator<Item = (usize, bool)> {
-        let is_pair = move |j: &usize| !(self.itself && *j == a);
+        let is_pair = move |j: &usize| !(self.itself && *j == a) && references[*j] != EMPTY;
         (0..self.references).filter(is_pair).map(move |j| (j, labels[a] == references[j]))
     }
 }

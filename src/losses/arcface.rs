@@ -37,6 +37,7 @@ impl Objective for ArcFace {
         heads::rate(1.0),
     ];
     const UNIT: bool = true;
+    const PAIRS: bool = false;
     const TERMS: &'static [Term] = heads::SOFTMAX;
     const CHARTS: &'static [Chart] = heads::SOFTMAX_CHARTS;
 

@@ -45,6 +45,7 @@ impl Objective for Centre {
         heads::rate(1.0),
     ];
     const UNIT: bool = false;
+    const PAIRS: bool = false;
     const TERMS: &'static [Term] = &[
         heads::SOFTMAX[0],
         heads::SOFTMAX[1],

@@ -23,6 +23,7 @@ impl Objective for Circle {
         Setting { name: "scale", default: 80.0, range: Range::Positive, about: "how sharply pairs are told apart" },
     ];
     const UNIT: bool = true;
+    const PAIRS: bool = true;
     const TERMS: &'static [Term] = pairs::SOME_ACTIVE;
     const CHARTS: &'static [Chart] = pairs::SOME_ACTIVE_CHARTS;
 

@@ -29,6 +29,7 @@ impl Objective for Contrastive {
         },
     ];
     const UNIT: bool = false;
+    const PAIRS: bool = true;
     const TERMS: &'static [Term] = pairs::SOME_ACTIVE;
     const CHARTS: &'static [Chart] = pairs::SOME_ACTIVE_CHARTS;
 
@@ -66,15 +67,15 @@ impl Objective for Contrastive {
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
-        let Pairs { distance, labels } = Pairs::of(builder, embeddings);
-        let (rows, pairs) = (embeddings.batch.rows(), pairs::among(embeddings, *self));
-        let [counts, counted] =
-            [("counts", rows), ("counted", 1)].map(|(name, rows)| builder.activation(name, &[rows, 2]));
-        builder.call::<ContrastiveCount>(Section::Loss, pairs.clone(), &[distance, labels, labels, counts]);
-        builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns: 2, splits: 1 }, &[counts, counted]);
-        pairs::gradient(builder, embeddings, Self::TERMS.len(), |builder, [weights, terms]| {
-            let args = [distance, labels, labels, counted, weights, terms];
-            builder.call::<ContrastivePairs>(Section::Loss, pairs, &args);
+        pairs::gradient(builder, embeddings, Self::TERMS.len(), |builder, pairs, [weights, terms]| {
+            let Pairs { rows, distance, labels, reference_labels, .. } = *pairs;
+            let [counts, counted] =
+                [("counts", rows), ("counted", 1)].map(|(name, rows)| pairs.activation(builder, name, &[rows, 2]));
+            let args = [distance, labels, reference_labels, counts];
+            builder.call::<ContrastiveCount>(Section::Loss, pairs.shape(*self), &args);
+            builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns: 2, splits: 1 }, &[counts, counted]);
+            let args = [distance, labels, reference_labels, counted, weights, terms];
+            builder.call::<ContrastivePairs>(Section::Loss, pairs.shape(*self), &args);
         })
     }
 

@@ -36,6 +36,7 @@ impl Objective for CosFace {
         heads::rate(1.0),
     ];
     const UNIT: bool = true;
+    const PAIRS: bool = false;
     const TERMS: &'static [Term] = heads::SOFTMAX;
     const CHARTS: &'static [Chart] = heads::SOFTMAX_CHARTS;
 

@@ -158,6 +158,15 @@ const COMMON_CHARTS: [Chart; 2] = [
 /// of a loss that [asks](Embeddings::labels) for it has one.
 pub const LABELS: &str = "labels";
 
+/// Name of the tensor with embeddings of the batches before, `[places, dims]` (Wang et al., *Cross-Batch Memory for
+/// Embedding Learning*, 2020).
+pub const MEMORY: &str = "memory";
+/// Name of the slot with their classes, [`EMPTY`](crate::kernels::EMPTY) where a place has none yet, which the host
+/// writes each step.
+pub const MEMORY_LABELS: &str = "memory.labels";
+/// Name of the slot with the place from which on the batch goes in, which the host writes each step.
+pub const MEMORY_POSITION: &str = "memory.position";
+
 /// The embeddings of a batch, and what is known of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Embeddings<'a> {
@@ -169,6 +178,8 @@ pub struct Embeddings<'a> {
     pub batch: &'a Batch,
     /// Classes of the set that batches are drawn from; those of the rows are below it.
     pub classes: usize,
+    /// Embeddings of the batches before that rows are paired with as well, in the tensor [`MEMORY`]; 0: none.
+    pub memory: usize,
     /// What the loss keeps, see [`Objective::tensors`], by name.
     pub tensors: &'a [(String, TensorSlots)],
 }
@@ -328,6 +339,8 @@ pub trait Objective: Registered + Sized {
     const SETTINGS: &'static [Setting];
     /// Whether it counts on embeddings of length 1.
     const UNIT: bool;
+    /// Whether it is about pairs of rows with references, which may be embeddings of batches before.
+    const PAIRS: bool;
     /// What it says of each row. The first two are `cost`, whose sum by that of `count` is the loss, and `count`. At
     /// most [`MOST_TERMS`](crate::kernels::MOST_TERMS).
     const TERMS: &'static [Term];
@@ -410,6 +423,11 @@ macro_rules! losses {
             /// See [`Objective::UNIT`].
             pub fn needs_unit_rows(&self) -> bool {
                 match self { $(Loss::$loss(_) => $loss::UNIT),* }
+            }
+
+            /// See [`Objective::PAIRS`].
+            pub fn is_on_pairs(&self) -> bool {
+                match self { $(Loss::$loss(_) => $loss::PAIRS),* }
             }
 
             /// Each loss once, with its defaults.

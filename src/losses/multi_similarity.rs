@@ -31,6 +31,7 @@ impl Objective for MultiSimilarity {
         },
     ];
     const UNIT: bool = true;
+    const PAIRS: bool = true;
     const TERMS: &'static [Term] = pairs::SOME_ACTIVE;
     const CHARTS: &'static [Chart] = pairs::SOME_ACTIVE_CHARTS;
 

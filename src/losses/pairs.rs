@@ -3,11 +3,12 @@
 use super::triplet::MINED_ROWS;
 use super::{Ailment, COLLAPSED, Chart, Count, Embeddings, Line, Lowered, Stretch, Term};
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Element, Kernel};
 use crate::kernels::{
-    Distances, DistancesShape, MineDx, MineDxShape, PairLoss, PairsShape, Pairwise, SumRows, SumRowsShape,
+    Distances, DistancesShape, Enqueue, EnqueueShape, JoinCosts, JoinCostsShape, MemoryDx, MemoryDxShape, MineDx,
+    MineDxShape, PairLoss, PairsShape, Pairwise, SumRows, SumRowsShape,
 };
-use crate::plan::{Builder, Section, SlotId};
+use crate::plan::{Builder, Role, Section, SlotId};
 use crate::sampler::{Batch, Mining};
 
 const COST: Term = Term { name: "cost", per: Count::Counted };
@@ -75,52 +76,110 @@ fn sizes(batch: &Batch) -> (usize, usize) {
     (labels, images)
 }
 
-/// What the kernels of a loss on pairs read.
+/// The pairs of a batch's rows with references, as the kernels of a loss read them.
 pub(super) struct Pairs {
-    /// The squared distances of all rows.
+    /// What the names of slots begin with.
+    prefix: &'static str,
+    /// Rows of the batch.
+    pub rows: usize,
+    references: usize,
+    itself: bool,
+    /// Their squared distances.
     pub distance: SlotId,
     /// The labels of the rows.
     pub labels: SlotId,
+    /// Those of the references.
+    pub reference_labels: SlotId,
+}
+
+/// What a loss makes of pairs.
+struct Weighed {
+    /// Derivatives of the cost by the squared distances.
+    weights: SlotId,
+    terms: SlotId,
+    /// Sums of the terms.
+    totals: SlotId,
 }
 
 impl Pairs {
-    /// Adds the distances of a batch.
-    pub fn of(builder: &mut Builder, embeddings: &Embeddings) -> Pairs {
-        let Embeddings { slot, dims, batch, .. } = *embeddings;
-        let rows = batch.rows();
+    /// Adds the distances of a batch's rows to each other.
+    fn among(builder: &mut Builder, embeddings: &Embeddings) -> Pairs {
         let labels = embeddings.labels(builder);
-        let distance = builder.activation("distance", &[rows, rows]);
-        let shape = DistancesShape { queries: rows, references: rows, dims };
-        builder.call::<Distances>(Section::Loss, shape, &[slot, slot, distance]);
-        Pairs { distance, labels }
+        let rows = embeddings.batch.rows();
+        Pairs::of(builder, embeddings, ("", embeddings.slot, rows), [labels, labels])
+    }
+
+    /// Adds the distances to `references` embeddings in slot `slot`.
+    fn of(
+        builder: &mut Builder,
+        embeddings: &Embeddings,
+        (prefix, slot, references): (&'static str, SlotId, usize),
+        [labels, reference_labels]: [SlotId; 2],
+    ) -> Pairs {
+        let (rows, dims) = (embeddings.batch.rows(), embeddings.dims);
+        let distance = builder.activation(format!("{prefix}distance"), &[rows, references]);
+        let shape = DistancesShape { queries: rows, references, dims };
+        builder.call::<Distances>(Section::Loss, shape, &[embeddings.slot, slot, distance]);
+        Pairs { prefix, rows, references, itself: slot == embeddings.slot, distance, labels, reference_labels }
+    }
+
+    /// Adds a slot that belongs to them.
+    pub fn activation(&self, builder: &mut Builder, name: &str, dims: &[usize]) -> SlotId {
+        builder.activation(format!("{}{name}", self.prefix), dims)
+    }
+
+    /// They, under settings.
+    pub fn shape<S>(&self, settings: S) -> PairsShape<S> {
+        PairsShape { queries: self.rows, references: self.references, itself: self.itself, settings }
+    }
+
+    /// Adds what a loss makes of them, in slots for weights and terms, with the sums of the terms.
+    fn weighed(
+        &self,
+        builder: &mut Builder,
+        columns: usize,
+        add: impl Fn(&mut Builder, &Pairs, [SlotId; 2]),
+    ) -> Weighed {
+        let weights = self.activation(builder, "weights", &[self.rows, self.references]);
+        let terms = self.activation(builder, "terms", &[self.rows, columns]);
+        add(builder, self, [weights, terms]);
+        let totals = self.activation(builder, "totals", &[columns]);
+        let shape = SumRowsShape { rows: self.rows, columns, splits: 1 };
+        builder.call::<SumRows>(Section::Loss, shape, &[terms, totals]);
+        Weighed { weights, terms, totals }
     }
 }
 
-/// Adds what follows from the weights of all pairs and the terms of all rows, which `add` makes of slots for them.
+/// Adds what follows from the weights of all pairs and the terms of all rows, which `add` makes of slots for them; of
+/// the pairs in the batch, and of those with its memory, where there is one.
 pub(super) fn gradient(
     builder: &mut Builder,
     embeddings: &Embeddings,
     columns: usize,
-    add: impl FnOnce(&mut Builder, [SlotId; 2]),
+    add: impl Fn(&mut Builder, &Pairs, [SlotId; 2]),
 ) -> Lowered {
-    let Embeddings { slot, dims, batch, .. } = *embeddings;
+    let Embeddings { slot, dims, batch, memory: places, .. } = *embeddings;
     let rows = batch.rows();
-    let weights = builder.activation("weights", &[rows, rows]);
-    let terms = builder.activation("terms", &[rows, columns]);
-    add(builder, [weights, terms]);
-    let totals = builder.activation("totals", &[columns]);
+    let pairs = Pairs::among(builder, embeddings);
+    let Weighed { weights, terms, totals } = pairs.weighed(builder, columns, &add);
     let gradient = builder.activation("embedding.dx", &[rows, dims]);
-    builder.call::<SumRows>(Section::Loss, SumRowsShape { rows, columns, splits: 1 }, &[terms, totals]);
     let (labels, images) = sizes(batch);
     let shape = MineDxShape { labels, images, dims, scale: 1.0, columns };
     builder.call::<MineDx>(Section::Loss, shape, &[slot, weights, totals, gradient]);
+    if places > 0 {
+        let memory = embeddings.tensor(super::MEMORY).value;
+        let reference_labels = builder.slot(super::MEMORY_LABELS, Element::U32, &[places], Role::Input);
+        let position = builder.slot(super::MEMORY_POSITION, Element::U32, &[1], Role::Input);
+        let pairs = Pairs::of(builder, embeddings, ("memory.", memory, places), [pairs.labels, reference_labels]);
+        let further = pairs.weighed(builder, columns, &add);
+        let shape = MemoryDxShape { rows, references: places, dims, columns };
+        let args = [slot, memory, further.weights, further.totals, gradient];
+        builder.call::<MemoryDx>(Section::Loss, shape, &args);
+        let args = [further.terms, totals, further.totals, terms];
+        builder.call::<JoinCosts>(Section::Loss, JoinCostsShape { rows, columns }, &args);
+        builder.later::<Enqueue>(Section::Update, EnqueueShape { rows, dims, places }, &[position, slot, memory]);
+    }
     Lowered { gradient, terms, rows }
-}
-
-/// The pairs of a batch's rows with each other, under settings.
-pub(super) fn among<S>(embeddings: &Embeddings, settings: S) -> PairsShape<S> {
-    let rows = embeddings.batch.rows();
-    PairsShape { queries: rows, references: rows, itself: true, settings }
 }
 
 /// Adds the calls of a loss whose kernel is [`Pairwise`].
@@ -128,10 +187,9 @@ pub(super) fn lower<L: PairLoss>(settings: L, builder: &mut Builder, embeddings:
 where
     Pairwise<L>: Kernel<Shape = PairsShape<L>>,
 {
-    let Pairs { distance, labels } = Pairs::of(builder, embeddings);
-    gradient(builder, embeddings, L::COLUMNS, |builder, [weights, terms]| {
-        let args = [distance, labels, labels, weights, terms];
-        builder.call::<Pairwise<L>>(Section::Loss, among(embeddings, settings), &args);
+    gradient(builder, embeddings, L::COLUMNS, |builder, pairs, [weights, terms]| {
+        let args = [pairs.distance, pairs.labels, pairs.reference_labels, weights, terms];
+        builder.call::<Pairwise<L>>(Section::Loss, pairs.shape(settings.clone()), &args);
     })
 }
 

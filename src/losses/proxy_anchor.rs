@@ -43,6 +43,7 @@ impl Objective for ProxyAnchor {
         heads::rate(10.0),
     ];
     const UNIT: bool = true;
+    const PAIRS: bool = false;
     const TERMS: &'static [Term] = &[
         Term { name: "cost", per: Count::Counted },
         Term { name: "count", per: Count::Counted },

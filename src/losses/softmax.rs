@@ -43,6 +43,7 @@ impl Objective for Softmax {
     const ABOUT: &'static str = "classification: a vector for each class, and a softmax over their products";
     const SETTINGS: &'static [Setting] = &[SCALE, SMOOTHING, heads::rate(1.0)];
     const UNIT: bool = false;
+    const PAIRS: bool = false;
     const TERMS: &'static [Term] = heads::SOFTMAX;
     const CHARTS: &'static [Chart] = heads::SOFTMAX_CHARTS;
 

@@ -20,6 +20,7 @@ impl Objective for SupCon {
         about: "the lower, the more the nearest pairs decide",
     }];
     const UNIT: bool = true;
+    const PAIRS: bool = true;
     const TERMS: &'static [Term] = pairs::ALL_ACTIVE;
     const CHARTS: &'static [Chart] = pairs::ALL_ACTIVE_CHARTS;
 

@@ -85,6 +85,7 @@ impl Objective for Triplet {
         },
     ];
     const UNIT: bool = false;
+    const PAIRS: bool = false;
     const TERMS: &'static [Term] = &[
         Term { name: "cost", per: Count::Counted },
         Term { name: "count", per: Count::Counted },

@@ -71,6 +71,7 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
         ("semi-hard, everything", everything),
         ("batch-hard, soft", hard),
         ("batch-all", mined(Mining::BatchAll)),
+        ("memory", Config { loss: loss("multi-similarity"), memory: 70, ..mined(Mining::SemiHard) }),
         ("centre", Config { loss: loss("centre weight=0.1 rate=10"), ..mined(Mining::SemiHard) }),
         ("proxy-anchor", Config { loss: loss("proxy-anchor"), ..mined(Mining::SemiHard) }),
     ]

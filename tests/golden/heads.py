@@ -4,7 +4,8 @@ Needs PyTorch (written with 2.15), pytorch-metric-learning (2.9) and safetensors
 
 For each case, in float64: raw embeddings `e` (losses on cosines normalise them), the `labels` of its rows, the vectors
 `w` of the classes, `[classes, dims]`, the loss, and its gradients `de` and `dw`. Softmax with smoothed labels is
-PyTorch's; the centre loss is written out from its paper, since the package has none.
+PyTorch's; the centre loss is written out from its paper, since the package has none. For losses on pairs instead of
+vectors a `memory` of further embeddings with their `memory_labels`.
 """
 
 import json
@@ -12,7 +13,7 @@ import math
 import pathlib
 
 import torch
-from pytorch_metric_learning import losses
+from pytorch_metric_learning import losses, miners
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
@@ -67,6 +68,32 @@ for y in range(CLASSES):
     own = e.detach()[LABEL == y]
     after[y] -= 0.5 * (centres[y] - own).sum(0) / (1 + len(own))
 put("centre weight=0.25 follow=0.5 scale=2", e, w, loss, centres=centres, after=after)
+
+# Pairs with embeddings of batches before, which stay as they are: the loss of the batch, and that of rows x memory.
+
+
+def remembered(text, loss, miner=None):
+    raw = torch.randn(LABELS * IMAGES, DIMS, requires_grad=True)
+    memory, labels = F.normalize(torch.randn(14, DIMS)), torch.randint(0, CLASSES, (14,))
+    e = F.normalize(raw)
+    among, further = (), ()
+    if miner:
+        among, further = (miner(e, LABEL),), (miner(e, LABEL, memory, labels),)
+    value = loss(e, LABEL, *among) + loss(e, LABEL, *further, ref_emb=memory, ref_labels=labels)
+    value.backward()
+    tensors = {"e": raw, "labels": LABEL, "loss": value, "de": raw.grad, "memory": memory, "memory_labels": labels}
+    out.update({f"{len(cases)}.{key}": tensor.detach().contiguous().clone() for key, tensor in tensors.items()})
+    cases.append({"loss": text, "classes": CLASSES, "labels": LABELS, "images": IMAGES})
+
+
+remembered("supcon temperature=0.5", losses.SupConLoss(temperature=0.5))
+remembered("nt-xent temperature=0.5", losses.NTXentLoss(temperature=0.5))
+remembered("contrastive positive=0 negative=1", losses.ContrastiveLoss(pos_margin=0, neg_margin=1))
+remembered(
+    "multi-similarity alpha=2 beta=50 base=0.5 epsilon=0.25",
+    losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.5),
+    miners.MultiSimilarityMiner(epsilon=0.25),
+)
 
 save_file(out, pathlib.Path(__file__).parent / "heads.safetensors", {"cases": json.dumps(cases)})
 print(f"{len(cases)} cases: {[round(float(out[f'{number}.loss']), 6) for number in range(len(cases))]}")

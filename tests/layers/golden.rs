@@ -569,7 +569,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
         }
     }
     assert_close(&format!("{what}: losses"), &losses, &file.get("network.losses").values, allowed.trained);
-    let trained = Checkpoint::of(config, &net, &Head::new(&config.loss, net.dims(), 1), 10, &mut runner).unwrap();
+    let trained = Checkpoint::of(config, &net, &Head::new(config, net.dims(), 1), 10, &mut runner).unwrap();
     assert_tensors(what, &net, &trained.parameters, &file, "network.after", allowed.trained);
     let [first, second] = trained.moments.as_ref().expect("a training runner has moments");
     assert_tensors(what, &net, first, &file, "network.exp_avg", allowed.trained);

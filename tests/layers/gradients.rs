@@ -82,7 +82,7 @@ impl Case {
             let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
             runner.write(labels, classes.as_slice()).unwrap();
         }
-        let head = Head::new(&loss, net.dims(), CLASSES);
+        let head = Head::new(&config, net.dims(), CLASSES);
         for parameter in net.parameters().iter().chain(&head.trained).chain(&head.states) {
             let slot = plan.id(&parameter.name);
             // Variance as in He et al. 2015, so that signals neither fade nor grow.

@@ -1,15 +1,17 @@
-//! Losses with a vector for each class compute what pytorch-metric-learning computes: loss, and its gradients by
-//! embeddings and vectors. The file was written by `tests/golden/heads.py`.
+//! Losses that keep something besides the network, vectors of classes or embeddings of batches before, compute what
+//! pytorch-metric-learning computes: loss, and its gradients by embeddings and vectors. The file was written by
+//! `tests/golden/heads.py`.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
+use siamese::config::{Config, PRESETS};
 use siamese::head::Head;
 use siamese::kernel::Element;
-use siamese::kernels::{L2Norm, L2NormDx, L2NormShape, terms};
-use siamese::losses::{Embeddings, LABELS, Loss};
+use siamese::kernels::{EMPTY, L2Norm, L2NormDx, L2NormShape, terms};
+use siamese::losses::{Embeddings, LABELS, Loss, MEMORY_LABELS, MEMORY_POSITION};
 use siamese::plan::{Builder, Plan, Role, Section};
 use siamese::run::Runner;
 use siamese::sampler::{Batch, Mining};
@@ -49,20 +51,26 @@ impl Golden<'_> {
     }
 }
 
-/// The plan of a loss on raw embeddings, which are brought to length 1 where it counts on that.
-fn plan(loss: &Loss, batch: &Batch, dims: usize, classes: usize) -> Plan {
+/// Whether the package brings embeddings to length 1: for cosines, and for all pairs.
+fn is_normalised(loss: &Loss, memory: usize) -> bool {
+    loss.needs_unit_rows() || memory > 0
+}
+
+/// The plan of a loss on raw embeddings.
+fn plan(loss: &Loss, batch: &Batch, [dims, classes, memory]: [usize; 3]) -> Plan {
     let mut builder = Builder::default();
+    let config = Config { loss: *loss, memory, ..PRESETS[0].config() };
     let rows = batch.rows();
     let raw = builder.slot("e", Element::F32, &[rows, dims], Role::Input);
     let shape = L2NormShape { rows, dims };
-    let unit = loss.needs_unit_rows().then(|| {
+    let unit = is_normalised(loss, memory).then(|| {
         let (unit, norm) = (builder.activation("unit", &[rows, dims]), builder.activation("norm", &[rows]));
         builder.call::<L2Norm>(Section::Forward, shape.clone(), &[raw, unit, norm]);
         (unit, norm)
     });
-    let tensors = Head::new(loss, dims, classes).declare(&mut builder);
+    let tensors = Head::new(&config, dims, classes).declare(&mut builder);
     let slot = unit.map_or(raw, |(unit, _)| unit);
-    let lowered = loss.lower(&mut builder, &Embeddings { slot, dims, batch, classes, tensors: &tensors });
+    let lowered = loss.lower(&mut builder, &Embeddings { slot, dims, batch, classes, memory, tensors: &tensors });
     if let Some((unit, norm)) = unit {
         let dx = builder.activation("de", &[rows, dims]);
         builder.call::<L2NormDx>(Section::Backward, shape, &[unit, norm, lowered.gradient, dx]);
@@ -92,12 +100,25 @@ fn assert_case<R: Runner>(
 ) {
     let loss: Loss = case.loss.parse().unwrap();
     let batch = Batch::Mined { labels: case.labels, images: case.images, mining: Mining::SemiHard };
-    let plan = Arc::new(plan(&loss, &batch, golden.dims("e")[1], case.classes));
+    // Some places of a memory are empty yet.
+    let memory = if golden.has("memory") { golden.dims("memory")[0] + 3 } else { 0 };
+    let plan = Arc::new(plan(&loss, &batch, [golden.dims("e")[1], case.classes, memory]));
     let mut runner = make(plan.clone());
     let labels: Vec<u32> = golden.values("labels").iter().map(|&label| label as u32).collect();
     runner.write(plan.id(LABELS), labels.as_slice()).unwrap();
     set(&mut runner, "e", &golden.values("e"));
-    set(&mut runner, "head.weight", &golden.values("w"));
+    if golden.has("w") {
+        set(&mut runner, "head.weight", &golden.values("w"));
+    }
+    if golden.has("memory") {
+        let mut values = golden.values("memory");
+        values.resize(plan.slot(plan.id("head.memory")).len(), 0.0);
+        set(&mut runner, "head.memory", &values);
+        let mut labels: Vec<u32> = golden.values("memory_labels").iter().map(|&label| label as u32).collect();
+        labels.resize(memory, EMPTY);
+        runner.write(plan.id(MEMORY_LABELS), labels.as_slice()).unwrap();
+        runner.write(plan.id(MEMORY_POSITION), [memory as u32 - 1].as_slice()).unwrap();
+    }
     if golden.has("centres") {
         set(&mut runner, "head.centres", &golden.values("centres"));
     }
@@ -107,12 +128,25 @@ fn assert_case<R: Runner>(
     let rows = get(&mut runner, "terms");
     let [cost, count] =
         [terms::COST, terms::COUNT].map(|column| rows.iter().skip(column).step_by(columns).sum::<f64>());
-    let gradient = if loss.needs_unit_rows() { "de" } else { "embedding.dx" };
+    let gradient = if is_normalised(&loss, memory) { "de" } else { "embedding.dx" };
     let mut compared = vec![
         ("loss", vec![cost / count], golden.values("loss")),
         ("de", get(&mut runner, gradient), golden.values("de")),
-        ("dw", get(&mut runner, "head.weight.gradient"), golden.values("dw")),
     ];
+    if golden.has("dw") {
+        compared.push(("dw", get(&mut runner, "head.weight.gradient"), golden.values("dw")));
+    }
+    if golden.has("memory") {
+        // The first row has gone to the last place, the others to the first ones; the rest stays.
+        let (mut rows, mut kept) = (get(&mut runner, "unit"), golden.values("memory"));
+        let dims = golden.dims("e")[1];
+        rows.rotate_left(dims);
+        let (others, first) = rows.split_at(rows.len() - dims);
+        kept.resize(memory * dims, 0.0);
+        kept[..others.len()].copy_from_slice(others);
+        kept[(memory - 1) * dims..].copy_from_slice(first);
+        compared.push(("memory", get(&mut runner, "head.memory"), kept));
+    }
     if golden.has("after") {
         compared.push(("centres", get(&mut runner, "head.centres"), golden.values("after")));
     }

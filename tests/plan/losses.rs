@@ -36,11 +36,6 @@ fn hinge(margin: f32) -> Loss {
     Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(margin) }.into()
 }
 
-/// Whether a loss is about all pairs of a batch.
-fn is_on_pairs(loss: &Loss) -> bool {
-    !matches!(loss, Loss::Triplet(_)) && loss.statistics().contains(&"d_ap")
-}
-
 /// A small network's plan with a loss on a batch.
 fn plan(config: &Config) -> (Net, Plan) {
     let net = Net::parse(&config.spec, [4, 4, 1]).unwrap_or_else(|error| panic!("{error}"));
@@ -136,7 +131,7 @@ fn every_loss_on_a_device() {
             runner.write(labels, classes.as_slice()).unwrap();
         }
         Checkpoint::initial(&config, &net).restore(&mut runner).unwrap();
-        let head = Head::new(&loss, net.dims(), CLASSES).start(&config);
+        let head = Head::new(&config, net.dims(), CLASSES).start(&config);
         head.iter().for_each(|head| head.restore(&mut runner).unwrap());
         let reports = check::calls(&mut runner).unwrap();
         let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(ToString::to_string).collect();
@@ -280,7 +275,7 @@ fn losses_on_cosines_are_refused_without_unit_rows() {
 
 #[test]
 fn losses_on_pairs_refuse_batches_without_pairs() {
-    for loss in Loss::all().into_iter().filter(is_on_pairs) {
+    for loss in Loss::all().into_iter().filter(Loss::is_on_pairs) {
         for (batch, words) in [
             (Batch::Random { triplets: 128, positive: Positive::Other }, "labels x images"),
             (Batch::Mined { labels: 1, images: 8, mining: Mining::SemiHard }, "2 labels or more"),
@@ -411,7 +406,7 @@ fn found_of_pairs(loss: Loss, d_ap: f32, d_an: f32) -> Vec<Ailment> {
 
 #[test]
 fn every_loss_on_pairs_knows_when_it_gets_nowhere() {
-    for loss in Loss::all().into_iter().filter(is_on_pairs) {
+    for loss in Loss::all().into_iter().filter(Loss::is_on_pairs) {
         for (d_ap, d_an, expected) in [
             (1e-4, 2e-4, Some(COLLAPSED)),
             (0.0, 0.4, Some("singletons")),
@@ -464,12 +459,45 @@ fn every_loss_with_vectors_knows_a_collapse() {
 #[test]
 fn classes_whose_vectors_no_index_reaches_are_refused() {
     for loss in heads() {
-        Head::new(&loss, 64, 100_000).check(&loss, 256).unwrap();
+        let config = |rows| config(loss, Batch::Mined { labels: rows, images: 1, mining: Mining::SemiHard });
+        Head::new(&config(256), 64, 100_000).check(&config(256)).unwrap();
         for (dims, classes, rows) in [(512, 1 << 23, 2), (2, 1 << 24, 1 << 10)] {
-            let error = Head::new(&loss, dims, classes).check(&loss, rows).unwrap_err().to_string();
+            let error = Head::new(&config(rows), dims, classes).check(&config(rows)).unwrap_err().to_string();
             let words = [loss.name(), &classes.to_string(), "--loss"];
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
         }
+    }
+}
+
+#[test]
+fn vectors_that_no_binding_holds_are_refused() {
+    let device = crate::common::device();
+    for loss in heads() {
+        let config = config(loss, Batch::Mined { labels: 2, images: 1, mining: Mining::SemiHard });
+        let net = Net::parse(&config.spec, [4, 4, 1]).unwrap();
+        let source = Source { slot: "images".to_owned(), images: 2, scale: config.scale(), classes: 1 << 28 };
+        let error = device.fits(&training_plan(&net, &source, &config)).unwrap_err();
+        let hint = error.hint().expect("what makes it smaller");
+        assert!(hint.contains("`--loss` without a vector for each class"), "{loss}: {error}: {hint}");
+    }
+}
+
+#[test]
+fn memories_are_for_pairs_and_hold_a_batch() {
+    for loss in Loss::all() {
+        let config = |memory| Config { memory, ..config(loss, mined(Mining::SemiHard)) };
+        let refused = |memory| config(memory).validate().unwrap_err().to_string();
+        if !loss.is_on_pairs() {
+            assert!(refused(4096).contains("pairs no images; multi-similarity"), "{}", refused(4096));
+            continue;
+        }
+        config(4096).validate().unwrap();
+        for memory in [319, usize::MAX] {
+            let error = refused(memory);
+            assert!(error.contains("--memory") && error.contains("from 320"), "{error}");
+        }
+        let file = serde_json::to_string(&config(4096)).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&file).unwrap(), config(4096));
     }
 }
 
