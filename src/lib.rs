@@ -1,4 +1,4 @@
-//! Siamese embedding networks, trained with triplet loss on any GPU through raw wgpu compute shaders.
+//! Siamese embedding networks, trained on any GPU through raw wgpu compute shaders.
 //!
 //! This page is the map: the idea, the way of the data, what is guaranteed and by which test, who may use whom, and
 //! where to change what.

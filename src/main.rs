@@ -1,7 +1,7 @@
 //! The program: runs a command, prints an error and its hint.
 //!
-//! Exit codes: 0 done, 1 a check failed or some pictures could not be used, 2 wrong use or environment, 130 interrupted
-//! (and saved).
+//! Exit codes: 0 done, 1 a check failed or some pictures could not be used, 2 wrong use or environment, 3 a training
+//! ended by `--stop-on` (and saved), 130 interrupted (and saved).
 
 /// Words on stderr, see [`outcome::say`].
 macro_rules! say {

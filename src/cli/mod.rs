@@ -49,8 +49,8 @@ Examples:
   siamese recognize runs/cnn digits.gallery --set test             whom do the others show?
   siamese help recognize                                           everything about a command
 
-Exit codes: 0 done, 1 a check failed or some pictures could not be used, 2 wrong use or environment, 130 interrupted and
-saved.
+Exit codes: 0 done, 1 a check failed or some pictures could not be used, 2 wrong use or environment, 3 a training ended
+by --stop-on and saved, 130 interrupted and saved.
 Results go to stdout, words to stderr."
 )]
 pub struct Cli {

@@ -17,8 +17,8 @@ use siamese::data::pictures::Pictures;
 use siamese::data::{Dataset, HoldBack, Parts};
 use siamese::figures::Figures;
 use siamese::import::Weights;
-use siamese::losses::Loss;
 use siamese::losses::triplet::Margin;
+use siamese::losses::{COLLAPSED, Loss};
 use siamese::names::Names;
 use siamese::net::Net;
 use siamese::output::{self, Kind};
@@ -38,9 +38,7 @@ use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
 use crate::report::{Dashboard, Lines, Steps, evaluation_bar, evaluation_table, page, run};
 
-/// Trains a network on the training images, saves it, and evaluates it on the test images.
-#[derive(Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
   siamese train                                        the default network on MNIST, on the best adapter
   siamese train --preset notebook --seed 1             the Keras notebook
@@ -49,10 +47,27 @@ Examples:
   siamese train --images 600000 --augment elastic --ema 0.999
   siamese train --validation 5000 --patience 5         watched on images held back, the best kept
   siamese train --from runs/mine --freeze \"conv*\"      the convolutions of another run, the rest trained
+  siamese train --data pets/ --loss multi-similarity --batch 32x4
   siamese train --train-classes 0-4                    evaluated on the digits that it never saw
   siamese train --out runs/mine --resume               go on after Ctrl-C
   siamese train --data fashion-mnist/                  any folder of IDX files
-  siamese train --data pets/ --input 64x64x3           any folder with a folder of pictures for each class")]
+  siamese train --data pets/ --input 64x64x3           any folder with a folder of pictures for each class";
+
+/// Text behind which stand the losses of the registry, each with its settings as they are by default.
+fn with_losses(text: &str) -> String {
+    let mut text = format!("{text}\n\nLosses, each with its settings as they are where --loss does not say otherwise:");
+    for loss in Loss::all() {
+        text.push_str(&format!("\n  {loss}\n      {}", loss.about()));
+        for setting in loss.known_settings() {
+            text.push_str(&format!("\n      {:<12} {}; {}", setting.name, setting.about, setting.range));
+        }
+    }
+    text
+}
+
+/// Trains a network on the training images, saves it, and evaluates it on the test images.
+#[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = with_losses(EXAMPLES))]
 pub struct Train {
     #[command(flatten)]
     network: NetworkArgs,
@@ -76,6 +91,9 @@ pub struct Train {
     /// How often to save: each so many seconds, as 30s, or each so many steps, as 500
     #[arg(long, value_name = "TIME|STEPS", default_value = "30s", value_parser = parse_save_every)]
     save_every: SaveEvery,
+    /// End the run, saved and with exit code 3, where it is lost: collapse, all embeddings at one point
+    #[arg(long, value_enum, value_name = "WHAT")]
+    stop_on: Option<StopOn>,
     /// Folder of the run [default: runs/<preset>, numbered where that is taken]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -184,6 +202,13 @@ struct RecipeArgs {
     /// Recognition thresholds that the evaluation reports, in the loss's distance; may be repeated
     #[arg(long, value_name = "DISTANCE")]
     threshold: Vec<f32>,
+}
+
+/// What ends a run early.
+#[derive(Clone, Copy, ValueEnum)]
+enum StopOn {
+    /// All embeddings at almost one point
+    Collapse,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -482,6 +507,9 @@ impl Job for Run<'_> {
         let facts = self.announce(&start.net()?)?;
         say!("compiling shaders …");
         let mut session = Session::new(folder, start, parts, arguments.save_every, make)?;
+        if let Some(StopOn::Collapse) = arguments.stop_on {
+            session.end_on(COLLAPSED);
+        }
 
         let stop = interruptible();
         let page = (arguments.tui && std::io::stderr().is_terminal())
@@ -499,6 +527,10 @@ impl Job for Run<'_> {
             Ending::Finished => {}
             Ending::OutOfPatience { best } => {
                 say!("step {step}: no new best for {} steps, the run ends", step - best);
+            }
+            Ending::Ailing { ailment } => {
+                say!("ended after step {step} of {}: {}", config.steps, ailment.words);
+                return Ok(ExitCode::from(3));
             }
             Ending::Interrupted => {
                 say!("interrupted after step {step} of {}; `{}` goes on", config.steps, self.resume());
@@ -650,7 +682,7 @@ mod tests {
     use crate::cli::Cli;
 
     /// What takes effect on a run that is gone on with.
-    const EFFECTIVE: [&str; 16] = [
+    const EFFECTIVE: [&str; 17] = [
         "data",
         "other-data",
         "adapter",
@@ -660,6 +692,7 @@ mod tests {
         "epochs",
         "images",
         "save-every",
+        "stop-on",
         "learning-rate",
         "out",
         "resume",

@@ -19,6 +19,7 @@ use crate::data::Parts;
 use crate::embed::{self, Evaluated};
 use crate::error::{Error, NonFinite, Result};
 use crate::eval::Progress;
+use crate::losses::Ailment;
 use crate::plan::Plan;
 use crate::run::Runner;
 use crate::train::{Health, Trainer};
@@ -47,6 +48,11 @@ pub enum Ending {
         /// The step of the best.
         best: u64,
     },
+    /// An ailment that it was to [end on](Session::end_on) came to light.
+    Ailing {
+        /// What it was.
+        ailment: Ailment,
+    },
     /// It was told to stop.
     Interrupted,
     /// Its numbers are no longer finite. The checkpoint is the one before that.
@@ -72,6 +78,9 @@ pub struct Session<'a, R: Runner> {
     health: Health,
     best: Best,
     record: Record,
+    /// The ailment that ends it, and whether it has.
+    fatal: Option<&'static str>,
+    ailing: Option<Ailment>,
     /// The step that it started from.
     begun: u64,
     /// When the last checkpoint was saved, and its step.
@@ -100,7 +109,13 @@ impl<'a, R: Runner> Session<'a, R> {
             folder.save(&trainer.checkpoint()?)?;
         }
         let (begun, saved) = (start.step, (Instant::now(), start.step));
-        Ok(Session { folder, parts, save_every, trainer, health, best, record, begun, saved })
+        let (fatal, ailing) = (None, None);
+        Ok(Session { folder, parts, save_every, trainer, health, best, record, fatal, ailing, begun, saved })
+    }
+
+    /// Ends the run, saved, soon after an [ailment](crate::losses::Ailment) of this name comes to light.
+    pub fn end_on(&mut self, ailment: &'static str) {
+        self.fatal = Some(ailment);
     }
 
     /// What is trained.
@@ -138,7 +153,7 @@ impl<'a, R: Runner> Session<'a, R> {
         let mut pace = Pace::new(self.begun, self.trainer.config().batch.rows());
         // A run whose patience was over stays ended when it is gone on with.
         let mut ended = validation.is_some_and(|validation| self.best.is_too_old(self.begun, validation));
-        while self.trainer.steps() < steps && !ended && !stop.load(Ordering::Relaxed) {
+        while self.trainer.steps() < steps && !ended && self.ailing.is_none() && !stop.load(Ordering::Relaxed) {
             self.stretch(&mut pace, stop, hear)?;
             let done = self.trainer.steps();
             if let Some(validation) = validation
@@ -155,6 +170,9 @@ impl<'a, R: Runner> Session<'a, R> {
                 self.save(hear)?;
             }
         }
+        if let Some(ailment) = self.ailing.take() {
+            return Ok(Ending::Ailing { ailment });
+        }
         Ok(match self.best.found {
             Some((_, best)) if ended => Ending::OutOfPatience { best },
             _ if self.trainer.steps() < steps => Ending::Interrupted,
@@ -164,7 +182,7 @@ impl<'a, R: Runner> Session<'a, R> {
 
     /// Trains until something is due.
     fn stretch(&mut self, pace: &mut Pace, stop: &AtomicBool, hear: Hear) -> Result<()> {
-        let Session { trainer, health, record, begun, .. } = self;
+        let Session { trainer, health, record, begun, fatal, ailing, .. } = self;
         let (config, done) = (trainer.config(), trainer.steps());
         let next = |every: u64| (done / every).saturating_add(1).saturating_mul(every);
         let look = config.validation.map_or(STRETCH, |validation| validation.every.min(STRETCH));
@@ -175,6 +193,9 @@ impl<'a, R: Runner> Session<'a, R> {
         trainer.run(if is_first { done + 1 } else { until }, stop, |report| {
             record.tell(&Event::Step { report: &report, images_per_s: pace.images_per_s(report.step) }, hear);
             if let Some(ailment) = health.look(&report) {
+                if *fatal == Some(ailment.name) {
+                    *ailing = Some(ailment.clone());
+                }
                 record.tell(&Event::Warning { step: report.step, ailment }, hear);
             }
         })?;

@@ -11,6 +11,7 @@ use siamese::config::{Config, PRESETS, Schedule, Update, Validation};
 use siamese::data::{Dataset, HoldBack, Parts, Split};
 use siamese::error::{Error, NonFinite, Result};
 use siamese::host::Array;
+use siamese::losses::COLLAPSED;
 use siamese::net::Net;
 use siamese::plan::{Plan, SlotId};
 use siamese::run::{Runner, Values};
@@ -185,6 +186,27 @@ fn a_run_says_how_it_ended() {
     assert!(taken.to_string().contains("--resume"), "{taken}");
     assert_eq!(go_on(folder.path()), Ending::Finished);
     assert!(saved(folder.path()) == whole(), "a stop changes the run");
+
+    // A network that makes one embedding of everything has collapsed, which shows after a hundred steps.
+    for (is_fatal, expected) in [(true, 200), (false, 230)] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Folder::create(folder.path()).unwrap();
+        let config = Config { steps: 230, validation: None, learning_rate: 1e-30, ..watched() };
+        let mut start = initial(&config);
+        start.parameters.fill(0.0);
+        let parts = parts();
+        let mut session = Session::new(&run, &start, &parts, SaveEvery::Steps(1000), on_cpu).unwrap();
+        if is_fatal {
+            session.end_on(COLLAPSED);
+        }
+        let ending = session.run("a test", &NEVER, |_| ()).unwrap();
+        match ending {
+            Ending::Ailing { ailment } if is_fatal => assert_eq!(ailment.name, COLLAPSED),
+            other => assert!(!is_fatal && other == Ending::Finished, "{other:?}"),
+        }
+        assert!(saved(folder.path()).step <= expected && saved(folder.path()).step >= 100);
+        assert_eq!(saved(folder.path()).step == 230, !is_fatal);
+    }
 
     // Weights that do not move are never better than at the first look.
     let folder = tempfile::tempdir().unwrap();
