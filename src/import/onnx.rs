@@ -318,7 +318,11 @@ impl Reader {
             "Flatten" if node.int("axis").unwrap_or(1) == 1 => self.made(node, 0).map(Value::Made),
             "Flatten" => Err("its axis is not 1".to_owned()),
             "Squeeze" => self.made(node, 0).map(Value::Made),
-            "Reshape" => self.reshape(node),
+            "Reshape" => match self.at(node, 0)? {
+                // Of slopes, which are a vector all the same.
+                Some(Value::Constant(constant)) => Ok(Value::Constant(constant.clone())),
+                _ => self.reshape(node),
+            },
             "Shape" => Ok(Value::Sizes(false)),
             "Gather" | "Unsqueeze" | "Slice" if matches!(self.at(node, 0)?, Some(Value::Sizes(_))) => {
                 Ok(Value::Sizes(false))
@@ -336,7 +340,10 @@ impl Reader {
             "LeakyRelu" => self.plain(node, &format!("leaky{}", node.float("alpha").unwrap_or(0.01))),
             "PRelu" => {
                 let (x, slope) = (self.made(node, 0)?, self.needed(node, 1)?.vector()?);
-                Ok(self.step("prelu".to_owned(), vec![x], vec![("weight", slope)]))
+                match slope.values()?[..] {
+                    [slope] => Ok(self.step(format!("leaky{slope}"), vec![x], vec![])),
+                    _ => Ok(self.step("prelu".to_owned(), vec![x], vec![("weight", slope)])),
+                }
             }
             "Clip" => self.clip(node),
             "MaxPool" | "AveragePool" => self.pool(node),
@@ -716,13 +723,6 @@ impl Reader {
             let found = found.entry(parameter.name.clone());
             if parameter.name.ends_with(".bias") {
                 found.or_insert_with(|| Tensor::new(wanted.clone(), &vec![0.0; parameter.layout.len()]));
-            } else if let std::collections::btree_map::Entry::Occupied(mut one) = found
-                && one.get().dims == [1]
-                && wanted.len() == 1
-            {
-                // One slope for all channels.
-                let slope = one.get().values()?[0];
-                one.insert(Tensor::new(wanted.clone(), &vec![slope; wanted[0]]));
             }
         }
         Ok(found)

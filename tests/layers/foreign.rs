@@ -1,0 +1,81 @@
+//! Networks of others, with their weights: what ours makes of a picture is what theirs makes of it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use siamese::checkpoint::Checkpoint;
+use siamese::config::{Config, PRESETS, Pixels};
+use siamese::cpu;
+use siamese::embed::Embedder;
+use siamese::import::{Weights, onnx};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn json(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(golden(name)).expect("a file of this folder")).expect("JSON")
+}
+
+fn numbers(values: &Value) -> Vec<f32> {
+    values.as_array().expect("a list").iter().map(|value| value.as_f64().expect("a number") as f32).collect()
+}
+
+/// dlib's network takes away the mean byte of each channel.
+fn dlib(spec: &str) -> Config {
+    let pixels = Pixels { mean: vec![122.782, 117.001, 104.298], deviation: vec![255.0] };
+    Config { spec: spec.to_owned(), pixels, ..PRESETS[0].config() }
+}
+
+/// Embeds a picture on the CPU runner, and answers the largest difference.
+fn off_by(model: &Checkpoint, picture: &[u8], expected: &[f32]) -> f32 {
+    let made =
+        Embedder::new(model, 1, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(picture, |_| ()).unwrap();
+    assert_eq!(made.len(), expected.len());
+    made.iter().zip(expected).map(|(made, expected)| (made - expected).abs()).fold(0.0, f32::max)
+}
+
+/// A small network with all that dlib's has: its convolutions without borders, the means beside them, extended by
+/// channels, and the row and the column of zeros behind a convolution that is too small.
+#[test]
+fn a_network_like_dlibs() {
+    let case = json("dlib.json");
+    let config = dlib(case["spec"].as_str().unwrap());
+    let weights = Weights::read(&golden("dlib.safetensors")).unwrap();
+    let (model, left) = Checkpoint::import(&weights, &config, [45, 45, 3]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(left.is_empty());
+    let picture: Vec<u8> = numbers(&case["picture"]).into_iter().map(|value| value as u8).collect();
+    let expected = numbers(&case["descriptor"]);
+    let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
+    let worst = off_by(&model, &picture, &expected);
+    assert!(worst <= 1e-5 * size, "{worst} of {size}");
+}
+
+/// The network itself, against what face-api.js computes of a picture on tfjs. Its weights are 22 MB, and not here.
+#[test]
+#[ignore = "needs dlib's weights: SIAMESE_DLIB names the model that scripts/dlib.sh makes"]
+fn dlibs_network() {
+    let file = std::env::var("SIAMESE_DLIB").expect("SIAMESE_DLIB names the model that scripts/dlib.sh makes");
+    let model = Checkpoint::load(Path::new(&file)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(model.config.pixels, dlib("").pixels);
+    let picture = std::fs::read(golden("dlib.rgb")).unwrap();
+    let worst = off_by(&model, &picture, &numbers(&json("dlib.tfjs.json")));
+    assert!(worst <= 1e-4, "{worst}");
+    println!("the descriptor is off by {worst:e}");
+}
+
+/// A residual network as torch.onnx writes it, its normalisations folded into the convolutions before them.
+#[test]
+fn a_network_of_torch() {
+    let case = json("foreign.json");
+    let read = onnx::read(&golden("foreign.onnx"), None).unwrap_or_else(|error| panic!("{error}"));
+    let spec = "conv4k7s2 relu pool3s2p1 add( conv4 relu conv4 | ) relu \
+                add( conv8s2 relu conv8 | conv8k1s2 ) relu cat( conv3k1x7 relu | conv2k7x1 ) mean dense6 l2";
+    assert_eq!((read.spec.as_str(), read.input), (spec, [40, 36, 3]));
+    assert_eq!(read.pixels, Some(Pixels { mean: vec![127.5], deviation: vec![128.0] }));
+    let config = Config { spec: read.spec, pixels: read.pixels.unwrap(), ..PRESETS[0].config() };
+    let (model, _) = Checkpoint::import(&read.weights, &config, read.input).unwrap_or_else(|error| panic!("{error}"));
+    let picture: Vec<u8> = numbers(&case["picture"]).into_iter().map(|value| value as u8).collect();
+    let worst = off_by(&model, &picture, &numbers(&case["embedding"]));
+    assert!(worst <= 2e-6, "{worst}");
+}
