@@ -1,7 +1,9 @@
-"""Writes layers/<word>.safetensors: what PyTorch computes of the networks in layers/<word>.py, for tests/layers/twins.rs.
+"""Writes layers/<word>.safetensors and networks/networks.safetensors: what PyTorch computes of the networks in the files
+of these names with .py, for tests/layers/twins.rs.
 
-Needs PyTorch (written with 2.15) and safetensors; runs on the CPU. `python tests/golden/layers.py [WORD …]`: of all words,
-or of some. The networks are written by that test from what each layer says of itself: a new layer needs no line here.
+Needs PyTorch (written with 2.15), torchvision and safetensors; runs on the CPU. `python tests/golden/layers.py [WORD …]`:
+of all words, or of some; `networks`: of published networks, first held against torchvision's own. The networks are
+written by that test from what each layer says of itself: a new layer needs no line here.
 """
 
 import pathlib
@@ -11,7 +13,7 @@ import sys
 import torch
 from safetensors.torch import save_file
 
-HERE = pathlib.Path(__file__).parent / "layers"
+HERE = pathlib.Path(__file__).parent
 ROWS = 6
 torch.set_default_dtype(torch.float64)
 torch.use_deterministic_algorithms(True)
@@ -31,26 +33,62 @@ def single(tensors):
     return {name: value.detach().float().contiguous() for name, value in tensors.items()}
 
 
-for path in sorted(HERE.glob("*.py")):
+def fill(network):
+    with torch.no_grad():
+        for name, tensor in network.named_parameters():
+            centre, size = float(name.endswith("weight")), 0.1
+            if tensor.dim() > 1:
+                centre, size = 0, 2 / (tensor[0].numel() ** 0.5)
+            tensor.copy_(rounded(centre + size * numbers(tensor.shape, name)))
+
+
+def outputs(network, told):
+    """What the test compares; of gradients what is told of them."""
+    height, width, channels = network.input
+    fill(network.train())
+    images = rounded(numbers((ROWS, channels, height, width), "images"))
+    embeddings = network(images)
+    embeddings.backward(rounded(numbers(embeddings.shape, "gradient")))
+    found = {"training": embeddings}
+    found |= {f"gradient.{name}": told(name, tensor.grad) for name, tensor in network.named_parameters()}
+    found |= {f"state.{name}": tensor for name, tensor in network.named_buffers() if tensor.is_floating_point()}
+    found["inference"] = network.eval()(images)
+    return single(found)
+
+
+def summary(name, gradient):
+    """Length and direction: all that is kept of millions of values."""
+    return torch.stack([gradient.norm(), (numbers(gradient.shape, f"{name}.along") * gradient).sum()])
+
+
+def as_published(network):
+    """That torchvision's own network, with the same weights in order of definition, has the same outputs."""
+    import torchvision
+
+    own = getattr(torchvision.models, type(network).__name__)(weights=None).train()
+    for last in ("fc", "classifier"):
+        if hasattr(own, last):
+            setattr(own, last, torch.nn.Identity())
+    fill(network.train())
+    for theirs, ours in zip(own.parameters(), network.parameters(), strict=True):
+        theirs.data.copy_(ours.data)
+    height, width, channels = network.input
+    images = rounded(numbers((ROWS, channels, height, width), "images"))
+    for mode in (True, False):
+        apart = (own.train(mode)(images) - network.train(mode)(images)).abs().max()
+        assert apart < 1e-12, f"{type(network).__name__}: {apart} apart"
+
+
+for path in sorted(HERE.glob("layers/*.py")) + [HERE / "networks/networks.py"]:
     if sys.argv[1:] and path.stem not in sys.argv[1:]:
         continue
     out = {}
     for number, make in enumerate(runpy.run_path(str(path))["NETWORKS"]):
-        network = make().train()
-        height, width, channels = network.input
-        with torch.no_grad():
-            for name, tensor in network.named_parameters():
-                centre, size = float(name.endswith("weight")), 0.1
-                if tensor.dim() > 1:
-                    centre, size = 0, 2 / (tensor[0].numel() ** 0.5)
-                tensor.copy_(rounded(centre + size * numbers(tensor.shape, name)))
-        images = rounded(numbers((ROWS, channels, height, width), "images"))
-        embeddings = network(images)
-        embeddings.backward(rounded(numbers(embeddings.shape, "gradient")))
-        found = {"training": embeddings}
-        found |= {f"gradient.{name}": tensor.grad for name, tensor in network.named_parameters()}
-        found |= {f"state.{name}": tensor for name, tensor in network.named_buffers() if tensor.is_floating_point()}
-        found["inference"] = network.eval()(images)
-        out |= {f"{number}.{name}": value for name, value in single(found).items()}
-    save_file(out, HERE / f"{path.stem}.safetensors")
+        if path.stem != "networks":
+            out |= {f"{number}.{name}": value for name, value in outputs(make(), lambda _, gradient: gradient).items()}
+            continue
+        if make.__name__ != "inception_resnet_v1":
+            as_published(make())
+        out |= {f"{make.__name__}.{name}": value for name, value in outputs(make(), summary).items()}
+    save_file(out, path.with_suffix(".safetensors"))
     print(path.stem, len(out))
