@@ -227,8 +227,8 @@ impl Kernel for MaxPoolDx {
     type Shape = PoolShape;
     const NAME: &'static str = "maxpool_dx";
     const ARGS: &'static [A] = &[
-        A::read("dy", PoolShape::outputs),
-        A::read("argmax", PoolShape::outputs).below(|s| s.area() as u32),
+        A::read("dy", PoolShape::outputs).local(),
+        A::read("argmax", PoolShape::outputs).below(|s| s.area() as u32).local(),
         A::write("dx", PoolShape::inputs),
     ];
     const SHADERS: &'static [Shader<PoolShape>] = &[

@@ -477,7 +477,8 @@ fn call_by_call_makes_the_same_bits() {
     }
     let device = crate::common::device();
     let data = images(500);
-    for (name, config) in recipes(&small()).into_iter().chain([("branched", branched())]) {
+    let more = [("branched", branched()), ("normalised", normalised())];
+    for (name, config) in recipes(&small()).into_iter().chain(more) {
         let start = fresh(&config);
         assert_same(&format!("{name} on the CPU"), on_cpu(&start, &data));
         assert_same(&format!("{name} on the device"), on_gpu(&device, &start, &data));
