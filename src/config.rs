@@ -427,6 +427,27 @@ pub const PRESETS: &[Preset] = &[
         brings: false,
         config: pictures,
     },
+    Preset {
+        name: "resnet18",
+        about: "the residual network of 18 layers, an embedding of 128 values, otherwise as pictures",
+        input: [64, 64, 3],
+        brings: false,
+        config: resnet18,
+    },
+    Preset {
+        name: "mobile",
+        about: "MobileFaceNet: depthwise convolutions, for faces of 112x112, otherwise as pictures",
+        input: [112, 112, 3],
+        brings: true,
+        config: mobile,
+    },
+    Preset {
+        name: "facenet",
+        about: "Inception-ResNet v1, for faces of 160x160, an embedding of 512 values, otherwise as pictures",
+        input: [160, 160, 3],
+        brings: true,
+        config: facenet,
+    },
 ];
 
 fn cnn() -> Config {
@@ -508,6 +529,67 @@ fn pictures(input: [usize; 3]) -> Config {
         steps: preset_steps(Length::Images(200_000), &batch),
         ..cnn
     }
+}
+
+/// He, Zhang, Ren & Sun, *Deep Residual Learning for Image Recognition*, 2016, without the classifier. Images of less
+/// than 64 a side keep their size in the stem, as that paper has it for CIFAR.
+fn resnet18(input: [usize; 3]) -> Config {
+    let stem = if input[0].min(input[1]) < 64 { "conv64 bn relu" } else { "conv64k7s2 bn relu pool3s2p1" };
+    let narrower = |channels: usize| {
+        format!(
+            "add( conv{channels}s2 bn relu conv{channels} bn | conv{channels}k1s2 bn ) relu \
+             add( conv{channels} bn relu conv{channels} bn | ) relu"
+        )
+    };
+    let stages = [128, 256, 512].map(narrower).join(" ");
+    let spec = format!("{stem} 2*{{ add( conv64 bn relu conv64 bn | ) relu }} {stages} mean dense128 l2");
+    Config { spec, ..pictures(input) }
+}
+
+/// Chen, Liu, Gao & Han, *MobileFaceNets*, 2018.
+fn mobile(input: [usize; 3]) -> Config {
+    let block =
+        |wide: usize, out: usize, stride: &str| format!("conv{wide}k1 bn prelu depth3{stride} bn prelu conv{out}k1 bn");
+    let residual = |count: usize, out: usize, wide: usize| format!("{count}*{{ add( {} | ) }}", block(wide, out, ""));
+    let spec = [
+        "conv64s2 bn prelu depth3 bn prelu".to_owned(),
+        block(128, 64, "s2"),
+        residual(4, 64, 128),
+        block(256, 128, "s2"),
+        residual(6, 128, 256),
+        block(512, 128, "s2"),
+        residual(2, 128, 256),
+        "conv512k1 bn prelu depth7v bn dense128 bn l2".to_owned(),
+    ];
+    Config { spec: spec.join(" "), ..pictures(input) }
+}
+
+/// Szegedy, Ioffe, Vanhoucke & Alemi, *Inception-v4, Inception-ResNet and the Impact of Residual Connections*, 2016, as
+/// davidsandberg/facenet has its first version.
+fn facenet(input: [usize; 3]) -> Config {
+    let conv = |word: &str| format!("conv{word} bn relu");
+    let path = |words: &[&str]| words.iter().map(|word| conv(word)).collect::<Vec<_>>().join(" ");
+    let branches = |branches: &[&[&str]]| branches.iter().map(|words| path(words)).collect::<Vec<_>>().join(" | ");
+    let block = |paths: &[&[&str]], out: &str| format!("add( cat( {} ) {out} | )", branches(paths));
+    let block35 = block(&[&["32k1"], &["32k1", "32"], &["32k1", "32", "32"]], "conv256k1 scale0.17");
+    let block17 = block(&[&["128k1"], &["128k1", "128k1x7", "128k7x1"]], "conv896k1 scale0.1");
+    let paths8: [&[&str]; 2] = [&["192k1"], &["192k1", "192k1x3", "192k3x1"]];
+    let spec = [
+        path(&["32s2v", "32v", "64"]),
+        "pool3s2".to_owned(),
+        path(&["80k1", "192v", "256s2v"]),
+        format!("5*{{ {block35} relu }}"),
+        format!("cat( {} | pool3s2 )", branches(&[&["384s2v"], &["192k1", "192", "256s2v"]])),
+        format!("10*{{ {block17} relu }}"),
+        format!(
+            "cat( {} | pool3s2 )",
+            branches(&[&["256k1", "384s2v"], &["256k1", "256s2v"], &["256k1", "256", "256s2v"]])
+        ),
+        format!("5*{{ {} relu }}", block(&paths8, "conv1792k1 scale0.2")),
+        block(&paths8, "conv1792k1"),
+        "mean dense512 bn l2".to_owned(),
+    ];
+    Config { spec: spec.join(" "), ..pictures(input) }
 }
 
 impl FromStr for Preset {

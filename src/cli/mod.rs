@@ -248,7 +248,7 @@ impl DataArg {
 /// Which network.
 #[derive(Args)]
 struct NetworkArgs {
-    /// Settings to start from: cnn, notebook, best or pictures [default: cnn; to train on
+    /// Settings to start from: cnn, notebook, best, pictures, resnet18, mobile or facenet [default: cnn; to train on
     /// classes of few images each, pictures]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
