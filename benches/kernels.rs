@@ -46,7 +46,10 @@ fn calls() -> Vec<(String, At)> {
         let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
         let source = Source { slot: "images".to_owned(), images: 60_000, scale: config.scale(), classes: 1 };
         add(preset.name, training_plan(&net, &source, &config).distinct());
-        add(preset.name, inference_plan(&net, &source, siamese::embed::BATCH, slots::PARAMETERS).distinct());
+        add(
+            preset.name,
+            inference_plan(&net, &source, siamese::embed::batch(&net, source.images), slots::PARAMETERS).distinct(),
+        );
     }
     add("eval", neighbours_plan(256, 60_000, 64, 5).distinct());
     calls

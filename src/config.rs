@@ -589,7 +589,10 @@ fn facenet(input: [usize; 3]) -> Config {
         block(&paths8, "conv1792k1"),
         "mean dense512 bn l2".to_owned(),
     ];
-    Config { spec: spec.join(" "), ..pictures(input) }
+    let pictures = pictures(input);
+    // Its first arrays are large: 64 rows of them are what every adapter binds.
+    let batch = Batch::Mined { labels: 16, images: 4, mining: Mining::SemiHard };
+    Config { spec: spec.join(" "), batch, steps: preset_steps(Length::Images(200_000), &batch), ..pictures }
 }
 
 impl FromStr for Preset {

@@ -19,9 +19,12 @@ use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, sl
 /// Images embedded at a time.
 pub const BATCH: usize = 500;
 
+/// Bytes of an array that every adapter binds: WebGPU's default limit.
+const BINDING: usize = 128 << 20;
+
 /// The images that are embedded at once, of a set of so many.
 pub fn batch(net: &Net, images: usize) -> usize {
-    BATCH.min(images).min(net.most_rows())
+    BATCH.min(images).min(net.rows_within(BINDING))
 }
 
 /// Embeds a data set with the parameters of `runner`, or their moving average where it keeps one: `[rows, dims]`.

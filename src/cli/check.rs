@@ -8,7 +8,7 @@ use clap::Args;
 use siamese::Error;
 use siamese::check::{Case, Report};
 use siamese::config::PRESETS;
-use siamese::embed::BATCH;
+use siamese::embed;
 use siamese::kernel::At;
 use siamese::kernels;
 use siamese::net::Net;
@@ -42,7 +42,10 @@ fn calls() -> Vec<At> {
         let config = preset.config();
         let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
         let source = Source { slot: "images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
-        let plans = [training_plan(&net, &source, &config), inference_plan(&net, &source, BATCH, slots::PARAMETERS)];
+        let plans = [
+            training_plan(&net, &source, &config),
+            inference_plan(&net, &source, embed::batch(&net, source.images), slots::PARAMETERS),
+        ];
         calls.extend(plans.iter().flat_map(|plan| plan.distinct()).filter(|at| known.insert(at.clone())));
     }
     calls

@@ -18,7 +18,7 @@ use siamese::checkpoint::Checkpoint;
 use siamese::data::Dataset;
 use siamese::data::pictures;
 use siamese::data::search::{self, Found};
-use siamese::embed::{BATCH, Embedder};
+use siamese::embed::{Embedder, batch};
 use siamese::eval::flaw;
 use siamese::gallery::{Content, Gallery};
 use siamese::plan::Plan;
@@ -386,7 +386,7 @@ impl Job for Embed<'_> {
         let pixels: usize = self.model.input.iter().product();
         let count = self.images.len() / pixels;
         let begin = Instant::now();
-        let mut embedder = Embedder::new(self.model, count.min(BATCH), make)?;
+        let mut embedder = Embedder::new(self.model, batch(&self.model.net()?, count), make)?;
         say!("network ready after {:.2} s", begin.elapsed().as_secs_f64());
         let bar = counter(count as u64, "images");
         let begin = Instant::now();

@@ -237,6 +237,11 @@ impl Net {
         MOST / self.largest().0
     }
 
+    /// Most rows for which no array of 32-bit values has more than so many bytes; one at least.
+    pub fn rows_within(&self, bytes: usize) -> usize {
+        (bytes / size_of::<f32>() / self.largest().0).clamp(1, self.most_rows())
+    }
+
     /// Checks that a batch of `rows` images can be planned: that 32-bit indices reach every element of every array.
     ///
     /// # Errors
