@@ -1,9 +1,9 @@
-"""Writes layers/<word>.safetensors and networks/networks.safetensors: what PyTorch computes of the networks in the files
-of these names with .py, for tests/layers/twins.rs.
+"""Writes layers/<word>.safetensors and networks/networks.safetensors: what PyTorch computes of the networks in the
+files of these names with .py, for tests/layers/twins.rs.
 
-Needs PyTorch (written with 2.15), torchvision and safetensors; runs on the CPU. `python tests/golden/layers.py [WORD …]`:
-of all words, or of some; `networks`: of published networks, first held against torchvision's own. The networks are
-written by that test from what each layer says of itself: a new layer needs no line here.
+Needs PyTorch (written with 2.15), torchvision and safetensors; runs on the CPU. `python tests/golden/layers.py
+[WORD …]`: of all words, or of some; `networks`: of published networks, first held against torchvision's own. The
+networks are written by that test from what each layer says of itself: a new layer needs no line here.
 """
 
 import pathlib

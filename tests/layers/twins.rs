@@ -1,6 +1,7 @@
-//! The networks by which the words prove themselves compute what their twins in PyTorch compute: outputs and gradients of
-//! a training, states behind a step of it, and outputs of an embedding. The twins are `tests/golden/layers/<word>.py`,
-//! written here from what each layer says of itself; `tests/golden/layers.py` runs them.
+//! The networks by which the words prove themselves, and published ones, compute what their twins in PyTorch compute:
+//! outputs and gradients of a training, states behind a step of it, and outputs of an embedding. The twins are
+//! `tests/golden/layers/<word>.py` and `tests/golden/networks/networks.py`, written here from what each layer says of
+//! itself; `tests/golden/layers.py` runs them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
