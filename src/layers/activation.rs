@@ -1,5 +1,5 @@
-//! `relu`, `relu6`, `sigmoid`: what follows the bias of a layer before it, or a layer of its own where there is none that
-//! could compute it.
+//! `relu`, `relu6`, `sigmoid`: what follows the bias of a layer before it, or a layer of its own where there is none
+//! that could compute it.
 
 use std::sync::Arc;
 

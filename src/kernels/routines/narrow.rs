@@ -1,6 +1,6 @@
 //! Gradients of convolutions by their weights on the host's processor, for images of few channels and stride 1: sums
-//! that stay in registers. The images get a border of zeros first, so that no tap looks outside; the weights of a row of
-//! taps then meet a run of neighbouring values.
+//! that stay in registers. The images get a border of zeros first, so that no tap looks outside; the weights of a row
+//! of taps then meet a run of neighbouring values.
 
 use std::array::from_fn;
 
