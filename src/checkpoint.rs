@@ -363,8 +363,8 @@ impl Checkpoint {
     /// to be used. Answers besides the names of what is left over: what a map has for layers that the network has not.
     ///
     /// # Errors
-    /// [`Error::Spec`] and [`Error::Config`] if `config` is wrong; [`Error::Weights`] naming the tensor that is missing,
-    /// unknown, of another shape or type, or not finite.
+    /// [`Error::Spec`] and [`Error::Config`] if `config` is wrong; [`Error::Weights`] naming the tensor that is
+    /// missing, unknown, of another shape or type, or not finite.
     pub fn import(weights: &Weights, config: &Config, input: [usize; 3]) -> Result<(Checkpoint, Vec<String>)> {
         config.validate()?;
         let net = Net::of(config, input)?;

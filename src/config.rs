@@ -266,7 +266,8 @@ pub struct Config {
     /// How images and activations are stored.
     #[serde(default)]
     pub storage: Storage,
-    /// Whether less is kept from the forward pass, and made again on the way back: see [`crate::net::Net::backward_again`].
+    /// Whether less is kept from the forward pass, and made again on the way back: see
+    /// [`crate::net::Net::backward_again`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
     /// How weights start.
@@ -508,8 +509,8 @@ fn best() -> Config {
     }
 }
 
-/// What is best in minutes on two cores for identities of few pictures each, see docs/quality.md. Images of 64 a side and
-/// more are halved by the first convolution.
+/// What is best in minutes on two cores for identities of few pictures each, see docs/quality.md. Images of 64 a side
+/// and more are halved by the first convolution.
 fn pictures(input: [usize; 3]) -> Config {
     let cnn = cnn();
     let batch = Batch::Mined { labels: 32, images: 4, mining: Mining::SemiHard };

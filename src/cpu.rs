@@ -137,8 +137,8 @@ impl Chain {
     }
 }
 
-/// How many of the calls from the first on can be run on some rows before the next: they have equally many, are quick on
-/// few of them, and each reads what another of them has written from its own rows alone.
+/// How many of the calls from the first on can be run on some rows before the next: they have equally many, are quick
+/// on few of them, and each reads what another of them has written from its own rows alone.
 fn links(calls: &[Call]) -> usize {
     let mut written = BTreeSet::new();
     let goes_on = |call: &&Call| {

@@ -65,8 +65,8 @@
 //!   translates to SPIR-V, MSL and HLSL; every kernel is used by a plan. (`tests/contract/shaders.rs`)
 //! - A kernel without a reference, cases, a work count or a tolerance, or one left off the registry, does not
 //!   compile. ([`kernel::Kernel`])
-//! - A layer without a shape rule, a way back, an ONNX operator or a twin in PyTorch, or one left off the registry, does
-//!   not compile. ([`layers::Layer`]) Every word is in a spec that proves it. (`tests/layers/`)
+//! - A layer without a shape rule, a way back, an ONNX operator or a twin in PyTorch, or one left off the registry,
+//!   does not compile. ([`layers::Layer`]) Every word is in a spec that proves it. (`tests/layers/`)
 //! - A loss that leaves out its terms, its calls, its charts or its ailments, or is left off the registry, does not
 //!   compile. ([`losses::Objective`]) Every loss is right on a device, and states cost and count first.
 //!   (`tests/plan/losses.rs`)
@@ -98,7 +98,8 @@
 //!
 //! ```text
 //! 7  main  cli  report  outcome                            the program
-//! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard  check
+//! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard
+//!    check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config  head
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both

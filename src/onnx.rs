@@ -3,8 +3,8 @@
 //! The file holds the network from raw pixels to embeddings: the input `images` is `[batch, channels, height, width]`
 //! of float32 from 0 to 255. The inversion of pictures that the model wants inverted, what the configuration does to
 //! [pixels](crate::config::Pixels) and the L2 normalisation are part of the graph. The output `embedding` is
-//! `[batch, dims]`. The number of rows is free. Weights have the names and layouts of the safetensors file. The metadata
-//! says what the loss was, so that a reader of the file knows how distances between embeddings are meant.
+//! `[batch, dims]`. The number of rows is free. Weights have the names and layouts of the safetensors file. The
+//! metadata says what the loss was, so that a reader of the file knows how distances between embeddings are meant.
 //!
 //! The operators are those of ONNX's operator set 17; each layer adds its own by [`Layer::onnx`](layers::Layer::onnx).
 

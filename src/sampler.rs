@@ -76,8 +76,8 @@ impl Batch {
         }
     }
 
-    /// The batch for a set of `available` labels that have some `each` images: of no more labels than there are, with no
-    /// more images of each than it has. It has about as many rows, where the set has them.
+    /// The batch for a set of `available` labels that have some `each` images: of no more labels than there are, with
+    /// no more images of each than it has. It has about as many rows, where the set has them.
     pub fn fit(self, available: usize, each: usize) -> Batch {
         match self {
             Batch::Mined { labels, images, mining } if available > 0 => {

@@ -1,5 +1,5 @@
-//! Networks as PyTorch modules: a Python file that needs PyTorch alone. The modules have the names of our layers, so that
-//! `load_state_dict` takes an exported safetensors file; each layer says of itself what it is there, by
+//! Networks as PyTorch modules: a Python file that needs PyTorch alone. The modules have the names of our layers, so
+//! that `load_state_dict` takes an exported safetensors file; each layer says of itself what it is there, by
 //! [`Layer::torch`](layers::Layer::torch).
 
 use std::fmt::Write;
@@ -65,7 +65,8 @@ pub fn class(name: &str, net: &Net, scaled: &str) -> String {
     }
     format!(
         "class {name}(nn.Module):\n    spec = \"{}\"\n    input = {:?}\n\n    def __init__(self):\n        \
-         super().__init__()\n{modules}\n    def forward(self, images):\n        x = {scaled}\n{lines}        return {}\n",
+         super().__init__()\n{modules}\n    def forward(self, images):\n        x = {scaled}\n{lines}        \
+         return {}\n",
         net.spec,
         net.input,
         values.last().expect("the images at least"),

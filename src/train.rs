@@ -99,7 +99,8 @@ pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
     Head::new(config, net.dims(), classes).check(config)?;
     if config.loss.needs_unit_rows() && !net.normalises() {
         let reason = format!(
-            "{} compares cosines, of embeddings of length 1; the network `{}` does not end in `l2`, which makes them so",
+            "{} compares cosines, of embeddings of length 1; the network `{}` does not end in `l2`, which makes them \
+             so",
             config.loss.name(),
             net.spec
         );

@@ -170,8 +170,8 @@ pub trait Layer: Listed + fmt::Debug + Send + Sync {
     /// Adds the ONNX operators, the activation not among them, and answers the name of what they make.
     fn onnx(&self, at: &mut Operators) -> String;
 
-    /// The same in PyTorch, the activation left out: a Python expression of its inputs and modules. Golden files are made
-    /// of it.
+    /// The same in PyTorch, the activation left out: a Python expression of its inputs and modules. Golden files are
+    /// made of it.
     fn torch(&self, at: &mut Torch) -> String;
 }
 

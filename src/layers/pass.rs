@@ -119,7 +119,8 @@ impl<'a> Forward<'a> {
         self.node.rows
     }
 
-    /// Whether the plan trains this layer; otherwise it embeds, or all the layer's tensors are frozen, and none changes.
+    /// Whether the plan trains this layer; otherwise it embeds, or all the layer's tensors are frozen, and none
+    /// changes.
     pub fn training(&self) -> bool {
         self.node.training
     }

@@ -165,8 +165,8 @@ impl Net {
     }
 
     /// The same network with tensors that nobody trains. They are [states](Kind::State): they have no gradient and no
-    /// moments, and the way back ends where nothing before them is trained. A layer whose tensors are all frozen does in
-    /// a training what it does in any other plan: a normalisation takes its running moments and leaves them.
+    /// moments, and the way back ends where nothing before them is trained. A layer whose tensors are all frozen does
+    /// in a training what it does in any other plan: a normalisation takes its running moments and leaves them.
     ///
     /// # Errors
     /// [`Error::Config`] for `--freeze` naming a word that fits no tensor, or if nothing is left to train.

@@ -66,7 +66,8 @@ impl Case {
             ("conv5v pool sigmoid pool dense9", Distance::MeanSquare),
             ("dense12 relu dense8 sigmoid", Distance::MeanSquare),
             (
-                "conv6s2 relu 2*{ add( conv6 relu conv6 | ) relu } cat( conv3k1 | pool1 relu ) add0( conv4s2 | ) dense8 l2",
+                "conv6s2 relu 2*{ add( conv6 relu conv6 | ) relu } cat( conv3k1 | pool1 relu ) add0( conv4s2 | ) \
+                 dense8 l2",
                 Distance::SquaredEuclidean,
             ),
         ]
