@@ -50,7 +50,8 @@
 //! # What is guaranteed, and by which test
 //!
 //! - Each shader computes what its reference computes: every kernel, shader and awkward shape of the registry, and
-//!   every call of the presets' plans, the heavy ones on ten of their rows. (`tests/kernels/`)
+//!   every call of the presets' plans but those for large images, the heavy ones on ten of their rows.
+//!   (`tests/kernels/`; `siamese check` has them all)
 //! - What a kernel says of its rows holds: one by itself is as among others, and of a local argument it needs its own
 //!   alone. (`tests/contract/rows.rs`)
 //! - The comparison sees a mistake: shaders broken on purpose fail it, an overrun as well as a term left out.

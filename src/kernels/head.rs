@@ -397,7 +397,7 @@ impl Kernel for Recentre {
     }
 
     fn cases() -> Vec<RecentreShape> {
-        [(1, 1, 2, 0.5), (7, 65, 3, 0.25), (130, 33, 4, 0.5), (5, 300, 70, 0.75)]
+        [(1, 1, 2, 0.5), (7, 65, 3, 0.25), (130, 33, 4, 0.5), (200, 300, 70, 0.75)]
             .into_iter()
             .map(|(rows, dims, classes, rate)| RecentreShape { rows, dims, classes, rate })
             .collect()

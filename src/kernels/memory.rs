@@ -53,7 +53,7 @@ impl Kernel for Enqueue {
     }
 
     fn cases() -> Vec<EnqueueShape> {
-        [(1, 1, 1), (5, 7, 5), (33, 10, 100), (64, 16, 130)]
+        [(1, 1, 1), (5, 7, 5), (97, 10, 100), (64, 16, 130)]
             .into_iter()
             .map(|(rows, dims, places)| EnqueueShape { rows, dims, places })
             .collect()

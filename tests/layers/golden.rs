@@ -642,8 +642,10 @@ fn checkpoint(config: Config, input: [usize; 3]) -> Checkpoint {
 #[test]
 fn a_saved_checkpoint_loads_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    for preset in PRESETS {
-        let saved = checkpoint(preset.config(), [14, 12, 3]);
+    // Those of tens of millions of values would take as many seconds as the others milliseconds.
+    let presets = || PRESETS.iter().filter(|preset| !preset.brings);
+    for preset in presets() {
+        let saved = checkpoint(preset.config(), preset.input);
         let path = folder.path().join(preset.name);
         saved.save(&path, Precision::F32).unwrap();
         let loaded = Checkpoint::load(&path).unwrap();
@@ -654,7 +656,7 @@ fn a_saved_checkpoint_loads_as_it_was() {
         assert_eq!(Checkpoint::load(&path).unwrap().step, 1235, "{}: step of the second save", preset.name);
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(left, PRESETS.len(), "a save leaves no temporary file");
+    assert_eq!(left, presets().count(), "a save leaves no temporary file");
 }
 
 #[test]

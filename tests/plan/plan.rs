@@ -801,6 +801,10 @@ fn the_inference_plan_is_the_first_part_of_the_training_plan() {
     for preset in PRESETS {
         let net = Net::parse(&preset.config().spec, preset.input).expect("a preset parses");
         let (training, inference) = (train(&net, 5), inference_plan(&net, &source(), 15, slots::PARAMETERS));
+        // A network with normalisations is another one then: they are folded into the layers before them.
+        if !inference.section(Section::Prepare).is_empty() {
+            continue;
+        }
         let first = 0..training.section(Section::Forward).end;
         assert_eq!(listing(&training, first), listing(&inference, inference.all()), "{}", preset.name);
     }
