@@ -85,10 +85,17 @@ pub fn preset_plans() -> Vec<(String, Plan)> {
         |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
     // Those for large images apart: their hundreds of calls are what `siamese check` proves, on an adapter that can.
     for preset in PRESETS.iter().filter(|preset| !preset.brings) {
-        let config = preset.config();
-        let (net, source) = (Net::parse(&config.spec, preset.input).expect("a preset parses"), source(&config));
+        let mut config = preset.config();
+        let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
+        // Of networks with millions of weights the calls are proven on a few images.
+        let few = (net.parameter_count() > 5_000_000).then_some(2);
+        if let Some(few) = few {
+            config.batch = Batch::Mined { labels: few, images: few, mining: Mining::SemiHard };
+        }
+        let source = source(&config);
         plans.push((format!("{}.train", preset.name), training_plan(&net, &source, &config)));
-        let inference = inference_plan(&net, &source, siamese::embed::batch(&net, source.images), slots::PARAMETERS);
+        let images = few.unwrap_or(siamese::embed::batch(&net, source.images));
+        let inference = inference_plan(&net, &source, images, slots::PARAMETERS);
         plans.push((format!("{}.infer", preset.name), inference));
     }
     let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a recipe parses");
