@@ -47,11 +47,10 @@ glyphs() {
     "$python" scripts/sets.py glyphs "$packages/fonts" "$sets/glyphs"
 }
 
-for set in "${@:-emoji glyphs}"; do
-    for name in $set; do
-        case $name in
-            emoji | glyphs) $name ;;
-            *) echo "$name is neither emoji nor glyphs" >&2; exit 2 ;;
-        esac
-    done
+[ $# -gt 0 ] || set -- emoji glyphs
+for name in "$@"; do
+    case $name in
+        emoji | glyphs) $name ;;
+        *) echo "$name is neither emoji nor glyphs" >&2; exit 2 ;;
+    esac
 done
