@@ -1,14 +1,13 @@
 //! A softmax over the classes with a pull of each image to the centre of its class, see [`Centre`].
 
 use super::{
-    Ailment, Chart, Count, Distance, Embeddings, Line, Lowered, Objective, Range, Setting, Settings, Stretch, Term,
-    check, heads, softmax,
+    Ailment, Chart, Count, Embeddings, Family, LABELS, Line, Lowered, Objective, Range, Stretch, TESTED, Term, heads,
+    settings, softmax,
 };
-use crate::error::Result;
 use crate::kernels::{self, CentreShape, MarginSoftmaxShape, Recentre, RecentreShape};
 use crate::layers::{Layout, Start, Tensor};
 use crate::plan::{Builder, Section};
-use crate::sampler::{Batch, Mining};
+use crate::sampler::Batch;
 
 /// The softmax loss and `weight`/2 times the squared distance of each embedding to the mean of its class, which follows
 /// the batches by a share of the way (Wen et al., *A Discriminative Feature Learning Approach for Deep Face
@@ -28,85 +27,51 @@ pub struct Centre {
 impl Objective for Centre {
     const NAME: &'static str = "centre";
     const ABOUT: &'static str = "softmax, and a pull of each image to the centre of its class";
-    const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "weight",
-            default: 0.01,
-            range: Range::NotNegative,
-            about: "factor on half the squared distance to the centre",
+    const FAMILY: Family = Family {
+        terms: &[
+            heads::SOFTMAX.terms[0],
+            heads::SOFTMAX.terms[1],
+            heads::SOFTMAX.terms[2],
+            heads::SOFTMAX.terms[3],
+            heads::SOFTMAX.terms[4],
+            Term { name: "d_centre", per: Count::Rows },
+        ],
+        charts: &[
+            heads::SOFTMAX.charts[0],
+            heads::SOFTMAX.charts[1],
+            Chart {
+                name: "centres",
+                title: "Mean distance to the centre of the class",
+                axis: "distance",
+                share: false,
+                lines: &[Line { statistic: "d_centre", label: "" }],
+            },
+        ],
+        tensors: |dims, classes| {
+            let layout = Layout::new(&[&[classes], &[dims]], &[&[0], &[1]]);
+            vec![heads::vectors(dims, classes), Tensor::state("centres", layout, Start::Zeros)]
         },
-        Setting {
-            name: "follow",
-            default: 0.5,
-            range: Range::Within(0.0, 1.0),
-            about: "share of the way to its images that a centre goes in a step",
-        },
-        softmax::SCALE,
-        heads::rate(1.0),
-    ];
+        ..heads::SOFTMAX
+    };
     const UNIT: bool = false;
-    const PAIRS: bool = false;
-    const TERMS: &'static [Term] = &[
-        heads::SOFTMAX[0],
-        heads::SOFTMAX[1],
-        heads::SOFTMAX[2],
-        heads::SOFTMAX[3],
-        heads::SOFTMAX[4],
-        Term { name: "d_centre", per: Count::Rows },
-    ];
-    const CHARTS: &'static [Chart] = &[
-        heads::SOFTMAX_CHARTS[0],
-        heads::SOFTMAX_CHARTS[1],
-        Chart {
-            name: "centres",
-            title: "Mean distance to the centre of the class",
-            axis: "distance",
-            share: false,
-            lines: &[Line { statistic: "d_centre", label: "" }],
-        },
-    ];
+
+    settings! {
+        weight = 0.01 in Range::NotNegative, "factor on half the squared distance to the centre";
+        follow = 0.5 in Range::Within(0.0, 1.0), "share of the way to its images that a centre goes in a step";
+        scale = 1.0 in Range::Positive, softmax::SCALE;
+        rate = 1.0 in Range::Positive, heads::RATE;
+    }
 
     fn cases() -> Vec<(Centre, Batch)> {
-        let batch = Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard };
-        vec![(Centre { weight: 0.5, follow: 0.5, scale: 4.0, rate: 1.0 }, batch)]
-    }
-
-    fn distance(&self) -> Distance {
-        Distance::SquaredEuclidean
-    }
-
-    fn validate(&self) -> Result<()> {
-        check(Self::NAME, Self::SETTINGS, &self.settings())
-    }
-
-    fn takes(&self, _: &Batch) -> Result<()> {
-        Ok(())
-    }
-
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        heads::count(batch, of)
-    }
-
-    fn of(settings: &Settings) -> Centre {
-        let [weight, follow, scale, rate] = ["weight", "follow", "scale", "rate"].map(|name| settings.get(name));
-        Centre { weight, follow, scale, rate }
-    }
-
-    fn settings(&self) -> Vec<(&'static str, f32)> {
-        vec![("weight", self.weight), ("follow", self.follow), ("scale", self.scale), ("rate", self.rate)]
-    }
-
-    fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor> {
-        let layout = Layout::new(&[&[classes], &[dims]], &[&[0], &[1]]);
-        vec![heads::vectors(dims, classes), Tensor::state("centres", layout, Start::Zeros)]
+        vec![(Centre { weight: 0.5, follow: 0.5, scale: 4.0, rate: 1.0 }, TESTED)]
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
         let Embeddings { slot: embedding, dims, batch, classes, .. } = *embeddings;
         let rows = batch.rows();
-        let shape = MarginSoftmaxShape::new([rows, classes, Self::TERMS.len()], self.scale, 0.0, 0.0, 0.0);
-        let lowered = heads::softmax(builder, embeddings, Self::UNIT, shape);
-        let labels = builder.id(super::LABELS);
+        let softmax = |sizes| MarginSoftmaxShape::new(sizes, self.scale, 0.0, 0.0, 0.0);
+        let lowered = heads::softmax::<Self>(builder, embeddings, softmax);
+        let labels = builder.id(LABELS);
         let centres = embeddings.tensor("centres").value;
         let shape = CentreShape { rows, dims, classes, weight: self.weight };
         let args = [labels, embedding, centres, lowered.terms, lowered.gradient];

@@ -1,73 +1,28 @@
 //! The contrastive loss, see [`Contrastive`].
 
 use super::pairs::Pairs;
-use super::{
-    Ailment, Chart, Contrastive, Count, Distance, Embeddings, Lowered, Objective, Range, Setting, Settings, Stretch,
-    Term, check, pairs,
-};
-use crate::error::Result;
-use crate::kernels::{ContrastiveCount, ContrastivePairs, SumRows, SumRowsShape};
-use crate::layers::Tensor;
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, pairs, settings};
+use crate::kernels::{Contrastive, ContrastiveCount, ContrastivePairs, SumRows, SumRowsShape};
 use crate::plan::{Builder, Section};
 use crate::sampler::Batch;
 
 impl Objective for Contrastive {
     const NAME: &'static str = "contrastive";
     const ABOUT: &'static str = "positives nearer than a margin, negatives farther than another";
-    const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "positive",
-            default: 0.0,
-            range: Range::NotNegative,
-            about: "the Euclidean distance within which positives should be",
-        },
-        Setting {
-            name: "negative",
-            default: 1.0,
-            range: Range::Positive,
-            about: "that beyond which negatives should be",
-        },
-    ];
+    const FAMILY: Family = pairs::SOME_ACTIVE;
     const UNIT: bool = false;
-    const PAIRS: bool = true;
-    const TERMS: &'static [Term] = pairs::SOME_ACTIVE;
-    const CHARTS: &'static [Chart] = pairs::SOME_ACTIVE_CHARTS;
+
+    settings! {
+        positive = 0.0 in Range::NotNegative, "the Euclidean distance within which positives should be";
+        negative = 1.0 in Range::Positive, "that beyond which negatives should be";
+    }
 
     fn cases() -> Vec<(Contrastive, Batch)> {
         pairs::cases([(0.0, 1.0), (0.3, 1.25)].map(|(positive, negative)| Contrastive { positive, negative }))
     }
 
-    fn distance(&self) -> Distance {
-        Distance::SquaredEuclidean
-    }
-
-    fn validate(&self) -> Result<()> {
-        check(Self::NAME, Self::SETTINGS, &self.settings())
-    }
-
-    fn takes(&self, batch: &Batch) -> Result<()> {
-        pairs::takes(Self::NAME, batch)
-    }
-
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        pairs::count(batch, of)
-    }
-
-    fn of(settings: &Settings) -> Contrastive {
-        let [positive, negative] = ["positive", "negative"].map(|name| settings.get(name));
-        Contrastive { positive, negative }
-    }
-
-    fn settings(&self) -> Vec<(&'static str, f32)> {
-        vec![("positive", self.positive), ("negative", self.negative)]
-    }
-
-    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
-        vec![]
-    }
-
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
-        pairs::gradient(builder, embeddings, Self::TERMS.len(), |builder, pairs, [weights, terms]| {
+        pairs::gradient(builder, embeddings, Self::FAMILY.terms.len(), |builder, pairs, [weights, terms]| {
             let Pairs { rows, distance, labels, reference_labels, .. } = *pairs;
             let [counts, counted] =
                 [("counts", rows), ("counted", 1)].map(|(name, rows)| pairs.activation(builder, name, &[rows, 2]));

@@ -1,7 +1,7 @@
 //! What the losses with a vector for each class have in common: the vectors, their products with the embeddings, and
 //! for those of a softmax terms, charts, calls and ailments.
 
-use super::{Ailment, COLLAPSED, Chart, Count, Embeddings, Line, Lowered, Range, Setting, Stretch, Term};
+use super::{Ailment, Chart, Count, Embeddings, Family, Line, Lowered, Objective, Stretch, Term};
 use crate::kernel::Kernel;
 use crate::kernels::{
     Activation, Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, L2NormShape,
@@ -9,61 +9,46 @@ use crate::kernels::{
 };
 use crate::layers::{Layout, Tensor};
 use crate::plan::{Builder, Section, SlotId};
-use crate::sampler::Batch;
 
-/// Terms of a loss that is a softmax over the classes.
-pub(super) const SOFTMAX: &[Term] = &[
-    Term { name: "cost", per: Count::Counted },
-    Term { name: "count", per: Count::Counted },
-    // Rows whose own class is nearest.
-    Term { name: "accuracy", per: Count::Rows },
-    Term { name: "s_own", per: Count::Rows },
-    Term { name: "s_other", per: Count::Rows },
-];
-
-const ACCURACY: Chart = Chart {
-    name: "accuracy",
-    title: "Images nearest to their own class",
-    axis: "share",
-    share: true,
-    lines: &[Line { statistic: "accuracy", label: "" }],
-};
-
-const PRODUCTS: Chart = Chart {
-    name: "products",
-    title: "Mean product with a class",
-    axis: "product",
-    share: false,
-    lines: &[
-        Line { statistic: "s_own", label: "image and own class" },
-        Line { statistic: "s_other", label: "image and nearest other class" },
+/// Losses that are a softmax over the classes.
+pub(super) const SOFTMAX: Family = Family {
+    pairs: false,
+    terms: &[
+        Term { name: "cost", per: Count::Counted },
+        Term { name: "count", per: Count::Counted },
+        // Rows whose own class is nearest.
+        Term { name: "accuracy", per: Count::Rows },
+        Term { name: "s_own", per: Count::Rows },
+        Term { name: "s_other", per: Count::Rows },
     ],
+    charts: &[
+        Chart {
+            name: "accuracy",
+            title: "Images nearest to their own class",
+            axis: "share",
+            share: true,
+            lines: &[Line { statistic: "accuracy", label: "" }],
+        },
+        Chart {
+            name: "products",
+            title: "Mean product with a class",
+            axis: "product",
+            share: false,
+            lines: &[
+                Line { statistic: "s_own", label: "image and own class" },
+                Line { statistic: "s_other", label: "image and nearest other class" },
+            ],
+        },
+    ],
+    takes: |_, _| Ok(()),
+    count: |batch, of| if of == Count::Rows { batch.rows() as u64 } else { 1 },
+    tensors: |dims, classes| vec![vectors(dims, classes)],
 };
 
-/// Charts of [`SOFTMAX`].
-pub(super) const SOFTMAX_CHARTS: &[Chart] = &[ACCURACY, PRODUCTS];
-
-/// The setting [`Loss::rate`](super::Loss::rate).
-pub(super) const fn rate(default: f32) -> Setting {
-    Setting {
-        name: super::RATE,
-        default,
-        range: Range::Positive,
-        about: "how many times the learning rate of the network that of the classes' vectors is",
-    }
-}
-
-/// The factor on cosines of a softmax over them.
-pub(super) const SCALE: Setting =
-    Setting { name: "scale", default: 32.0, range: Range::Positive, about: "factor on the cosines" };
-
-/// How many a batch has.
-pub(super) fn count(batch: &Batch, of: Count) -> u64 {
-    match of {
-        Count::Rows => batch.rows() as u64,
-        _ => 1,
-    }
-}
+/// What the setting [`Loss::rate`](super::Loss::rate) does.
+pub(super) const RATE: &str = "how many times the learning rate of the network that of the classes' vectors is";
+/// What the factor on the cosines of a softmax over them does.
+pub(super) const SCALE: &str = "factor on the cosines";
 
 /// The tensor of the vectors.
 pub(super) fn vectors(dims: usize, classes: usize) -> Tensor {
@@ -120,17 +105,17 @@ pub(super) fn summed<K: Kernel>(
     builder.call::<SumRows>(Section::Loss, SumRowsShape { rows: splits, columns, splits: 1 }, &[partial, into]);
 }
 
-/// Adds the calls of a softmax over the classes, by cosines where `unit` is set.
-pub(super) fn softmax(
+/// Adds the calls of `L`, a softmax over the classes: by cosines where it counts on length 1. `shape` has rows, classes
+/// and columns.
+pub(super) fn softmax<L: Objective>(
     builder: &mut Builder,
     embeddings: &Embeddings,
-    unit: bool,
-    shape: MarginSoftmaxShape,
+    shape: impl FnOnce([usize; 3]) -> MarginSoftmaxShape,
 ) -> Lowered {
-    let Embeddings { slot: embedding, dims, classes, .. } = *embeddings;
-    let MarginSoftmaxShape { rows, columns, .. } = shape;
+    let Embeddings { slot: embedding, dims, batch, classes, .. } = *embeddings;
+    let (rows, columns) = (batch.rows(), L::FAMILY.terms.len());
     let labels = embeddings.labels(builder);
-    let vectors = Vectors::of(builder, embeddings, unit);
+    let vectors = Vectors::of(builder, embeddings, L::UNIT);
     // First the products, then the loss's gradient by them.
     let products = builder.activation("products", &[rows, classes]);
     let terms = builder.activation("terms", &[rows, columns]);
@@ -138,7 +123,7 @@ pub(super) fn softmax(
     let zeros = builder.zeros(dims);
     let forward = DenseDxShape { rows, inputs: classes, outputs: dims };
     builder.call::<DenseDx>(Section::Loss, forward, &[embedding, vectors.slot, products]);
-    builder.call::<MarginSoftmax>(Section::Loss, shape, &[labels, products, terms]);
+    builder.call::<MarginSoftmax>(Section::Loss, shape([rows, classes, columns]), &[labels, products, terms]);
     let back = DenseShape { rows, inputs: classes, outputs: dims, activation: Activation::None };
     builder.call::<Dense>(Section::Loss, back, &[products, vectors.slot, zeros, gradient]);
     vectors.train(builder, |builder, dy| {
@@ -159,9 +144,7 @@ pub(super) fn ailment(stretch: &Stretch) -> Option<Ailment> {
     let [accuracy, own, other] = ["accuracy", "s_own", "s_other"].map(|name| stretch.mean(name));
     // Of what lies at one point every class is as far as any other, and the vectors follow.
     if accuracy < HARDLY && (other - own).abs() < EQUAL * own.abs().max(other.abs()) {
-        let words = "the embeddings have collapsed: every class is as near to an image as its own. Start again with a \
-                     lower --learning-rate or a --warmup";
-        return Some(Ailment { name: COLLAPSED, words: words.to_owned() });
+        return Some(Ailment::collapsed("every class is as near to an image as its own"));
     }
     None
 }

@@ -4,12 +4,9 @@
 //! with its settings and what [`Objective`] asks; its name in the `losses!` list below. Plans, statistics, reports,
 //! the command line and tests follow this list; none of them needs a line.
 //!
-//! A loss on the pairs of a batch takes two files and two names in lists: `src/kernels/<loss>.rs` with its settings and
-//! what they say of an anchor's pairs ([`PairLoss`](crate::kernels::PairLoss)), beside its shader; and
-//! `src/losses/<loss>.rs`, where [`pairs`] has most of what there is to say.
-//!
-//! A loss with a vector for each class names it among its [tensors](Objective::tensors); [`heads`] has what such losses
-//! share.
+//! What losses have in common is their [`Family`]. Of losses on the pairs of a batch [`pairs`] has it, with the calls
+//! around a kernel; what such a loss makes of an anchor's pairs is a [`PairLoss`](crate::kernels::PairLoss) in
+//! `src/kernels/<loss>.rs`, beside its shader. Of losses with a vector for each class [`heads`] has it.
 
 mod arcface;
 mod centre;
@@ -34,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Element;
 use crate::layers::{Tensor, TensorSlots};
 use crate::plan::{Builder, Role, SlotId};
-use crate::sampler::Batch;
+use crate::sampler::{Batch, Mining};
 
 pub use crate::kernels::{Circle, Contrastive, MultiSimilarity, NtXent, SupCon};
 pub use arcface::ArcFace;
@@ -180,7 +177,7 @@ pub struct Embeddings<'a> {
     pub classes: usize,
     /// Embeddings of the batches before that rows are paired with as well, in the tensor [`MEMORY`]; 0: none.
     pub memory: usize,
-    /// What the loss keeps, see [`Objective::tensors`], by name.
+    /// What the loss keeps, see [`Loss::tensors`], by name.
     pub tensors: &'a [(String, TensorSlots)],
 }
 
@@ -202,7 +199,7 @@ impl Embeddings<'_> {
 pub struct Lowered {
     /// The gradient by the embeddings.
     pub gradient: SlotId,
-    /// The terms, `[rows, columns]`, the columns those of [`Objective::TERMS`].
+    /// The terms, `[rows, columns]`, the columns those of [`Family::terms`].
     pub terms: SlotId,
     /// Their rows.
     pub rows: usize,
@@ -301,16 +298,6 @@ impl Settings {
     }
 }
 
-/// Checks the settings of the loss `name`, which are in the order of what it has.
-fn check(name: &str, known: &[Setting], settings: &[(&str, f32)]) -> Result<()> {
-    match known.iter().zip(settings).find(|(known, (_, value))| !known.range.holds(*value)) {
-        None => Ok(()),
-        Some((known, (setting, value))) => {
-            Err(Error::config("--loss", format!("{name}: {setting}={value} is not {}", known.range)))
-        }
-    }
-}
-
 /// Name of the setting [`Loss::rate`].
 const RATE: &str = "rate";
 
@@ -326,54 +313,111 @@ pub struct Ailment {
     pub words: String,
 }
 
+impl Ailment {
+    /// That the embeddings lie at one point, as is seen from `how`.
+    fn collapsed(how: &str) -> Ailment {
+        let remedy = "Start again with a lower --learning-rate or a --warmup";
+        Ailment { name: COLLAPSED, words: format!("the embeddings have collapsed: {how}. {remedy}") }
+    }
+
+    /// That positives are their anchors themselves, where the mean distances to positives and negatives say so.
+    fn singletons(d_ap: f64, d_an: f64) -> Option<Ailment> {
+        let words = "every positive is its anchor itself: no label has a second image, so that nothing is learned of \
+                     what the images of a label have in common. Give each label two images or more, or let --augment \
+                     make them";
+        // But for rounding.
+        (d_ap < 1e-6 * d_an).then(|| Ailment { name: "singletons", words: words.to_owned() })
+    }
+}
+
 /// Implemented by the `losses!` list alone, so that a loss left off the list does not compile.
 pub trait Registered {}
 
-/// One loss, by its settings. Nothing here has a default.
+/// What the losses of a family have in common.
+#[derive(Clone, Copy)]
+pub struct Family {
+    /// Whether they are about pairs of rows with references, which may be embeddings of batches before.
+    pub pairs: bool,
+    /// What they say of each row. The first two are `cost`, whose sum by that of `count` is the loss, and `count`. At
+    /// most [`MOST_TERMS`](crate::kernels::MOST_TERMS).
+    pub terms: &'static [Term],
+    /// How reports show the terms behind these two.
+    pub charts: &'static [Chart],
+    /// See [`Loss::takes`]; of the loss of this name.
+    pub takes: fn(&'static str, &Batch) -> Result<()>,
+    /// See [`Loss::count`].
+    pub count: fn(&Batch, Count) -> u64,
+    /// See [`Loss::tensors`].
+    pub tensors: fn(usize, usize) -> Vec<Tensor>,
+}
+
+/// One loss, by its settings: what is its own beside its [family](Family).
 pub trait Objective: Registered + Sized {
     /// Its word on the command line; its file has `_` for `-`.
     const NAME: &'static str;
     /// What it is, in a few words.
     const ABOUT: &'static str;
-    /// What it is set by.
-    const SETTINGS: &'static [Setting];
+    /// What it has in common with others.
+    const FAMILY: Family;
     /// Whether it counts on embeddings of length 1.
     const UNIT: bool;
-    /// Whether it is about pairs of rows with references, which may be embeddings of batches before.
-    const PAIRS: bool;
-    /// What it says of each row. The first two are `cost`, whose sum by that of `count` is the loss, and `count`. At
-    /// most [`MOST_TERMS`](crate::kernels::MOST_TERMS).
-    const TERMS: &'static [Term];
-    /// How reports show the terms behind these two.
-    const CHARTS: &'static [Chart];
-    /// Settings and batches that tests run: every way through [`Objective::lower`].
-    fn cases() -> Vec<(Self, Batch)>;
-    /// The distance that it is about, in which thresholds are given.
-    fn distance(&self) -> Distance;
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// [`Error::Config`](crate::Error::Config) with the setting and its range.
-    fn validate(&self) -> Result<()>;
-    /// Checks that it can be had of a batch whose sizes are [valid](Batch::validate).
-    ///
-    /// # Errors
-    /// [`Error::Config`](crate::Error::Config) that says what batches it takes.
-    fn takes(&self, batch: &Batch) -> Result<()>;
-    /// How many a batch has; of [`Count::Counted`], which each step counts by itself, 1.
-    fn count(&self, batch: &Batch, of: Count) -> u64;
+    /// What it is set by. Of a structure of its settings `settings!` makes this and the two below.
+    const SETTINGS: &'static [Setting];
     /// It, set so.
     fn of(settings: &Settings) -> Self;
     /// Its settings, as they would be given.
     fn settings(&self) -> Vec<(&'static str, f32)>;
-    /// What it keeps from step to step besides the network, such as a vector for each of so many classes, for
-    /// embeddings of `dims` values. See [`Head`](crate::head::Head).
-    fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor>;
+    /// Settings and batches that tests run: every way through [`Objective::lower`].
+    fn cases() -> Vec<(Self, Batch)>;
     /// Adds its calls to [`Section::Loss`](crate::plan::Section::Loss), on the embeddings of a batch.
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered;
     /// What is wrong with a training whose steps came to these means.
     fn ailment(&self, batch: &Batch, stretch: &Stretch) -> Option<Ailment>;
+
+    /// The distance that it is about, in which thresholds are given. The squared Euclidean one, but where a setting
+    /// says otherwise.
+    fn distance(&self) -> Distance {
+        Distance::SquaredEuclidean
+    }
+
+    /// Checks the settings: each must be in its range.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) with the setting and its range.
+    fn validate(&self) -> Result<()> {
+        match Self::SETTINGS.iter().zip(self.settings()).find(|(known, (_, value))| !known.range.holds(*value)) {
+            None => Ok(()),
+            Some((known, (setting, value))) => {
+                Err(Error::config("--loss", format!("{}: {setting}={value} is not {}", Self::NAME, known.range)))
+            }
+        }
+    }
 }
+
+/// What an [`Objective`] that is a structure of its settings says of them: of each its name, default and range, and what
+/// it does.
+macro_rules! settings {
+    ($($name:ident = $default:literal in $range:expr, $about:expr;)*) => {
+        const SETTINGS: &'static [$crate::losses::Setting] = &[$($crate::losses::Setting {
+            name: stringify!($name),
+            default: $default,
+            range: $range,
+            about: $about,
+        }),*];
+
+        fn of(settings: &$crate::losses::Settings) -> Self {
+            Self { $($name: settings.get(stringify!($name))),* }
+        }
+
+        fn settings(&self) -> Vec<(&'static str, f32)> {
+            vec![$((stringify!($name), self.$name)),*]
+        }
+    };
+}
+use settings;
+
+/// A small batch that tests run.
+const TESTED: Batch = Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard };
 
 macro_rules! losses {
     ($($loss:ident,)*) => {
@@ -425,20 +469,10 @@ macro_rules! losses {
                 match self { $(Loss::$loss(_) => $loss::UNIT),* }
             }
 
-            /// See [`Objective::PAIRS`].
-            pub fn is_on_pairs(&self) -> bool {
-                match self { $(Loss::$loss(_) => $loss::PAIRS),* }
-            }
-
             /// Each loss once, with its defaults.
             pub fn all() -> Vec<Loss> {
                 let defaults = |known| Settings::read("", known, std::iter::empty()).expect("nothing is read");
                 vec![$($loss::of(&defaults($loss::SETTINGS)).into()),*]
-            }
-
-            /// See [`Objective::TERMS`].
-            pub fn terms(&self) -> &'static [Term] {
-                match self { $(Loss::$loss(_) => $loss::TERMS),* }
             }
 
             fn of(name: &str, settings: &[&str]) -> Result<Option<Loss>> {
@@ -449,8 +483,8 @@ macro_rules! losses {
                 Ok(None)
             }
 
-            fn own_charts(&self) -> &'static [Chart] {
-                match self { $(Loss::$loss(_) => $loss::CHARTS),* }
+            fn family(&self) -> Family {
+                match self { $(Loss::$loss(_) => $loss::FAMILY),* }
             }
 
             /// See [`Objective::distance`].
@@ -464,24 +498,6 @@ macro_rules! losses {
             /// As there.
             pub fn validate(&self) -> Result<()> {
                 match self { $(Loss::$loss(loss) => loss.validate()),* }
-            }
-
-            /// See [`Objective::takes`].
-            ///
-            /// # Errors
-            /// As there.
-            pub fn takes(&self, batch: &Batch) -> Result<()> {
-                match self { $(Loss::$loss(loss) => loss.takes(batch)),* }
-            }
-
-            /// See [`Objective::count`].
-            pub fn count(&self, batch: &Batch, of: Count) -> u64 {
-                match self { $(Loss::$loss(loss) => loss.count(batch, of)),* }
-            }
-
-            /// See [`Objective::tensors`].
-            pub fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor> {
-                match self { $(Loss::$loss(loss) => loss.tensors(dims, classes)),* }
             }
 
             /// See [`Objective::lower`].
@@ -574,9 +590,38 @@ impl Loss {
         self.settings().iter().find(|(name, _)| *name == RATE).map_or(1.0, |&(_, rate)| rate)
     }
 
-    /// How reports show them.
+    /// Whether it is about pairs of rows with references, which may be embeddings of batches before.
+    pub fn is_on_pairs(&self) -> bool {
+        self.family().pairs
+    }
+
+    /// What it says of each row, see [`Family::terms`].
+    pub fn terms(&self) -> &'static [Term] {
+        self.family().terms
+    }
+
+    /// How reports show the statistics.
     pub fn charts(&self) -> Vec<Chart> {
         let [loss, gradient] = COMMON_CHARTS;
-        [&[loss], self.own_charts(), &[gradient]].concat()
+        [&[loss], self.family().charts, &[gradient]].concat()
+    }
+
+    /// Checks that it can be had of a batch whose sizes are [valid](Batch::validate).
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) that says what batches it takes.
+    pub fn takes(&self, batch: &Batch) -> Result<()> {
+        (self.family().takes)(self.name(), batch)
+    }
+
+    /// How many a batch has; of [`Count::Counted`], which each step counts by itself, 1.
+    pub fn count(&self, batch: &Batch, of: Count) -> u64 {
+        (self.family().count)(batch, of)
+    }
+
+    /// What it keeps from step to step besides the network, such as a vector for each of so many classes, for
+    /// embeddings of `dims` values. See [`Head`](crate::head::Head).
+    pub fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor> {
+        (self.family().tensors)(dims, classes)
     }
 }

@@ -1,59 +1,22 @@
 //! The normalised temperature-scaled cross entropy, see [`NtXent`].
 
-use super::{
-    Ailment, Chart, Count, Distance, Embeddings, Lowered, NtXent, Objective, Range, Setting, Settings, Stretch, Term,
-    check, pairs,
-};
-use crate::error::Result;
-use crate::kernels;
-use crate::layers::Tensor;
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, pairs, settings};
+use crate::kernels::{NtXent, PairLoss};
 use crate::plan::Builder;
 use crate::sampler::Batch;
 
 impl Objective for NtXent {
     const NAME: &'static str = "nt-xent";
     const ABOUT: &'static str = "each positive against all negatives of its anchor (SimCLR; N-pair with temperature 1)";
-    const SETTINGS: &'static [Setting] = &[Setting {
-        name: "temperature",
-        default: 0.07,
-        range: Range::Positive,
-        about: "the lower, the more the nearest negatives decide",
-    }];
+    const FAMILY: Family = pairs::ALL_ACTIVE;
     const UNIT: bool = true;
-    const PAIRS: bool = true;
-    const TERMS: &'static [Term] = pairs::ALL_ACTIVE;
-    const CHARTS: &'static [Chart] = pairs::ALL_ACTIVE_CHARTS;
+
+    settings! {
+        temperature = 0.07 in Range::Positive, "the lower, the more the nearest negatives decide";
+    }
 
     fn cases() -> Vec<(NtXent, Batch)> {
-        pairs::cases(<NtXent as kernels::PairLoss>::cases())
-    }
-
-    fn distance(&self) -> Distance {
-        Distance::SquaredEuclidean
-    }
-
-    fn validate(&self) -> Result<()> {
-        check(Self::NAME, Self::SETTINGS, &self.settings())
-    }
-
-    fn takes(&self, batch: &Batch) -> Result<()> {
-        pairs::takes(Self::NAME, batch)
-    }
-
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        pairs::count(batch, of)
-    }
-
-    fn of(settings: &Settings) -> NtXent {
-        NtXent { temperature: settings.get("temperature") }
-    }
-
-    fn settings(&self) -> Vec<(&'static str, f32)> {
-        vec![("temperature", self.temperature)]
-    }
-
-    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
-        vec![]
+        pairs::cases(PairLoss::cases())
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {

@@ -1,7 +1,7 @@
 //! What the losses on the pairs of a P×K batch have in common: their terms, charts, batches, calls and ailments.
 
 use super::triplet::MINED_ROWS;
-use super::{Ailment, COLLAPSED, Chart, Count, Embeddings, Line, Lowered, Stretch, Term};
+use super::{Ailment, Chart, Count, Embeddings, Family, Line, Lowered, Stretch, Term};
 use crate::error::{Error, Result};
 use crate::kernel::{Element, Kernel};
 use crate::kernels::{
@@ -9,39 +9,46 @@ use crate::kernels::{
     MineDxShape, PairLoss, PairsShape, Pairwise, SumRows, SumRowsShape,
 };
 use crate::plan::{Builder, Role, Section, SlotId};
-use crate::sampler::{Batch, Mining};
+use crate::sampler::Batch;
 
 const COST: Term = Term { name: "cost", per: Count::Counted };
 const COUNT: Term = Term { name: "count", per: Count::Counted };
 const D_AP: Term = Term { name: "d_ap", per: Count::Positives };
 const D_AN: Term = Term { name: "d_an", per: Count::Negatives };
 
-/// Terms of a loss in which every pair has a weight.
-pub(super) const ALL_ACTIVE: &[Term] = &[COST, COUNT, D_AP, D_AN];
-/// Those of a loss in which not every pair has.
-pub(super) const SOME_ACTIVE: &[Term] = &[COST, COUNT, D_AP, D_AN, Term { name: "active", per: Count::Pairs }];
+/// Losses in which every pair has a weight.
+pub(super) const ALL_ACTIVE: Family = Family {
+    pairs: true,
+    terms: &[COST, COUNT, D_AP, D_AN],
+    charts: &[super::DISTANCES],
+    takes,
+    count,
+    tensors: |_, _| vec![],
+};
 
-/// Charts of [`ALL_ACTIVE`].
-pub(super) const ALL_ACTIVE_CHARTS: &[Chart] = &[super::DISTANCES];
-/// Charts of [`SOME_ACTIVE`].
-pub(super) const SOME_ACTIVE_CHARTS: &[Chart] = &[
-    Chart {
-        name: "active",
-        title: "Active pairs",
-        axis: "share",
-        share: true,
-        lines: &[Line { statistic: "active", label: "" }],
-    },
-    super::DISTANCES,
-];
+/// Losses in which not every pair has.
+pub(super) const SOME_ACTIVE: Family = Family {
+    terms: &[COST, COUNT, D_AP, D_AN, Term { name: "active", per: Count::Pairs }],
+    charts: &[
+        Chart {
+            name: "active",
+            title: "Active pairs",
+            axis: "share",
+            share: true,
+            lines: &[Line { statistic: "active", label: "" }],
+        },
+        super::DISTANCES,
+    ],
+    ..ALL_ACTIVE
+};
 
 /// Each of some settings with a batch that tests run.
-pub(super) fn cases<L: Copy>(settings: impl IntoIterator<Item = L>) -> Vec<(L, Batch)> {
-    settings.into_iter().map(|loss| (loss, Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard })).collect()
+pub(super) fn cases<L>(settings: impl IntoIterator<Item = L>) -> Vec<(L, Batch)> {
+    settings.into_iter().map(|loss| (loss, super::TESTED)).collect()
 }
 
 /// Whether the loss `name` can be had of a batch.
-pub(super) fn takes(name: &str, batch: &Batch) -> Result<()> {
+fn takes(name: &'static str, batch: &Batch) -> Result<()> {
     let reason = match *batch {
         Batch::Random { .. } => format!("{batch}: {name} takes labels x images, such as 10x32"),
         Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
@@ -56,7 +63,7 @@ pub(super) fn takes(name: &str, batch: &Batch) -> Result<()> {
 }
 
 /// How many a batch has.
-pub(super) fn count(batch: &Batch, of: Count) -> u64 {
+fn count(batch: &Batch, of: Count) -> u64 {
     let (labels, images) = sizes(batch);
     let (positives, negatives) = (images - 1, (labels - 1) * images);
     let each = match of {
@@ -195,36 +202,22 @@ where
 
 /// Part of the distance wanted between labels below which a mean distance counts as nothing.
 const NOTHING: f64 = 0.01;
-/// Part of the distance to negatives below which the distance to positives is that of an image to itself, but for
-/// rounding.
-const ITSELF: f64 = 1e-6;
 /// Part of the distance to negatives by which that to positives must differ.
 const DIFFERENCE: f64 = 0.01;
 
 /// What is wrong with a training of which the loss wants labels to be `wanted` apart, as a squared distance.
 pub(super) fn ailment(stretch: &Stretch, wanted: f64) -> Option<Ailment> {
     let [d_ap, d_an] = ["d_ap", "d_an"].map(|name| stretch.mean(name));
-    let ailment = |name, words: &str| Some(Ailment { name, words: words.to_owned() });
     if d_an < NOTHING * wanted {
-        return ailment(
-            COLLAPSED,
-            "the embeddings have collapsed: images of different labels lie at almost one point. Start again with a \
-             lower --learning-rate or a --warmup",
-        );
+        return Some(Ailment::collapsed("images of different labels lie at almost one point"));
     }
-    if d_ap < ITSELF * d_an {
-        return ailment(
-            "singletons",
-            "every positive is its anchor itself: no label has a second image, so that nothing is learned of what the \
-             images of a label have in common. Give each label two images or more, or let --augment make them",
-        );
+    if let Some(singletons) = Ailment::singletons(d_ap, d_an) {
+        return Some(singletons);
     }
     if d_an - d_ap < DIFFERENCE * d_an {
-        return ailment(
-            "no order",
-            "positives are as far from their anchors as negatives are. Start again with a lower --learning-rate or \
-             another --seed, and see that the labels are right",
-        );
+        let words = "positives are as far from their anchors as negatives are. Start again with a lower \
+                     --learning-rate or another --seed, and see that the labels are right";
+        return Some(Ailment { name: "no order", words: words.to_owned() });
     }
     None
 }

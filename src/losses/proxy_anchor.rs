@@ -1,16 +1,14 @@
 //! The proxy-anchor loss, see [`ProxyAnchor`].
 
 use super::{
-    Ailment, COLLAPSED, Chart, Count, Distance, Embeddings, Line, Lowered, Objective, Range, Setting, Settings,
-    Stretch, Term, check, heads,
+    Ailment, Chart, Count, Embeddings, Family, Line, Lowered, Objective, Range, Stretch, TESTED, Term, heads, settings,
 };
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::kernels::{
     self, Activation, Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, ProxyAnchorShape,
 };
-use crate::layers::Tensor;
 use crate::plan::{Builder, Section};
-use crate::sampler::{Batch, Mining};
+use crate::sampler::Batch;
 
 /// A proxy for each class is the anchor that its own images are pulled to and all others pushed from, the hardest most
 /// (Kim et al., *Proxy Anchor Loss for Deep Metric Learning*, 2020, equation 4).
@@ -27,79 +25,43 @@ pub struct ProxyAnchor {
 impl Objective for ProxyAnchor {
     const NAME: &'static str = "proxy-anchor";
     const ABOUT: &'static str = "a proxy for each class pulls its own images and pushes all others, the hardest most";
-    const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "alpha",
-            default: 32.0,
-            range: Range::Positive,
-            about: "the higher, the more the hardest images decide",
-        },
-        Setting {
-            name: "margin",
-            default: 0.1,
-            range: Range::Within(0.0, 1.0),
-            about: "the cosine to the own proxy that is wanted at least, and with the other sign to others at most",
-        },
-        heads::rate(10.0),
-    ];
-    const UNIT: bool = true;
-    const PAIRS: bool = false;
-    const TERMS: &'static [Term] = &[
-        Term { name: "cost", per: Count::Counted },
-        Term { name: "count", per: Count::Counted },
-        Term { name: "s_own", per: Count::Rows },
-        Term { name: "s_other", per: Count::Rows },
-    ];
-    const CHARTS: &'static [Chart] = &[Chart {
-        name: "products",
-        title: "Mean cosine to a proxy",
-        axis: "cosine",
-        share: false,
-        lines: &[
-            Line { statistic: "s_own", label: "image and own proxy" },
-            Line { statistic: "s_other", label: "image and other proxies" },
+    const FAMILY: Family = Family {
+        terms: &[
+            Term { name: "cost", per: Count::Counted },
+            Term { name: "count", per: Count::Counted },
+            Term { name: "s_own", per: Count::Rows },
+            Term { name: "s_other", per: Count::Rows },
         ],
-    }];
-
-    fn cases() -> Vec<(ProxyAnchor, Batch)> {
-        let batch = Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard };
-        vec![(ProxyAnchor { alpha: 8.0, margin: 0.1, rate: 1.0 }, batch)]
-    }
-
-    fn distance(&self) -> Distance {
-        Distance::SquaredEuclidean
-    }
-
-    fn validate(&self) -> Result<()> {
-        check(Self::NAME, Self::SETTINGS, &self.settings())
-    }
-
-    fn takes(&self, batch: &Batch) -> Result<()> {
-        match batch {
+        charts: &[Chart {
+            name: "products",
+            title: "Mean cosine to a proxy",
+            axis: "cosine",
+            share: false,
+            lines: &[
+                Line { statistic: "s_own", label: "image and own proxy" },
+                Line { statistic: "s_other", label: "image and other proxies" },
+            ],
+        }],
+        takes: |name, batch| match batch {
             // Which are the classes that have images must be known beforehand: how many.
             Batch::Random { .. } => {
-                let reason = format!("{batch}: {} takes labels x images, such as 32x4", Self::NAME);
-                Err(Error::config("--batch", reason))
+                Err(Error::config("--batch", format!("{batch}: {name} takes labels x images, such as 32x4")))
             }
             Batch::Mined { .. } => Ok(()),
-        }
+        },
+        ..heads::SOFTMAX
+    };
+    const UNIT: bool = true;
+
+    settings! {
+        alpha = 32.0 in Range::Positive, "the higher, the more the hardest images decide";
+        margin = 0.1 in Range::Within(0.0, 1.0),
+            "the cosine to the own proxy that is wanted at least, and with the other sign to others at most";
+        rate = 10.0 in Range::Positive, heads::RATE;
     }
 
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        heads::count(batch, of)
-    }
-
-    fn of(settings: &Settings) -> ProxyAnchor {
-        let [alpha, margin, rate] = ["alpha", "margin", "rate"].map(|name| settings.get(name));
-        ProxyAnchor { alpha, margin, rate }
-    }
-
-    fn settings(&self) -> Vec<(&'static str, f32)> {
-        vec![("alpha", self.alpha), ("margin", self.margin), ("rate", self.rate)]
-    }
-
-    fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor> {
-        vec![heads::vectors(dims, classes)]
+    fn cases() -> Vec<(ProxyAnchor, Batch)> {
+        vec![(ProxyAnchor { alpha: 8.0, margin: 0.1, rate: 1.0 }, TESTED)]
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
@@ -110,7 +72,7 @@ impl Objective for ProxyAnchor {
         let proxies = heads::Vectors::of(builder, embeddings, Self::UNIT);
         // A class a row: first the cosines, then the loss's gradient by them.
         let cosines = builder.activation("products", &[classes, rows]);
-        let terms = builder.activation("terms", &[classes, Self::TERMS.len()]);
+        let terms = builder.activation("terms", &[classes, Self::FAMILY.terms.len()]);
         let gradient = builder.activation("embedding.dx", &[rows, dims]);
         let zeros = builder.zeros(dims);
         let forward = DenseDxShape { rows: classes, inputs: rows, outputs: dims };
@@ -129,12 +91,7 @@ impl Objective for ProxyAnchor {
 
     fn ailment(&self, _: &Batch, stretch: &Stretch) -> Option<Ailment> {
         let [own, other] = ["s_own", "s_other"].map(|name| stretch.mean(name));
-        if own - other >= NEAR {
-            return None;
-        }
-        let words = "the embeddings have collapsed: images are as near to other proxies as to their own. Start again \
-                     with a lower --learning-rate or a --warmup";
-        Some(Ailment { name: COLLAPSED, words: words.to_owned() })
+        (own - other < NEAR).then(|| Ailment::collapsed("images are as near to other proxies as to their own"))
     }
 }
 

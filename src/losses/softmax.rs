@@ -1,12 +1,7 @@
 //! Classification by a softmax over the classes of the training set, see [`Softmax`].
 
-use super::{
-    Ailment, Chart, Count, Distance, Embeddings, Lowered, Objective, Range, Setting, Settings, Stretch, Term, check,
-    heads,
-};
-use crate::error::Result;
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, heads, settings};
 use crate::kernels::MarginSoftmaxShape;
-use crate::layers::Tensor;
 use crate::plan::Builder;
 use crate::sampler::{Batch, Mining, Positive};
 
@@ -22,30 +17,20 @@ pub struct Softmax {
     pub rate: f32,
 }
 
-/// The setting [`Softmax::scale`].
-pub(super) const SCALE: Setting = Setting {
-    name: "scale",
-    default: 1.0,
-    range: Range::Positive,
-    about: "factor on the products of embeddings and classes",
-};
-
-/// The setting [`Softmax::smoothing`].
-pub(super) const SMOOTHING: Setting = Setting {
-    name: "smoothing",
-    default: 0.0,
-    range: Range::Within(0.0, 0.9),
-    about: "share of each label that is dealt evenly to all classes",
-};
+/// What the setting [`Softmax::scale`] does.
+pub(super) const SCALE: &str = "factor on the products of embeddings and classes";
 
 impl Objective for Softmax {
     const NAME: &'static str = "softmax";
     const ABOUT: &'static str = "classification: a vector for each class, and a softmax over their products";
-    const SETTINGS: &'static [Setting] = &[SCALE, SMOOTHING, heads::rate(1.0)];
+    const FAMILY: Family = heads::SOFTMAX;
     const UNIT: bool = false;
-    const PAIRS: bool = false;
-    const TERMS: &'static [Term] = heads::SOFTMAX;
-    const CHARTS: &'static [Chart] = heads::SOFTMAX_CHARTS;
+
+    settings! {
+        scale = 1.0 in Range::Positive, SCALE;
+        smoothing = 0.0 in Range::Within(0.0, 0.9), "share of each label that is dealt evenly to all classes";
+        rate = 1.0 in Range::Positive, heads::RATE;
+    }
 
     fn cases() -> Vec<(Softmax, Batch)> {
         let softmax = Softmax { scale: 4.0, smoothing: 0.0, rate: 1.0 };
@@ -55,39 +40,9 @@ impl Objective for Softmax {
         ]
     }
 
-    fn distance(&self) -> Distance {
-        Distance::SquaredEuclidean
-    }
-
-    fn validate(&self) -> Result<()> {
-        check(Self::NAME, Self::SETTINGS, &self.settings())
-    }
-
-    fn takes(&self, _: &Batch) -> Result<()> {
-        Ok(())
-    }
-
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        heads::count(batch, of)
-    }
-
-    fn of(settings: &Settings) -> Softmax {
-        let [scale, smoothing, rate] = ["scale", "smoothing", "rate"].map(|name| settings.get(name));
-        Softmax { scale, smoothing, rate }
-    }
-
-    fn settings(&self) -> Vec<(&'static str, f32)> {
-        vec![("scale", self.scale), ("smoothing", self.smoothing), ("rate", self.rate)]
-    }
-
-    fn tensors(&self, dims: usize, classes: usize) -> Vec<Tensor> {
-        vec![heads::vectors(dims, classes)]
-    }
-
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
-        let sizes = [embeddings.batch.rows(), embeddings.classes, Self::TERMS.len()];
-        let shape = MarginSoftmaxShape::new(sizes, self.scale, 0.0, 0.0, self.smoothing);
-        heads::softmax(builder, embeddings, Self::UNIT, shape)
+        let Softmax { scale, smoothing, .. } = *self;
+        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale, 0.0, 0.0, smoothing))
     }
 
     fn ailment(&self, _: &Batch, stretch: &Stretch) -> Option<Ailment> {

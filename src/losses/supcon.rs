@@ -1,59 +1,22 @@
 //! The supervised contrastive loss, see [`SupCon`].
 
-use super::{
-    Ailment, Chart, Count, Distance, Embeddings, Lowered, Objective, Range, Setting, Settings, Stretch, SupCon, Term,
-    check, pairs,
-};
-use crate::error::Result;
-use crate::kernels;
-use crate::layers::Tensor;
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, pairs, settings};
+use crate::kernels::{PairLoss, SupCon};
 use crate::plan::Builder;
 use crate::sampler::Batch;
 
 impl Objective for SupCon {
     const NAME: &'static str = "supcon";
     const ABOUT: &'static str = "a softmax over all pairs of an anchor (supervised contrastive)";
-    const SETTINGS: &'static [Setting] = &[Setting {
-        name: "temperature",
-        default: 0.1,
-        range: Range::Positive,
-        about: "the lower, the more the nearest pairs decide",
-    }];
+    const FAMILY: Family = pairs::ALL_ACTIVE;
     const UNIT: bool = true;
-    const PAIRS: bool = true;
-    const TERMS: &'static [Term] = pairs::ALL_ACTIVE;
-    const CHARTS: &'static [Chart] = pairs::ALL_ACTIVE_CHARTS;
+
+    settings! {
+        temperature = 0.1 in Range::Positive, "the lower, the more the nearest pairs decide";
+    }
 
     fn cases() -> Vec<(SupCon, Batch)> {
-        pairs::cases(<SupCon as kernels::PairLoss>::cases())
-    }
-
-    fn distance(&self) -> Distance {
-        Distance::SquaredEuclidean
-    }
-
-    fn validate(&self) -> Result<()> {
-        check(Self::NAME, Self::SETTINGS, &self.settings())
-    }
-
-    fn takes(&self, batch: &Batch) -> Result<()> {
-        pairs::takes(Self::NAME, batch)
-    }
-
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        pairs::count(batch, of)
-    }
-
-    fn of(settings: &Settings) -> SupCon {
-        SupCon { temperature: settings.get("temperature") }
-    }
-
-    fn settings(&self) -> Vec<(&'static str, f32)> {
-        vec![("temperature", self.temperature)]
-    }
-
-    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
-        vec![]
+        pairs::cases(PairLoss::cases())
     }
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {

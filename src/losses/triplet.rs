@@ -4,14 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ailment, Chart, Count, Distance, Embeddings, Line, Lowered, Objective, Range, Setting, Settings, Stretch, Term,
+    Ailment, Chart, Count, Distance, Embeddings, Family, Line, Lowered, Objective, Range, Setting, Settings, Stretch,
+    Term,
 };
 use crate::error::{Error, Result};
 use crate::kernels::{
     self, Distances, DistancesShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TripletDx,
     TripletShape,
 };
-use crate::layers::Tensor;
 use crate::plan::{Builder, Section};
 use crate::sampler::{Batch, Mining, Positive};
 
@@ -63,13 +63,35 @@ pub(super) const MINED_ROWS: usize = 8192;
 const NOTHING: f64 = 0.03;
 /// Share of active triplets below which all keep the margin, but for a few that are hard by themselves.
 const FEW: f64 = 1e-3;
-/// Part of the distance to negatives below which the distance to positives is that of an image to itself, but for
-/// rounding.
-const ITSELF: f64 = 1e-6;
 
 impl Objective for Triplet {
     const NAME: &'static str = "triplet";
     const ABOUT: &'static str = "each positive nearer to its anchor than each negative, by a margin (FaceNet)";
+    const FAMILY: Family = Family {
+        pairs: false,
+        terms: &[
+            Term { name: "cost", per: Count::Counted },
+            Term { name: "count", per: Count::Counted },
+            // Those that violate the margin.
+            Term { name: "active", per: Count::Triplets },
+            Term { name: "d_ap", per: Count::Positives },
+            Term { name: "d_an", per: Count::Negatives },
+        ],
+        charts: &[
+            Chart {
+                name: "active",
+                title: "Active triplets",
+                axis: "share",
+                share: true,
+                lines: &[Line { statistic: "active", label: "" }],
+            },
+            super::DISTANCES,
+        ],
+        takes,
+        count,
+        tensors: |_, _| vec![],
+    };
+    const UNIT: bool = false;
     const SETTINGS: &'static [Setting] = &[
         Setting {
             name: "margin",
@@ -83,26 +105,6 @@ impl Objective for Triplet {
             range: Range::NotNegative,
             about: "s of the soft margin instead, where it is not 0",
         },
-    ];
-    const UNIT: bool = false;
-    const PAIRS: bool = false;
-    const TERMS: &'static [Term] = &[
-        Term { name: "cost", per: Count::Counted },
-        Term { name: "count", per: Count::Counted },
-        // Those that violate the margin.
-        Term { name: "active", per: Count::Triplets },
-        Term { name: "d_ap", per: Count::Positives },
-        Term { name: "d_an", per: Count::Negatives },
-    ];
-    const CHARTS: &'static [Chart] = &[
-        Chart {
-            name: "active",
-            title: "Active triplets",
-            axis: "share",
-            share: true,
-            lines: &[Line { statistic: "active", label: "" }],
-        },
-        super::DISTANCES,
     ];
 
     fn cases() -> Vec<(Triplet, Batch)> {
@@ -131,40 +133,6 @@ impl Objective for Triplet {
         Err(Error::config(setting, format!("{value} is not a positive number")))
     }
 
-    fn takes(&self, batch: &Batch) -> Result<()> {
-        let reason = match *batch {
-            Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
-                format!("{batch}: triplets need 2 labels or more, and 2 images or more of each")
-            }
-            Batch::Mined { .. } if batch.rows() > MINED_ROWS => {
-                format!("{batch}: more images than the {MINED_ROWS} that can be mined at once")
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::config("--batch", reason))
-    }
-
-    fn count(&self, batch: &Batch, of: Count) -> u64 {
-        let (rows, positives, negatives, is_one_each) = match *batch {
-            Batch::Random { triplets, .. } => (triplets, 1, 1, true),
-            // Of each row.
-            Batch::Mined { images, mining, .. } => {
-                let rows = batch.rows();
-                (rows, images - 1, rows - images, mining == Mining::BatchHard)
-            }
-        };
-        let each = match of {
-            Count::Counted => return 1,
-            Count::Rows => 1,
-            Count::Triplets if is_one_each => 1,
-            Count::Triplets => positives as u64 * negatives as u64,
-            Count::Pairs => positives as u64 + negatives as u64,
-            Count::Positives => positives as u64,
-            Count::Negatives => negatives as u64,
-        };
-        rows as u64 * each
-    }
-
     fn of(settings: &Settings) -> Triplet {
         let margin = match settings.get("soft-margin") {
             0.0 => Margin::Hinge(settings.get("margin")),
@@ -180,15 +148,11 @@ impl Objective for Triplet {
         }
     }
 
-    fn tensors(&self, _: usize, _: usize) -> Vec<Tensor> {
-        vec![]
-    }
-
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
         let Embeddings { slot: embedding, dims, batch, .. } = *embeddings;
         let scale = self.distance.scale(dims);
         let (margin, sharpness) = (self.margin.hinge(), self.margin.sharpness());
-        let columns = Self::TERMS.len();
+        let columns = Self::FAMILY.terms.len();
         match *batch {
             Batch::Random { triplets, .. } => {
                 let shape = TripletShape { triplets, dims, margin, sharpness, scale };
@@ -228,18 +192,14 @@ impl Objective for Triplet {
         let mining = if let Batch::Mined { mining, .. } = *batch { Some(mining) } else { None };
         let ailment = |name, words: String| Some(Ailment { name, words });
         if d_an < NOTHING * wanted {
-            let mining = if mining == Some(Mining::BatchHard) { ", and with --mining semi-hard" } else { "" };
-            let words = format!(
-                "the embeddings have collapsed: images of different labels lie at almost one point. Start again with \
-                 a lower --learning-rate or a --warmup{mining}"
-            );
-            return ailment(super::COLLAPSED, words);
+            let mut collapsed = Ailment::collapsed("images of different labels lie at almost one point");
+            if mining == Some(Mining::BatchHard) {
+                collapsed.words.push_str(", and with --mining semi-hard");
+            }
+            return Some(collapsed);
         }
-        if d_ap < ITSELF * d_an {
-            let words = "every positive is its anchor itself: no label has a second image, so that nothing is learned \
-                         of what the images of a label have in common. Give each label two images or more, or let \
-                         --augment make them";
-            return ailment("singletons", words.to_owned());
+        if let Some(singletons) = Ailment::singletons(d_ap, d_an) {
+            return Some(singletons);
         }
         if (loss - wanted).abs() < NOTHING * wanted && (d_an - d_ap).abs() < NOTHING * wanted {
             let words = "the loss stays at the margin: positives are as far from their anchors as negatives are. Start \
@@ -265,4 +225,40 @@ impl Objective for Triplet {
         };
         ailment("no triplets", words.to_owned())
     }
+}
+
+/// Whether triplets can be had of a batch.
+fn takes(_: &'static str, batch: &Batch) -> Result<()> {
+    let reason = match *batch {
+        Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
+            format!("{batch}: triplets need 2 labels or more, and 2 images or more of each")
+        }
+        Batch::Mined { .. } if batch.rows() > MINED_ROWS => {
+            format!("{batch}: more images than the {MINED_ROWS} that can be mined at once")
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::config("--batch", reason))
+}
+
+/// How many a batch has.
+fn count(batch: &Batch, of: Count) -> u64 {
+    let (rows, positives, negatives, is_one_each) = match *batch {
+        Batch::Random { triplets, .. } => (triplets, 1, 1, true),
+        // Of each row.
+        Batch::Mined { images, mining, .. } => {
+            let rows = batch.rows();
+            (rows, images - 1, rows - images, mining == Mining::BatchHard)
+        }
+    };
+    let each = match of {
+        Count::Counted => return 1,
+        Count::Rows => 1,
+        Count::Triplets if is_one_each => 1,
+        Count::Triplets => positives as u64 * negatives as u64,
+        Count::Pairs => positives as u64 + negatives as u64,
+        Count::Positives => positives as u64,
+        Count::Negatives => negatives as u64,
+    };
+    rows as u64 * each
 }

@@ -97,7 +97,7 @@ fn every_statistic_of_a_loss_is_in_one_chart() {
 #[test]
 fn columns_of_the_triplet_loss_are_those_of_its_kernels() {
     use siamese::kernels::terms::{ACTIVE, COST, COUNT, D_AN, D_AP, TRIPLET};
-    let names: Vec<_> = Triplet::TERMS.iter().map(|term| term.name).collect();
+    let names: Vec<_> = Triplet::FAMILY.terms.iter().map(|term| term.name).collect();
     let constants = [COST, COUNT, ACTIVE, D_AP, D_AN];
     assert_eq!(constants.map(|column| names[column]), ["cost", "count", "active", "d_ap", "d_an"]);
     assert_eq!(names.len(), TRIPLET);
