@@ -22,7 +22,9 @@ override weight: f32;
 @group(0) @binding(3) var<storage, read_write> terms: array<f32>;
 @group(0) @binding(4) var<storage, read_write> de: array<f32>;
 
-var<workgroup> sums: array<f32, 64>;
+// Column of d, behind those of margin_softmax, and how many there are.
+const SPREAD = 5u;
+const TERMS = 6u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -36,15 +38,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         sum += difference * difference;
         de[n * dims + i] += weight / f32(rows) * difference;
     }
-    sums[lane] = sum;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-    }
+    sum = total(lane, vec4f(sum, 0.0, 0.0, 0.0)).x;
     if lane == 0u && end > 0u {
-        terms[6u * n + COST] += 0.5 * weight * sums[0];
-        terms[6u * n + 5u] = sums[0];
+        terms[TERMS * n + COST] += 0.5 * weight * sum;
+        terms[TERMS * n + SPREAD] = sum;
     }
 }

@@ -27,13 +27,13 @@ override smoothing: f32;
 @group(0) @binding(1) var<storage, read_write> z: array<f32>;
 @group(0) @binding(2) var<storage, read_write> terms: array<f32>;
 
+// Columns of the terms behind those that every loss has.
+const HIT = 2u;
+const OWN = 3u;
+const OTHER = 4u;
+
 // 1 - 2^-20: nearer to 1 the angle's slope has no digits.
 const MOST = 0.99999904632568359375;
-
-// Of all l, and of the other c.
-var<workgroup> largest: array<vec2f, 64>;
-// Of all l, and of their exponentials.
-var<workgroup> sums: array<vec2f, 64>;
 
 // l of the own class, and its slope by c, both before the scale.
 fn own(c: f32) -> vec2f {
@@ -56,6 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let label = min(labels[n], classes - 1u);
     let c_own = z[n * classes + label];
     let l_own = own(c_own);
+    // Of all l, and of the other c.
     var most = vec2f(-3e38);
     var sum = 0.0;
     for (var j = lane; j < end; j += 64u) {
@@ -68,29 +69,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         most.x = max(most.x, l);
         sum += l;
     }
-    largest[lane] = most;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            largest[lane] = max(largest[lane], largest[lane + half]);
-        }
-    }
-    workgroupBarrier();
-    let top = largest[0].x;
+    most = largest(lane, vec4f(most, 0.0, 0.0)).xy;
+    let top = most.x;
+    let other = most.y;
     var exponentials = 0.0;
     for (var j = lane; j < end; j += 64u) {
         let l = scale * select(z[n * classes + j], l_own.x, j == label);
         exponentials += exp(l - top);
     }
-    sums[lane] = vec2f(sum, exponentials);
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-    }
-    workgroupBarrier();
-    let all = sums[0];
+    // Of all l, and of their exponentials.
+    let all = total(lane, vec4f(sum, exponentials, 0.0, 0.0)).xy;
     let even = smoothing / f32(classes);
     for (var j = lane; j < end; j += 64u) {
         let is_own = j == label;
@@ -107,11 +95,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             } else if column == COUNT {
                 term = 1.0;
             } else if column == HIT {
-                term = select(0.0, 1.0, c_own > largest[0].y);
+                term = select(0.0, 1.0, c_own > other);
             } else if column == OWN {
                 term = c_own;
             } else if column == OTHER {
-                term = largest[0].y;
+                term = other;
             }
             terms[n * columns + column] = term;
         }

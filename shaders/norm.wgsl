@@ -11,8 +11,6 @@ override chunk: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 
-var<workgroup> sums: array<vec2f, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let g = group_index(group, groups);
@@ -25,15 +23,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             sum.x += x[j] * x[j];
         }
     }
-    sums[lane] = sum;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-    }
+    sum = total(lane, vec4f(sum, 0.0, 0.0)).xy;
     if lane == 0u && g * chunk < length {
-        partial[2u * g] = sums[0].x;
-        partial[2u * g + 1u] = sums[0].y;
+        partial[2u * g] = sum.x;
+        partial[2u * g + 1u] = sum.y;
     }
 }

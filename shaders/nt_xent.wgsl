@@ -26,16 +26,7 @@ const TERMS = 4u;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let a = min(group_index(group, groups), queries - 1u);
-    // The nearest negative with its sign turned.
-    var ends = vec4f(-FAR);
-    for (var j = lane; j < references; j += 64u) {
-        let d = distance[a * references + j];
-        if relation(a, j) == NEGATIVE {
-            ends.x = max(ends.x, -d);
-        }
-    }
-    ends = largest(lane, ends);
-    let nearest = -ends.x;
+    let nearest = nearest_pairs(a, lane).y;
     let costs = nearest < FAR;
     let slope = 0.5 / temperature;
     // Exponentials of negatives, distances to positives and to negatives, number of positives.

@@ -23,17 +23,17 @@ override margin: f32;
 @group(0) @binding(1) var<storage, read_write> z: array<f32>;
 @group(0) @binding(2) var<storage, read_write> terms: array<f32>;
 
-// Of pull and of push.
-var<workgroup> largest: array<vec2f, 64>;
-// Exponentials of pull and of push, cosines of own and of other rows.
-var<workgroup> sums: array<vec4f, 64>;
+// Columns of the terms behind those that every loss has, and how many there are.
+const OWN_ROWS = 2u;
+const OTHER_ROWS = 3u;
+const TERMS = 4u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let k = min(group_index(group, groups), classes - 1u);
     // A workgroup past the last class has no rows to look at, and writes nothing.
     let end = select(0u, rows, group_index(group, groups) < classes);
-    // The 1 in the logarithm is the exponential of 0.
+    // Of pull and of push. The 1 in the logarithm is the exponential of 0.
     var most = vec2f(0.0);
     for (var n = lane; n < end; n += 64u) {
         let c = z[k * rows + n];
@@ -43,15 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             most.y = max(most.y, alpha * (margin + c));
         }
     }
-    largest[lane] = most;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            largest[lane] = max(largest[lane], largest[lane + half]);
-        }
-    }
-    workgroupBarrier();
-    let top = largest[0];
+    let top = largest(lane, vec4f(most, 0.0, 0.0)).xy;
+    // Exponentials of pull and of push, cosines of own and of other rows.
     var sum = vec4f(0.0);
     for (var n = lane; n < end; n += 64u) {
         let c = z[k * rows + n];
@@ -61,15 +54,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             sum += vec4f(0.0, exp(alpha * (margin + c) - top.y), 0.0, c);
         }
     }
-    sums[lane] = sum;
-    for (var half = 32u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-    }
-    workgroupBarrier();
-    let all = sums[0];
+    let all = total(lane, sum);
     let pull = all.x + exp(-top.x);
     let push = all.y + exp(-top.y);
     for (var n = lane; n < end; n += 64u) {
@@ -83,9 +68,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if lane == 0u && end > 0u {
         let pulled = top.x + log(pull);
         let pushed = top.y + log(push);
-        terms[4u * k + COST] = f32(classes) / f32(present) * pulled + pushed;
-        terms[4u * k + COUNT] = 1.0;
-        terms[4u * k + 2u] = all.z;
-        terms[4u * k + 3u] = all.w / f32(classes - 1u);
+        terms[TERMS * k + COST] = f32(classes) / f32(present) * pulled + pushed;
+        terms[TERMS * k + COUNT] = 1.0;
+        terms[TERMS * k + OWN_ROWS] = all.z;
+        terms[TERMS * k + OTHER_ROWS] = all.w / f32(classes - 1u);
     }
 }

@@ -27,20 +27,9 @@ const TERMS = 4u;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let a = min(group_index(group, groups), queries - 1u);
-    // The nearest positive and negative with their signs turned.
-    var ends = vec4f(-FAR);
-    for (var j = lane; j < references; j += 64u) {
-        let d = distance[a * references + j];
-        let kind = relation(a, j);
-        if kind == POSITIVE {
-            ends.x = max(ends.x, -d);
-        } else if kind == NEGATIVE {
-            ends.y = max(ends.y, -d);
-        }
-    }
-    ends = largest(lane, ends);
-    let counts = min(ends.x, ends.y) > -FAR;
-    let nearest = min(-ends.x, -ends.y);
+    let ends = nearest_pairs(a, lane);
+    let counts = max(ends.x, ends.y) < FAR;
+    let nearest = min(ends.x, ends.y);
     let slope = 0.5 / temperature;
     // Exponentials, distances to positives and to negatives, number of positives.
     var sums = vec4f(0.0);

@@ -1,5 +1,6 @@
-// Appended to the shaders of losses on pairs. They declare `override itself: u32`, which is 1 where the references are
-// the queries themselves, and the bindings `labels` and `reference_labels`.
+// Appended to the shaders of losses on pairs. They declare `override references: u32` and `override itself: u32`, which
+// is 1 where the references are the queries themselves, and the bindings `distance`, `labels` and `reference_labels`;
+// lib/tree.wgsl is behind them too.
 
 // Behind COST and COUNT: sums of the squared distances to positives and to negatives, number of pairs with a weight.
 const D_AP = 2u;
@@ -22,6 +23,23 @@ fn relation(a: u32, j: u32) -> u32 {
         return NONE;
     }
     return select(NEGATIVE, POSITIVE, labels[a] == reference_labels[j]);
+}
+
+// The squared distances of anchor a to its nearest positive and to its nearest negative; FAR where it has none. Every
+// thread takes part.
+fn nearest_pairs(a: u32, lane: u32) -> vec2f {
+    // With their signs turned.
+    var ends = vec4f(-FAR);
+    for (var j = lane; j < references; j += 64u) {
+        let d = distance[a * references + j];
+        let kind = relation(a, j);
+        if kind == POSITIVE {
+            ends.x = max(ends.x, -d);
+        } else if kind == NEGATIVE {
+            ends.y = max(ends.y, -d);
+        }
+    }
+    return -largest(lane, ends).xy;
 }
 
 // ln(1 + e^u) and its slope.

@@ -48,30 +48,26 @@ impl Contrastive {
 /// How far an excess may be off beside the root that it is a difference of.
 const DIFFERENCE: &str = "what a pair is beyond its margin is a difference of a root and the margin";
 
-type A = Arg<PairsShape<Contrastive>>;
-
-const DISTANCE: A = A::read("distance", |s| s.pairs()).fill(Fill::Uniform(0.0, 4.0));
-const LABELS: A = A::read("labels", |s| s.queries).below(|_| 3);
-const REFERENCE_LABELS: A = A::read("reference_labels", |s| s.references).below(|_| 3);
+type S = PairsShape<Contrastive>;
+type A = Arg<S>;
 
 /// How many pairs are beyond their margins. See `shaders/contrastive_count.wgsl`.
 pub struct ContrastiveCount;
 
 impl Kernel for ContrastiveCount {
-    type Shape = PairsShape<Contrastive>;
+    type Shape = S;
     const NAME: &'static str = "contrastive_count";
     const ARGS: &'static [A] =
-        &[DISTANCE, LABELS, REFERENCE_LABELS, A::write("counts", |s| 2 * s.queries).columns(|_| 2)];
-    const SHADERS: &'static [Shader<PairsShape<Contrastive>>] =
-        &[shader!("contrastive_count", ["pairs", "tree", "excess"], |s| s.queries)];
-    const ROUTINES: &'static [Routine<PairsShape<Contrastive>>] = &[];
+        &[S::DISTANCE, S::LABELS, S::REFERENCE_LABELS, A::write("counts", |s| 2 * s.queries).columns(|_| 2)];
+    const SHADERS: &'static [Shader<S>] = &[shader!("contrastive_count", ["pairs", "tree", "excess"], |s| s.queries)];
+    const ROUTINES: &'static [Routine<S>] = &[];
 
-    fn rows(s: &PairsShape<Contrastive>) -> usize {
+    fn rows(s: &S) -> usize {
         s.queries
     }
 
     #[inline(always)]
-    fn reference<R: Real>(s: &PairsShape<Contrastive>, anchors: Range<usize>, io: &mut Io<R>) {
+    fn reference<R: Real>(s: &S, anchors: Range<usize>, io: &mut Io<R>) {
         let (distance, counts) = (io.read("distance"), io.write("counts"));
         let (labels, references) = (io.read_uint("labels"), io.read_uint("reference_labels"));
         for (a, counts) in anchors.zip(counts.chunks_mut(2)) {
@@ -85,16 +81,16 @@ impl Kernel for ContrastiveCount {
         }
     }
 
-    fn cases() -> Vec<PairsShape<Contrastive>> {
+    fn cases() -> Vec<S> {
         Contrastive::awkward()
     }
 
-    fn work(s: &PairsShape<Contrastive>) -> Work {
+    fn work(s: &S) -> Work {
         let numbers = s.pairs() + s.queries + s.references + 2 * s.queries;
         Work { flops: 3 * s.pairs() as u64, bytes: 4 * numbers as u64 }
     }
 
-    fn tolerance(s: &PairsShape<Contrastive>) -> Tolerance {
+    fn tolerance(s: &S) -> Tolerance {
         Tolerance::sum(s.references)
     }
 }
@@ -103,26 +99,26 @@ impl Kernel for ContrastiveCount {
 pub struct ContrastivePairs;
 
 impl Kernel for ContrastivePairs {
-    type Shape = PairsShape<Contrastive>;
+    type Shape = S;
     const NAME: &'static str = "contrastive";
     const ARGS: &'static [A] = &[
-        DISTANCE,
-        LABELS,
-        REFERENCE_LABELS,
+        S::DISTANCE,
+        S::LABELS,
+        S::REFERENCE_LABELS,
         A::read("counts", |_| 2).fill(Fill::Uniform(0.0, 100.0)),
-        A::write("w", |s| s.pairs()),
+        S::WEIGHTS,
         A::write("terms", |s| pair_terms::SOME_ACTIVE * s.queries).columns(|_| pair_terms::SOME_ACTIVE),
     ];
-    const SHADERS: &'static [Shader<PairsShape<Contrastive>>] =
+    const SHADERS: &'static [Shader<S>] =
         &[shader!("contrastive", ["pairs", "tree", "loss_terms", "excess"], |s| s.queries)];
-    const ROUTINES: &'static [Routine<PairsShape<Contrastive>>] = &[];
+    const ROUTINES: &'static [Routine<S>] = &[];
 
-    fn rows(s: &PairsShape<Contrastive>) -> usize {
+    fn rows(s: &S) -> usize {
         s.queries
     }
 
     #[inline(always)]
-    fn reference<R: Real>(s: &PairsShape<Contrastive>, anchors: Range<usize>, io: &mut Io<R>) {
+    fn reference<R: Real>(s: &S, anchors: Range<usize>, io: &mut Io<R>) {
         let (distance, counts, w, terms) = (io.read("distance"), io.read("counts"), io.write("w"), io.write("terms"));
         let (labels, references) = (io.read_uint("labels"), io.read_uint("reference_labels"));
         let one = R::of(1.0);
@@ -147,16 +143,16 @@ impl Kernel for ContrastivePairs {
         }
     }
 
-    fn cases() -> Vec<PairsShape<Contrastive>> {
+    fn cases() -> Vec<S> {
         Contrastive::awkward()
     }
 
-    fn work(s: &PairsShape<Contrastive>) -> Work {
+    fn work(s: &S) -> Work {
         let numbers = 2 * s.pairs() + s.queries + s.references + pair_terms::SOME_ACTIVE * s.queries;
         Work { flops: 6 * s.pairs() as u64, bytes: 4 * numbers as u64 }
     }
 
-    fn tolerance(s: &PairsShape<Contrastive>) -> Tolerance {
+    fn tolerance(s: &S) -> Tolerance {
         Tolerance::widened(s.references, 4.0, DIFFERENCE)
     }
 }

@@ -8,8 +8,7 @@ use super::{add_scaled, shader};
 use crate::host::Real;
 use crate::kernel::{Arg, Fill, Io, Kernel, Routine, Shader, Tolerance, Work, shape};
 
-/// Columns of the terms of these losses behind [`COST`] and [`COUNT`], as `shaders/lib/head_terms.wgsl` and the shaders
-/// have them.
+/// Columns of the terms of these losses behind [`COST`] and [`COUNT`], as the shaders have them.
 pub mod terms {
     /// Of [`MarginSoftmax`](super::MarginSoftmax): 1 where no other class is as near as the own one.
     pub const HIT: usize = 2;
@@ -124,7 +123,7 @@ impl Kernel for MarginSoftmax {
         MarginSoftmaxArg::write("terms", |s| s.columns * s.rows).columns(|s| s.columns),
     ];
     const SHADERS: &'static [Shader<MarginSoftmaxShape>] =
-        &[shader!("margin_softmax", ["loss_terms", "head_terms"], |s| s.rows)];
+        &[shader!("margin_softmax", ["tree", "loss_terms"], |s| s.rows)];
     const ROUTINES: &'static [Routine<MarginSoftmaxShape>] = &[];
 
     fn rows(s: &MarginSoftmaxShape) -> usize {
@@ -219,7 +218,8 @@ impl Kernel for ProxyAnchor {
         ProxyAnchorArg::update("z", ProxyAnchorShape::products).fill(Fill::Uniform(-1.0, 1.0)),
         ProxyAnchorArg::write("terms", |s| terms::ANCHOR * s.classes).columns(|_| terms::ANCHOR),
     ];
-    const SHADERS: &'static [Shader<ProxyAnchorShape>] = &[shader!("proxy_anchor", ["loss_terms"], |s| s.classes)];
+    const SHADERS: &'static [Shader<ProxyAnchorShape>] =
+        &[shader!("proxy_anchor", ["tree", "loss_terms"], |s| s.classes)];
     const ROUTINES: &'static [Routine<ProxyAnchorShape>] = &[];
 
     fn rows(s: &ProxyAnchorShape) -> usize {
@@ -304,7 +304,7 @@ impl Kernel for Centre {
         CentreArg::update("terms", |s| terms::CENTRE * s.rows).columns(|_| terms::CENTRE),
         CentreArg::update("de", |s| s.rows * s.dims),
     ];
-    const SHADERS: &'static [Shader<CentreShape>] = &[shader!("centre", ["loss_terms"], |s| s.rows)];
+    const SHADERS: &'static [Shader<CentreShape>] = &[shader!("centre", ["tree", "loss_terms"], |s| s.rows)];
     const ROUTINES: &'static [Routine<CentreShape>] = &[];
 
     fn rows(s: &CentreShape) -> usize {

@@ -50,7 +50,13 @@ pub struct PairsShape<S> {
     pub settings: S,
 }
 
-impl<S> PairsShape<S> {
+impl<S: 'static> PairsShape<S> {
+    pub(super) const DISTANCE: Arg<Self> = Arg::read("distance", Self::pairs).fill(Fill::Uniform(0.0, 4.0));
+    pub(super) const LABELS: Arg<Self> = Arg::read("labels", |s: &Self| s.queries).below(|_| 3);
+    pub(super) const REFERENCE_LABELS: Arg<Self> = Arg::read("reference_labels", |s: &Self| s.references).below(|_| 3);
+    /// Derivatives of the cost by the distances.
+    pub(super) const WEIGHTS: Arg<Self> = Arg::write("w", Self::pairs);
+
     /// Pairs, those of a row with itself included.
     pub fn pairs(&self) -> usize {
         self.queries * self.references
@@ -166,10 +172,10 @@ where
     type Shape = PairsShape<L>;
     const NAME: &'static str = L::NAME;
     const ARGS: &'static [Arg<PairsShape<L>>] = &[
-        Arg::<PairsShape<L>>::read("distance", |s| s.pairs()).fill(Fill::Uniform(0.0, 4.0)),
-        Arg::<PairsShape<L>>::read("labels", |s| s.queries).below(|_| 3),
-        Arg::<PairsShape<L>>::read("reference_labels", |s| s.references).below(|_| 3),
-        Arg::<PairsShape<L>>::write("w", |s| s.pairs()),
+        PairsShape::<L>::DISTANCE,
+        PairsShape::<L>::LABELS,
+        PairsShape::<L>::REFERENCE_LABELS,
+        PairsShape::<L>::WEIGHTS,
         Arg::<PairsShape<L>>::write("terms", |s| L::COLUMNS * s.queries).columns(|_| L::COLUMNS),
     ];
     const SHADERS: &'static [Shader<PairsShape<L>>] = L::SHADERS;

@@ -104,7 +104,7 @@ impl Kernel for Norm {
         NormArg::read("x", |s| s.length).fill(Fill::NonFinite),
         NormArg::write("partial", |s| 2 * s.chunks()).columns(|_| 2),
     ];
-    const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", [], NormShape::chunks)];
+    const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", ["tree"], NormShape::chunks)];
     const ROUTINES: &'static [Routine<NormShape>] = &[];
 
     fn rows(s: &NormShape) -> usize {
