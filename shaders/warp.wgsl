@@ -31,13 +31,10 @@ override elastic: f32;
 @group(0) @binding(3) var<storage, read> keys: array<u32>;
 @group(0) @binding(4) var<storage, read_write> x: array<stored>;
 
-// Two displacements of [-1, 1) by 16 bits each (an integer hash by C. Wellons, lowbias32).
+// Two displacements of [-1, 1) by 16 bits each.
 fn displacement(key: u32, point: vec2u) -> vec2f {
-    var hash = key ^ ((point.y << 16u | point.x) * 0x9e3779b9u);
-    hash = (hash ^ (hash >> 16u)) * 0x7feb352du;
-    hash = (hash ^ (hash >> 15u)) * 0x846ca68bu;
-    hash ^= hash >> 16u;
-    return vec2f(f32(hash & 0xffffu), f32(hash >> 16u)) / 32768.0 - 1.0;
+    let bits = hash(key ^ ((point.y << 16u | point.x) * 0x9e3779b9u));
+    return vec2f(f32(bits & 0xffffu), f32(bits >> 16u)) / 32768.0 - 1.0;
 }
 
 // Weights of the four control points around a place that lies t behind the second.

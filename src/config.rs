@@ -568,7 +568,7 @@ fn mobile(input: [usize; 3]) -> Config {
 /// Szegedy, Ioffe, Vanhoucke & Alemi, *Inception-v4, Inception-ResNet and the Impact of Residual Connections*, 2016, as
 /// davidsandberg/facenet has its first version.
 fn facenet(input: [usize; 3]) -> Config {
-    let conv = |word: &str| format!("conv{word} bn relu");
+    let conv = |word: &str| format!("conv{word} bne0.001 relu");
     let path = |words: &[&str]| words.iter().map(|word| conv(word)).collect::<Vec<_>>().join(" ");
     let branches = |branches: &[&[&str]]| branches.iter().map(|words| path(words)).collect::<Vec<_>>().join(" | ");
     let block = |paths: &[&[&str]], out: &str| format!("add( cat( {} ) {out} | )", branches(paths));
@@ -588,7 +588,7 @@ fn facenet(input: [usize; 3]) -> Config {
         ),
         format!("5*{{ {} relu }}", block(&paths8, "conv1792k1 scale0.2")),
         block(&paths8, "conv1792k1"),
-        "mean dense512 bn l2".to_owned(),
+        "mean drop0.6 dense512 bne0.001 l2".to_owned(),
     ];
     let pictures = pictures(input);
     // Its first arrays are large: 64 rows of them are what every adapter binds.

@@ -48,7 +48,7 @@ pub fn embed<R: Runner>(
     if runner.plan().find(&source.slot).is_none() {
         fork.write(images, host::pack(&data.images).as_slice())?;
     }
-    let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net)));
+    let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net, fork.plan())));
     let (prepare, each) = (fork.plan().section(Section::Prepare), fork.plan().each());
     fork.run(prepare)?;
     let mut embeddings = Vec::with_capacity(data.len() * net.dims());
@@ -87,7 +87,7 @@ impl<R: Runner> Embedder<R> {
         let mut runner = make(Arc::new(inference_plan(&net, &source, batch, slots::PARAMETERS)))?;
         model.export().restore(&mut runner)?;
         let [rows, images, embedding] =
-            [slots::ROWS, &source.slot, embedding_slot(&net)].map(|name| runner.plan().id(name));
+            [slots::ROWS, &source.slot, embedding_slot(&net, runner.plan())].map(|name| runner.plan().id(name));
         let numbers: Vec<u32> = (0..batch as u32).collect();
         runner.write(rows, numbers.as_slice())?;
         runner.run(runner.plan().all())?;

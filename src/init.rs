@@ -41,10 +41,8 @@ pub fn fill(init: Init, seed: u64, tensor: &str, fan_in: usize, fan_out: usize, 
     }
 }
 
-/// The random stream of a tensor: its name by FNV-1a, 64 bits
+/// The random stream of a tensor or layer: its name by FNV-1a, 64 bits
 /// (<http://www.isthe.com/chongo/tech/comp/fnv/>). Rust's own hashes may change with its version.
-fn stream(tensor: &str) -> u64 {
-    tensor
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+pub(crate) fn stream(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -76,7 +76,7 @@
 //! - Images cross the bus once. (`tests/run/train.rs`)
 //! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.
 //!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
-//! - Batches and warps are a pure function of (seed, step), so a checkpoint holds no sampler state.
+//! - Batches, warps and dropout are a pure function of (seed, step), so a checkpoint holds no state of chance.
 //!   (`tests/unit/data.rs`, `tests/run/train.rs`)
 //! - A picture is enrolled once and as one identity's, known by its content whatever its name.
 //!   (`tests/unit/gallery.rs`)

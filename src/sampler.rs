@@ -198,7 +198,7 @@ pub struct Warps {
     /// `[rows, 6]`: the map from a place of the new image to one of the old, both as (x, y) from the centre, in pixels:
     /// `x' = m0·x + m1·y + m2`, `y' = m3·x + m4·y + m5`.
     pub maps: Vec<f32>,
-    /// `[rows]`: where the displacements of the elastic distortion come from.
+    /// `[rows]`: where the displacements of the elastic distortion come from, and what a dropout leaves out.
     pub keys: Vec<u32>,
 }
 

@@ -62,6 +62,7 @@ impl Source {
 /// Names of the slots that the host writes and reads.
 pub mod slots {
     pub use crate::head::arenas::{HEAD, HEAD_GRADIENTS, HEAD_MOMENTS, HEAD_STATE};
+    pub use crate::layers::KEYS;
     pub use crate::losses::{LABELS, MEMORY_LABELS, MEMORY_POSITION};
     pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
@@ -69,8 +70,6 @@ pub mod slots {
     pub const ROWS: &str = "rows";
     /// How the images of the batch are moved and bent, see [`Warps`](crate::sampler::Warps).
     pub const MAPS: &str = "maps";
-    /// Seeds of their elastic distortion.
-    pub const KEYS: &str = "keys";
     /// Scalars that change each step, see [`Config::scalars`](crate::config::Config::scalars).
     pub const STEP: &str = "step";
     /// Factor of the learning rate and weight decay of each [`ALIGNMENT`](crate::plan::ALIGNMENT) parameters side by
@@ -224,9 +223,11 @@ pub fn inference_plan(net: &Net, source: &Source, batch: usize, arena: &str) -> 
     builder.finish()
 }
 
-/// Name of the slot that holds the embeddings of a training or inference plan: the last layer's.
-pub fn embedding_slot(net: &Net) -> &str {
-    net.nodes.last().map_or("batch", |node| &node.name)
+/// Name of the slot that holds the embeddings of a training or inference plan of `net`: that of the last layer that
+/// does anything there.
+pub fn embedding_slot<'a>(net: &'a Net, plan: &Plan) -> &'a str {
+    let last = net.nodes.iter().rev().find(|node| plan.find(&node.name).is_some());
+    last.map_or("batch", |node| &node.name)
 }
 
 /// The plan that finds the `k` nearest of `references` embeddings for each of `queries`.

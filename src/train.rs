@@ -15,7 +15,7 @@ use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
 use crate::net::{Net, Parameter};
 use crate::plan::{ALIGNMENT, Place, Plan, SlotId};
 use crate::run::Runner;
-use crate::sampler::{Augment, Batch, Sampler};
+use crate::sampler::{Batch, Sampler};
 use crate::siamese::{Source, Stats, slots, training_plan};
 
 /// Steps that may be in flight before the host waits for the oldest.
@@ -172,7 +172,8 @@ pub struct Trainer<R: Runner> {
     rows: SlotId,
     labels: Option<SlotId>,
     memory: Option<Memory>,
-    warps: Option<[SlotId; 2]>,
+    maps: Option<SlotId>,
+    keys: Option<SlotId>,
     step: SlotId,
     head_step: Option<SlotId>,
     stats: SlotId,
@@ -231,8 +232,7 @@ impl<R: Runner> Trainer<R> {
             classes: vec![EMPTY; config.memory],
         });
         let (begun, reported) = (start.step, start.step);
-        let warps =
-            (config.augment != Augment::NONE).then(|| [slots::MAPS, slots::KEYS].map(|name| runner.plan().id(name)));
+        let [maps, keys] = [slots::MAPS, slots::KEYS].map(|name| runner.plan().find(name));
         let host_time = Duration::ZERO;
         let origin = start.origin.clone();
         let mut trainer = Trainer {
@@ -248,7 +248,8 @@ impl<R: Runner> Trainer<R> {
             rows,
             labels,
             memory,
-            warps,
+            maps,
+            keys,
             step,
             head_step,
             stats,
@@ -308,7 +309,7 @@ impl<R: Runner> Trainer<R> {
 
     fn begin(&mut self) -> Result<()> {
         let batch = self.sampler.batch(self.begun);
-        let warps = self.warps.map(|slots| (slots, self.sampler.warps(self.begun, &self.config.augment)));
+        let warps = self.keys.map(|keys| (keys, self.sampler.warps(self.begun, &self.config.augment)));
         let start = Instant::now();
         if let Some(memory) = &mut self.memory {
             let position = memory.position(self.begun, batch.len()) as u32;
@@ -321,9 +322,11 @@ impl<R: Runner> Trainer<R> {
         if let Some(labels) = self.labels {
             self.runner.write(labels, self.sampler.classes(&batch).as_slice())?;
         }
-        if let Some(([maps, keys], warps)) = warps {
-            self.runner.write(maps, warps.maps.as_slice())?;
+        if let Some((keys, warps)) = warps {
             self.runner.write(keys, warps.keys.as_slice())?;
+            if let Some(maps) = self.maps {
+                self.runner.write(maps, warps.maps.as_slice())?;
+            }
         }
         self.runner.write(self.step, self.config.scalars(self.begun).as_slice())?;
         if let Some(step) = self.head_step {

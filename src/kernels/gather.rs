@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{shader, threads};
+use super::{hash, shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -164,14 +164,10 @@ impl WarpShape {
     }
 }
 
-/// Two displacements of [-1, 1) by 16 bits each, from the key of a row and a control point (an integer hash by
-/// C. Wellons, `lowbias32`).
+/// Two displacements of [-1, 1) by 16 bits each, from the key of a row and a control point.
 fn displacement(key: u32, x: u32, y: u32) -> [f64; 2] {
-    let mut hash = key ^ (y << 16 | x).wrapping_mul(0x9e37_79b9);
-    hash = (hash ^ hash >> 16).wrapping_mul(0x7feb_352d);
-    hash = (hash ^ hash >> 15).wrapping_mul(0x846c_a68b);
-    hash ^= hash >> 16;
-    [hash & 0xffff, hash >> 16].map(|bits| f64::from(bits) / 32768.0 - 1.0)
+    let bits = hash(key ^ (y << 16 | x).wrapping_mul(0x9e37_79b9));
+    [bits & 0xffff, bits >> 16].map(|bits| f64::from(bits) / 32768.0 - 1.0)
 }
 
 /// Weights of the four control points around a place that lies `t` behind the second.
@@ -203,7 +199,7 @@ impl Kernel for Warp {
         WarpArg::write("x", |s| s.batch * s.pixels()).stored(),
     ];
     const SHADERS: &'static [Shader<WarpShape>] =
-        &[shader!("warp", ["scaled"], |s| threads(s.batch * s.height * s.width))];
+        &[shader!("warp", ["scaled", "hash"], |s| threads(s.batch * s.height * s.width))];
     const ROUTINES: &'static [Routine<WarpShape>] = &[];
 
     fn rows(s: &WarpShape) -> usize {

@@ -12,6 +12,7 @@ mod conv2d;
 mod conv2d_dw;
 mod conv2d_dx;
 mod dense;
+mod drop;
 mod gather;
 pub mod head;
 mod join;
@@ -41,6 +42,7 @@ pub use conv2d::{Conv2d, Conv2dShape};
 pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
+pub use drop::{Drop, DropShape};
 pub use gather::{Gather, GatherShape, SCALED, Scale, Warp, WarpShape};
 pub use head::{
     Centre, CentreShape, MarginSoftmax, MarginSoftmaxShape, ProxyAnchor, ProxyAnchorShape, Recentre, RecentreShape,
@@ -115,6 +117,7 @@ kernels! {
     ActDx,
     Map,
     MapDx,
+    Drop,
     Prelu,
     PreluDx,
     PreluDw,
@@ -185,6 +188,15 @@ pub(crate) use shader;
 /// Workgroups of 64 threads, one thread an item.
 pub(crate) fn threads(items: usize) -> usize {
     items.div_ceil(64)
+}
+
+/// Random bits from others (an integer hash by C. Wellons, `lowbias32`).
+#[inline(always)]
+pub(crate) fn hash(bits: u32) -> u32 {
+    let mut x = bits;
+    x = (x ^ x >> 16).wrapping_mul(0x7feb_352d);
+    x = (x ^ x >> 15).wrapping_mul(0x846c_a68b);
+    x ^ x >> 16
 }
 
 /// Whether two dimensions can be taken four values at a time.

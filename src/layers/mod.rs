@@ -14,6 +14,7 @@ mod cat;
 mod conv;
 mod dense;
 mod depth;
+mod drop;
 mod function;
 mod l2;
 mod mean;
@@ -33,11 +34,12 @@ pub use cat::Cat;
 pub use conv::Conv;
 pub use dense::Dense;
 pub use depth::Depth;
+pub use drop::Drop;
 pub use function::{Hswish, Leaky, Mapped, Scale, Silu};
 pub use l2::L2;
 pub use mean::Mean;
 pub use norm::{Bn, Gn, Ln};
-pub use pass::{Backward, Forward, Lowered, Operators, TensorSlots, Torch};
+pub use pass::{Backward, Forward, KEYS, Lowered, Operators, TensorSlots, Torch};
 pub use pool::Pool;
 pub use prelu::Prelu;
 pub use tensor::{Kind, Layout, Start, Tensor};
@@ -239,6 +241,7 @@ layers! {
     Silu,
     Hswish,
     Scale,
+    Drop,
     Add,
     Cat,
     Add0,

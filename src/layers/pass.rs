@@ -3,11 +3,21 @@
 use std::fmt::Display;
 
 use crate::graph::{Attribute, Graph};
+use crate::init;
 use crate::kernel::{Element, Kernel};
 use crate::kernels::{Activation, SumRows, SumRowsShape, splits};
 use crate::plan::{Builder, Call, Role, Section, SlotId};
 
 use super::Shape;
+
+/// Name of the slot of a random number for each row of the batch, from seed and step: what is random in a layer or in
+/// an image is made of it, so that nothing of it is kept or saved. `[rows]`
+pub const KEYS: &str = "keys";
+
+/// The slot [`KEYS`].
+fn keys(builder: &mut Builder, rows: usize) -> SlotId {
+    builder.find(KEYS).unwrap_or_else(|| builder.slot(KEYS, Element::U32, &[rows], Role::Input))
+}
 
 /// The slots of a tensor.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +74,11 @@ impl Lowered {
     /// Takes the slots of its inputs.
     pub(crate) fn take(&mut self, inputs: &[SlotId]) {
         self.inputs.iter_mut().zip(inputs).for_each(|((own, _), &slot)| *own = slot);
+    }
+
+    /// A number of its own, by its name: another layer more or less does not change it.
+    fn number(&self) -> u32 {
+        init::stream(&self.name) as u32
     }
 
     pub(crate) fn tensor(&self, name: &str) -> TensorSlots {
@@ -165,6 +180,16 @@ impl<'a> Forward<'a> {
         self.builder.zeros(length)
     }
 
+    /// The slot of [`KEYS`], and a number of the layer's own that makes other ones of them than other layers do.
+    pub fn keys(&mut self) -> (SlotId, u32) {
+        (keys(self.builder, self.node.rows), self.node.number())
+    }
+
+    /// Hands an input on as the output, where the layer does nothing.
+    pub fn pass(&mut self, input: usize) {
+        self.node.y = Some(self.x(input));
+    }
+
     /// Dimensions of the output's array.
     pub fn dims(&self) -> Vec<usize> {
         self.node.output.dims(self.node.rows)
@@ -250,6 +275,11 @@ impl<'a> Backward<'a> {
     /// A slot of `length` zeros, which nobody writes.
     pub fn zeros(&mut self, length: usize) -> SlotId {
         self.builder.zeros(length)
+    }
+
+    /// See [`Forward::keys`].
+    pub fn keys(&mut self) -> (SlotId, u32) {
+        (keys(self.builder, self.node.rows), self.node.number())
     }
 
     /// The slot of an input.

@@ -42,10 +42,37 @@ def fill(network):
             tensor.copy_(rounded(centre + size * numbers(tensor.shape, name)))
 
 
+def hashed(bits):
+    """Random bits of others, as `shaders/lib/hash.wgsl` makes them."""
+    bits = (bits ^ (bits >> 16)) * 0x7FEB352D & 0xFFFFFFFF
+    bits = (bits ^ (bits >> 15)) * 0x846CA68B & 0xFFFFFFFF
+    return bits ^ (bits >> 16)
+
+
+def dropout(name, module):
+    """What `module` does, with the values left out that layer `name` of ours leaves out by the test's keys."""
+    layer = 0xCBF29CE484222325
+    for byte in name.encode():
+        layer = (layer ^ byte) * 0x100000001B3 % 2**64
+    keys = hashed(torch.arange(1, ROWS + 1) * 0x9E3779B9 % 2**32 ^ layer % 2**32)
+
+    def forward(x):
+        if not module.training:
+            return x
+        last = x.movedim(1, -1)
+        bits = hashed(keys[:, None] ^ torch.arange(last[0].numel())).reshape(last.shape).movedim(-1, 1)
+        return torch.where(bits >= int(module.p * 2**32), x / (1 - module.p), 0)
+
+    return forward
+
+
 def outputs(network, told):
     """What the test compares; of gradients what is told of them."""
     height, width, channels = network.input
     fill(network.train())
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.forward = dropout(name, module)
     images = rounded(numbers((ROWS, channels, height, width), "images"))
     embeddings = network(images)
     embeddings.backward(rounded(numbers(embeddings.shape, "gradient")))

@@ -531,7 +531,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
     checkpoint.restore(&mut runner).unwrap();
     let calls = runner.plan().all();
     runner.run(calls).unwrap();
-    let embeddings = runner.read(id(&runner, embedding_slot(&net))).unwrap();
+    let embeddings = runner.read(id(&runner, embedding_slot(&net, runner.plan()))).unwrap();
     assert_close(&format!("{what}: embeddings"), &wide(embeddings.floats()), &expected.values, allowed.embeddings);
 
     // Ten training steps on one batch.
@@ -547,7 +547,7 @@ fn assert_network<R: Runner>(what: &str, allowed: &Allowed, make: impl Fn(Arc<si
         runner.write(id(&runner, slots::STEP), scalars.as_slice()).unwrap();
         runner.run(0..update.start).unwrap();
         if step == 1 {
-            let embeddings = runner.read(id(&runner, embedding_slot(&net))).unwrap();
+            let embeddings = runner.read(id(&runner, embedding_slot(&net, runner.plan()))).unwrap();
             let dims = net.dims();
             let expected: Vec<f64> =
                 rows.iter().flat_map(|&row| expected.values[row as usize * dims..][..dims].to_vec()).collect();

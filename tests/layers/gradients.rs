@@ -82,6 +82,10 @@ impl Case {
             let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
             runner.write(labels, classes.as_slice()).unwrap();
         }
+        if let Some(keys) = plan.find("keys") {
+            let numbers: Vec<u32> = rows.iter().map(|_| rng.next_u32()).collect();
+            runner.write(keys, numbers.as_slice()).unwrap();
+        }
         let head = Head::new(&config, net.dims(), CLASSES);
         for parameter in net.parameters().iter().chain(&head.trained).chain(&head.states) {
             let slot = plan.id(&parameter.name);

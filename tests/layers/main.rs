@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod drop;
 mod foreign;
 mod golden;
 mod gradients;

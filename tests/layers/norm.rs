@@ -32,7 +32,7 @@ fn is_folded_into_the_layer_before_where_it_can_be() {
         let (net, plan) = plan(spec);
         assert_eq!(count(&plan, Section::Prepare, Fold::NAME), folded, "{spec}: {plan}");
         assert_eq!(count(&plan, Section::Forward, Normalise::NAME), apart, "{spec}: {plan}");
-        assert!(plan.keeps(plan.id(embedding_slot(&net))), "{spec}");
+        assert!(plan.keeps(plan.id(embedding_slot(&net, &plan))), "{spec}");
         // What is prepared is run once: a run of images finds it as it was.
         assert_eq!(plan.section(Section::Prepare), 0..folded, "{spec}");
         assert_eq!(plan.each(), folded..plan.calls().len(), "{spec}");

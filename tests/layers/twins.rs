@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, PRESETS, Preset};
 use siamese::cpu;
 use siamese::kernels::Scale;
 use siamese::layers::{Entry, Kind, LAYERS, Layout};
@@ -142,9 +142,13 @@ fn prove(net: &Net, expected: impl Fn(&str) -> Vec<f64>, told: impl Fn(&str, Vec
         runner.set(plan.id(&tensor.name), &start.into_iter().map(f64::from).collect::<Vec<_>>());
     }
     runner.set(plan.id("batch"), &images(net));
+    if let Some(keys) = plan.find(slots::KEYS) {
+        let numbers: Vec<u32> = (1..=ROWS as u32).map(|row| row.wrapping_mul(0x9e37_79b9)).collect();
+        runner.write(keys, numbers.as_slice()).unwrap();
+    }
     runner.run(plan.section(Section::Forward)).unwrap();
     let floats = |runner: &cpu::Runner<f64>, name: &str| runner.get(runner.plan().id(name)).floats().to_vec();
-    assert_close(&format!("{spec}: embeddings"), &floats(&runner, embedding_slot(net)), &expected("training"));
+    assert_close(&format!("{spec}: embeddings"), &floats(&runner, embedding_slot(net, &plan)), &expected("training"));
     let gradient: Vec<f64> = numbers(ROWS * net.dims(), "gradient").map(|value| f64::from(value as f32)).collect();
     runner.set(plan.id("embedding.dx"), &gradient);
     runner.run(plan.section(Section::Backward)).unwrap();
@@ -171,7 +175,7 @@ fn prove(net: &Net, expected: impl Fn(&str) -> Vec<f64>, told: impl Fn(&str, Vec
     inference.set(plan.id("batch"), &images(net));
     inference.run(plan.section(Section::Prepare)).unwrap();
     inference.run(plan.section(Section::Forward)).unwrap();
-    let got = floats(&inference, embedding_slot(net));
+    let got = floats(&inference, embedding_slot(net, &plan));
     assert_close(&format!("{spec}: inference"), &got, &expected("inference"));
 }
 
@@ -194,6 +198,19 @@ const PUBLISHED: &[Published] = &[
                add( conv256s2 bn relu conv256 bn | conv256k1s2 bn ) relu add( conv256 bn relu conv256 bn | ) relu \
                add( conv512s2 bn relu conv512 bn | conv512k1s2 bn ) relu add( conv512 bn relu conv512 bn | ) relu mean",
         parameters: 11_176_512,
+        input: [32, 32, 3],
+    },
+    Published {
+        name: "resnet34",
+        spec: "conv64k7s2 bn relu pool3s2p1 3*{ add( conv64 bn relu conv64 bn | ) relu } \
+               add( conv128s2 bn relu conv128 bn | conv128k1s2 bn ) relu \
+               3*{ add( conv128 bn relu conv128 bn | ) relu } \
+               add( conv256s2 bn relu conv256 bn | conv256k1s2 bn ) relu \
+               5*{ add( conv256 bn relu conv256 bn | ) relu } \
+               add( conv512s2 bn relu conv512 bn | conv512k1s2 bn ) relu \
+               2*{ add( conv512 bn relu conv512 bn | ) relu } \
+               mean",
+        parameters: 21_284_672,
         input: [32, 32, 3],
     },
     Published {
@@ -246,11 +263,20 @@ const PUBLISHED: &[Published] = &[
                conv1792k1 scale0.2 | ) relu } \
                add( cat( conv192k1 bne0.001 relu | \
                conv192k1 bne0.001 relu conv192k1x3 bne0.001 relu conv192k3x1 bne0.001 relu ) conv1792k1 | ) \
-               mean dense512 bne0.001 l2",
+               mean drop0.6 dense512 bne0.001 l2",
         parameters: 23_482_624,
         input: [80, 80, 3],
     },
 ];
+
+/// The preset is the published network.
+#[test]
+fn preset_facenet_is_inception_resnet_v1() {
+    let preset: Preset = "facenet".parse().unwrap();
+    let spec = preset.config().spec;
+    let published = PUBLISHED.iter().find(|published| published.name == "inception_resnet_v1").expect("it is there");
+    assert_eq!(spec, published.net().spec);
+}
 
 impl Published {
     fn net(&self) -> Net {

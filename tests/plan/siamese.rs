@@ -161,8 +161,9 @@ fn sum(arrays: &[Vec<f64>]) -> Vec<f64> {
 fn assert_embeddings<R: Exact>(make: impl Fn(Arc<Plan>) -> R, tolerance: f64) {
     for case in Case::all() {
         let spec = &case.net.spec;
-        let embedding = embedding_slot(&case.net);
-        let stacked = case.stacked(&make).get(embedding);
+        let mut stacked = case.stacked(&make);
+        let embedding = embedding_slot(&case.net, stacked.plan());
+        let stacked = stacked.get(embedding);
         for branch in Branch::ALL {
             let rows = &case.rows[branch.rows(TRIPLETS)];
             let plan = inference_plan(&case.net, &case.source, TRIPLETS, slots::PARAMETERS);

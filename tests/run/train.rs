@@ -49,10 +49,10 @@ fn small() -> Config {
     }
 }
 
-/// The same with normalisation of all kinds, and averages of weights and running moments.
+/// The same with normalisation of all kinds, dropout, and averages of weights and running moments.
 fn normalised() -> Config {
     Config {
-        spec: "conv8 bn relu pool conv16 gn4 relu pool dense32 bn relu dense16 l2".to_owned(),
+        spec: "conv8 bn relu pool conv16 gn4 relu pool dense32 bn relu drop0.3 dense16 l2".to_owned(),
         average: Some(0.9),
         ..small()
     }
@@ -168,10 +168,10 @@ fn ten_steps_on_both_runners() {
     }
 }
 
-/// A network with every join.
+/// A network with every join, and dropout.
 fn branched() -> Config {
-    let spec = "conv8s2 relu 2*{ add( conv8 relu conv8 | ) relu } cat( conv8k1 relu | pool1 relu ) add0( conv12s2 | ) \
-                relu dense16 l2";
+    let spec = "conv8s2 relu drop0.1 2*{ add( conv8 relu conv8 | ) relu } cat( conv8k1 relu | pool1 relu ) \
+                add0( conv12s2 | ) relu dense16 l2";
     Config { spec: spec.to_owned(), ..small() }
 }
 
@@ -253,7 +253,7 @@ fn same_seed_same_bits() {
 fn made_again_makes_the_same_bits() {
     let device = crate::common::device();
     let data = images(500);
-    let spec = "conv16 bn relu pool conv16 relu 3*{ add( conv16 bn relu conv16 bn | ) relu } \
+    let spec = "conv16 bn relu pool conv16 relu 3*{ add( conv16 bn relu drop0.1 conv16 bn | ) relu } \
                 cat( conv8k1 gn4 relu | pool1 relu ) add( conv24 sigmoid | add( | conv24 relu pool1 ) ) \
                 add0( conv12s2 | ) relu dense16 l2";
     let kept = Config { spec: spec.to_owned(), batch: random(6), ..small() };
@@ -287,7 +287,7 @@ fn odd() -> Vec<(String, Config)> {
         net("conv16 relu pool conv32k5 relu pool dense33 relu dense16 l2", random(11)),
         net("dense17 relu dense5 l2", random(37)),
         net("dense17 relu dense5 l2", mined),
-        net("conv6 bn relu pool conv9 gn3 relu dense17 bn relu dense5 l2", random(11)),
+        net("conv6 bn relu drop0.2 pool conv9 gn3 relu dense17 bn relu dense5 l2", random(11)),
         Config { batch: mined, ..small() },
         Config { batch: random(5), ..branched() },
         // Convolutions of few pixels and many weights.
