@@ -33,17 +33,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let iy = index / (width * in_width) % in_height;
     let n = index / (width * in_width * in_height);
     var sum = vec4f(0.0);
-    for (var ky = 0u; ky < window_height; ky++) {
-        let sy = iy + pad - ky;
-        if sy % stride != 0u || sy / stride >= out_height {
-            continue;
-        }
-        for (var kx = 0u; kx < window_width; kx++) {
-            let sx = ix + pad - kx;
-            if sx % stride != 0u || sx / stride >= out_width {
-                continue;
-            }
-            let at = ((n * out_height + sy / stride) * out_width + sx / stride) * width + c;
+    let rows = places_of(iy, window_height, out_height);
+    let columns = places_of(ix, window_width, out_width);
+    for (var ky = rows.x; ky < rows.y; ky += stride) {
+        let oy = (iy + pad - ky) / stride;
+        for (var kx = columns.x; kx < columns.y; kx += stride) {
+            let ox = (ix + pad - kx) / stride;
+            let at = ((n * out_height + oy) * out_width + ox) * width + c;
             sum += select(vec4f(0.0), dy[at], argmax[at] == vec4u(ky * window_width + kx));
         }
     }

@@ -171,8 +171,10 @@ impl Kernel for MaxPool {
         A::write("argmax", PoolShape::outputs).uint(),
     ];
     const SHADERS: &'static [Shader<PoolShape>] = &[
-        shader!("maxpool", [], |s| threads(s.outputs())),
-        shader!("maxpool.overlap", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
+        shader!("maxpool", ["pool"], |s| threads(s.outputs())),
+        shader!("maxpool.overlap", ["pool"], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s
+            .channels
+            .is_multiple_of(4)),
         shader!("maxpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| {
             s.is_side_by_side() && s.channels.is_multiple_of(4)
         }),
@@ -232,8 +234,8 @@ impl Kernel for MaxPoolDx {
         A::write("dx", PoolShape::inputs),
     ];
     const SHADERS: &'static [Shader<PoolShape>] = &[
-        shader!("maxpool_dx", [], |s| threads(s.inputs())),
-        shader!("maxpool_dx.overlap", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s
+        shader!("maxpool_dx", ["pool"], |s| threads(s.inputs())),
+        shader!("maxpool_dx.overlap", ["pool"], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s
             .channels
             .is_multiple_of(4)),
         shader!("maxpool_dx.vec4", [], |s| threads(s.windows4()), Needs::Nothing, |s| {
@@ -287,8 +289,10 @@ impl Kernel for AvgPool {
     const ARGS: &'static [A] =
         &[A::read("x", PoolShape::inputs).stored().local(), A::write("y", PoolShape::outputs).stored()];
     const SHADERS: &'static [Shader<PoolShape>] = &[
-        shader!("avgpool", [], |s| threads(s.outputs())),
-        shader!("avgpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
+        shader!("avgpool", ["pool"], |s| threads(s.outputs())),
+        shader!("avgpool.vec4", ["pool"], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s
+            .channels
+            .is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<PoolShape>] = &[];
 
@@ -334,8 +338,10 @@ impl Kernel for AvgPoolDx {
     const NAME: &'static str = "avgpool_dx";
     const ARGS: &'static [A] = &[A::read("dy", PoolShape::outputs), A::write("dx", PoolShape::inputs)];
     const SHADERS: &'static [Shader<PoolShape>] = &[
-        shader!("avgpool_dx", [], |s| threads(s.inputs())),
-        shader!("avgpool_dx.vec4", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
+        shader!("avgpool_dx", ["pool"], |s| threads(s.inputs())),
+        shader!("avgpool_dx.vec4", ["pool"], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s
+            .channels
+            .is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<PoolShape>] = &[];
 
