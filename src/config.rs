@@ -14,6 +14,7 @@ use crate::losses::triplet::Margin;
 use crate::losses::{Distance, Loss, Triplet};
 use crate::names::Names;
 use crate::sampler::{Augment, Batch, Mining, Positive};
+use crate::settings::{self, Range, Setting, Text};
 
 /// The optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,28 +52,36 @@ pub struct Group {
     pub decay: Option<f32>,
 }
 
+impl Group {
+    const SETTINGS: [Setting; 2] = [
+        Setting { name: "rate", default: 1.0, range: Range::NotNegative, about: "factor on the learning rate" },
+        Setting { name: "decay", default: 0.0, range: Range::Share, about: "weight decay" },
+    ];
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the number and its range.
+    fn validate(&self) -> Result<()> {
+        let values = [self.rate, self.decay].into_iter().zip(&Group::SETTINGS);
+        settings::check("--group", &Group::SETTINGS, values.map(|(value, setting)| value.unwrap_or(setting.default)))
+    }
+}
+
 impl FromStr for Group {
     type Err = Error;
 
     /// Names and settings: `conv1-8 rate=0.1`, `*.bias bn* decay=0`.
-    fn from_str(text: &str) -> Result<Group> {
-        let wrong = |part: &str| {
-            let reason = format!("`{part}` is not as in \"conv1-8 *.bias rate=0.1 decay=0\"");
-            Error::config("--group", reason)
-        };
-        let (mut names, mut rate, mut decay) = (vec![], None, None);
-        for part in text.split_whitespace() {
-            match part.split_once('=') {
-                None => names.push(part),
-                Some(("rate", value)) => rate = Some(value.parse().map_err(|_| wrong(part))?),
-                Some(("decay", value)) => decay = Some(value.parse().map_err(|_| wrong(part))?),
-                Some(_) => return Err(wrong(part)),
-            }
-        }
+    fn from_str(whole: &str) -> Result<Group> {
+        let text = Text::new("--group", whole);
+        let given = text.settings("a group", &Group::SETTINGS)?;
+        let (names, [rate, decay]) = (text.words.join(" "), ["rate", "decay"].map(|name| given.given(name)));
         if names.is_empty() || (rate, decay) == (None, None) {
-            return Err(wrong(text));
+            return Err(text.fault(whole, "a group is names and settings, such as conv1-8 *.bias rate=0.1 decay=0"));
         }
-        Ok(Group { names: Names(names.join(" ")), rate, decay })
+        let group = Group { names: Names(names), rate, decay };
+        group.validate()?;
+        Ok(group)
     }
 }
 
@@ -613,29 +622,19 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] naming the setting, its value and the range.
     pub fn validate(&self) -> Result<()> {
-        let check = |setting: &str, value: f32, right: bool, range: &str| {
-            if right { Ok(()) } else { Err(Error::config(setting, format!("{value} is not {range}"))) }
-        };
-        let positive =
-            |setting: &str, value: f32| check(setting, value, value.is_finite() && value > 0.0, "a positive number");
-        positive("--learning-rate", self.learning_rate)?;
+        Range::Positive.check("--learning-rate", self.learning_rate)?;
         self.loss.validate()?;
         self.pixels.validate()?;
-        positive("gain", self.gain)?;
-        self.clip.map_or(Ok(()), |clip| positive("--clip", clip))?;
-        let average = self.average.unwrap_or(0.5);
-        check("--ema", average, 0.0 < average && average < 1.0, "between 0 and 1")?;
+        Range::Positive.check("gain", self.gain)?;
+        self.clip.map_or(Ok(()), |clip| Range::Positive.check("--clip", clip))?;
+        self.average.map_or(Ok(()), |average| Range::Between(0.0, 1.0).check("--ema", average))?;
         let Update::Adam { beta1, beta2, epsilon, weight_decay } = self.update;
-        for (setting, share) in [("beta1", beta1), ("beta2", beta2), ("--weight-decay", weight_decay)] {
-            check(setting, share, (0.0..1.0).contains(&share), "from 0 to below 1")?;
-        }
-        positive("epsilon", epsilon)?;
-        for Group { rate, decay, .. } in &self.groups {
-            let (rate, decay) = (rate.unwrap_or(1.0), decay.unwrap_or(0.0));
-            check("--group, rate", rate, rate.is_finite() && rate >= 0.0, "a number from 0 on")?;
-            check("--group, decay", decay, (0.0..1.0).contains(&decay), "from 0 to below 1")?;
-        }
-        self.thresholds.iter().try_for_each(|&threshold| positive("--threshold", threshold))?;
+        Range::Share.check("beta1", beta1)?;
+        Range::Share.check("beta2", beta2)?;
+        Range::Share.check("--weight-decay", weight_decay)?;
+        Range::Positive.check("epsilon", epsilon)?;
+        self.groups.iter().try_for_each(Group::validate)?;
+        self.thresholds.iter().try_for_each(|&threshold| Range::Positive.check("--threshold", threshold))?;
         self.augment.validate()?;
         self.batch.validate()?;
         self.loss.takes(&self.batch)?;

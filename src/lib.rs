@@ -106,7 +106,7 @@
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
-//! 0  kernel  host  error  text  names  output  memory  data  sampler  init  graph
+//! 0  kernel  host  error  text  settings  names  output  memory  data  sampler  init  graph
 //! ```
 //!
 //! # Where to change what
@@ -163,6 +163,7 @@ pub mod plan;
 pub mod run;
 pub mod sampler;
 pub mod session;
+pub mod settings;
 pub mod siamese;
 pub mod tensorboard;
 pub mod text;

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::settings::{self, Setting, Text};
 
 /// Which images may be the positive of a random triplet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,49 +145,68 @@ impl Augment {
     /// The same, and bent.
     pub const ELASTIC: Augment = Augment { elastic: 2.0, ..Augment::AFFINE };
 
+    /// The amounts as a text sets them.
+    pub const SETTINGS: [Setting; 5] = [
+        Setting { name: "shift", default: 0.0, range: settings::Range::Within(0.0, 1e3), about: "pixels to each side" },
+        Setting {
+            name: "rotate",
+            default: 0.0,
+            range: settings::Range::Within(0.0, 180.0),
+            about: "degrees to each side",
+        },
+        Setting {
+            name: "scale",
+            default: 0.0,
+            range: settings::Range::Within(0.0, 0.9),
+            about: "shares of height and width",
+        },
+        Setting {
+            name: "shear",
+            default: 0.0,
+            range: settings::Range::Within(0.0, 10.0),
+            about: "pixels a pixel of height",
+        },
+        Setting {
+            name: "elastic",
+            default: 0.0,
+            range: settings::Range::Within(0.0, 1e3),
+            about: "pixels of control points",
+        },
+    ];
+
     /// Checks the amounts.
     ///
     /// # Errors
     /// [`Error::Config`] naming the amount and its range.
     pub fn validate(&self) -> Result<()> {
         let Augment { shift, rotate, scale, shear, elastic } = *self;
-        let bounds = [("shift", shift, 1e3), ("rotate", rotate, 180.0), ("scale", scale, 0.9), ("shear", shear, 10.0)];
-        for (name, value, most) in bounds.into_iter().chain([("elastic", elastic, 1e3)]) {
-            if !(0.0..=most).contains(&value) {
-                return Err(Error::config("--augment", format!("{name}={value} is not from 0 to {most}")));
-            }
-        }
-        Ok(())
+        settings::check("--augment", &Augment::SETTINGS, [shift, rotate, scale, shear, elastic])
     }
 }
 
 impl FromStr for Augment {
     type Err = Error;
 
-    /// `none`, `affine`, `elastic`, or amounts such as `shift=2 rotate=10`.
+    /// `none`, `affine`, `elastic`; amounts such as `shift=2 rotate=10`, in place of those of such a word.
     fn from_str(text: &str) -> Result<Augment> {
-        let mut augment = match text {
-            "none" => return Ok(Augment::NONE),
-            "affine" => return Ok(Augment::AFFINE),
-            "elastic" => return Ok(Augment::ELASTIC),
-            _ => Augment::NONE,
-        };
-        let wrong = |part: &str| {
-            let reason = format!("`{part}` is not none, affine, elastic, or amounts such as \"shift=2 rotate=10\"");
-            Error::config("--augment", reason)
-        };
-        for part in text.split_whitespace() {
-            let (name, value) = part.split_once('=').ok_or_else(|| wrong(part))?;
-            let value = value.parse().map_err(|_| wrong(part))?;
-            match name {
-                "shift" => augment.shift = value,
-                "rotate" => augment.rotate = value,
-                "scale" => augment.scale = value,
-                "shear" => augment.shear = value,
-                "elastic" => augment.elastic = value,
-                _ => return Err(wrong(part)),
+        let text = Text::new("--augment", text);
+        let own = match text.word()? {
+            None | Some("none") => Augment::NONE,
+            Some("affine") => Augment::AFFINE,
+            Some("elastic") => Augment::ELASTIC,
+            Some(word) => {
+                return Err(text.fault(word, "there are none, affine, elastic, and amounts such as shift=2 rotate=10"));
             }
-        }
+        };
+        let given = text.settings("augmentation", &Augment::SETTINGS)?;
+        let amount = |name, own| given.given(name).unwrap_or(own);
+        let augment = Augment {
+            shift: amount("shift", own.shift),
+            rotate: amount("rotate", own.rotate),
+            scale: amount("scale", own.scale),
+            shear: amount("shear", own.shear),
+            elastic: amount("elastic", own.elastic),
+        };
         augment.validate()?;
         Ok(augment)
     }

@@ -26,6 +26,7 @@ use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::session::{CHECKPOINT, Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
+use siamese::settings::Setting;
 use siamese::siamese::{Source, training_plan};
 use siamese::{Error, Result, embed, train};
 
@@ -53,21 +54,27 @@ Examples:
   siamese train --data fashion-mnist/                  any folder of IDX files
   siamese train --data pets/ --input 64x64x3           any folder with a folder of pictures for each class";
 
-/// Text behind which stand the losses of the registry, each with its settings as they are by default.
-fn with_losses(text: &str) -> String {
+/// Text behind which stand the losses of the registry, each with its settings as they are by default, and the amounts
+/// of augmentation.
+fn with_settings(text: &str) -> String {
     let mut text = format!("{text}\n\nLosses, each with its settings as they are where --loss does not say otherwise:");
+    let list = |text: &mut String, settings: &[Setting]| {
+        for Setting { name, about, range, .. } in settings {
+            text.push_str(&format!("\n      {name:<12} {about}; {range}"));
+        }
+    };
     for loss in Loss::all() {
         text.push_str(&format!("\n  {loss}\n      {}", loss.about()));
-        for setting in loss.known_settings() {
-            text.push_str(&format!("\n      {:<12} {}; {}", setting.name, setting.about, setting.range));
-        }
+        list(&mut text, loss.known_settings());
     }
+    text.push_str("\n\nAmounts of --augment:");
+    list(&mut text, &Augment::SETTINGS);
     text
 }
 
 /// Trains a network on the training images, saves it, and evaluates it on the test images.
 #[derive(Args)]
-#[command(after_help = EXAMPLES, after_long_help = with_losses(EXAMPLES))]
+#[command(after_help = EXAMPLES, after_long_help = with_settings(EXAMPLES))]
 pub struct Train {
     #[command(flatten)]
     network: NetworkArgs,
@@ -144,7 +151,7 @@ struct RecipeArgs {
     #[arg(long, value_name = "S", conflicts_with = "margin")]
     soft_margin: Option<f32>,
     /// How images are changed: none, affine, elastic, or amounts such as "shift=1 rotate=8 scale=0.08 shear=0.08
-    /// elastic=2", which is elastic (pixels, degrees, shares)
+    /// elastic=2", which is elastic; amounts behind such a word go before its own
     #[arg(long, value_name = "HOW")]
     augment: Option<String>,
     /// Step size of Adam at its highest

@@ -32,6 +32,7 @@ use crate::kernel::Element;
 use crate::layers::{Tensor, TensorSlots};
 use crate::plan::{Builder, Role, SlotId};
 use crate::sampler::{Batch, Mining};
+use crate::settings::{Range, Setting, Settings, Text, check};
 
 pub use crate::kernels::{Circle, Contrastive, MultiSimilarity, NtXent, SupCon};
 pub use arcface::ArcFace;
@@ -224,79 +225,8 @@ impl Stretch {
     }
 }
 
-/// What a [`Setting`] may be; always a finite number.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Range {
-    /// Above 0.
-    Positive,
-    /// 0 or above.
-    NotNegative,
-    /// From one number to another.
-    Within(f32, f32),
-}
-
-impl Range {
-    fn holds(self, value: f32) -> bool {
-        value.is_finite()
-            && match self {
-                Range::Positive => value > 0.0,
-                Range::NotNegative => value >= 0.0,
-                Range::Within(low, high) => (low..=high).contains(&value),
-            }
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Range::Positive => f.write_str("a positive number"),
-            Range::NotNegative => f.write_str("0 or a positive number"),
-            Range::Within(low, high) => write!(f, "from {low} to {high}"),
-        }
-    }
-}
-
-/// A number that a loss is set by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Setting {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is where nothing is said.
-    pub default: f32,
-    /// What it may be.
-    pub range: Range,
-    /// What it does, in a few words.
-    pub about: &'static str,
-}
-
-/// The settings of a loss as they were given, or else their defaults.
-#[derive(Clone, Debug)]
-pub struct Settings(Vec<(&'static str, f32)>);
-
-impl Settings {
-    /// Those of `parts` such as `alpha=2`, of what the loss `name` has.
-    fn read<'a>(name: &str, known: &[Setting], parts: impl Iterator<Item = &'a str>) -> Result<Settings> {
-        let mut settings = Settings(known.iter().map(|setting| (setting.name, setting.default)).collect());
-        for part in parts {
-            let wrong = |reason: String| Error::config("--loss", format!("`{part}`: {reason}"));
-            let (own, value) = part
-                .split_once('=')
-                .ok_or_else(|| wrong("a setting is a name and a number, as margin=0.2".to_owned()))?;
-            let Some(setting) = settings.0.iter_mut().find(|(known, _)| *known == own) else {
-                let names: Vec<_> = known.iter().map(|setting| setting.name).collect();
-                return Err(wrong(format!("{name} has no setting `{own}`; it has {}", names.join(", "))));
-            };
-            setting.1 = value.parse().map_err(|_| wrong(format!("`{value}` is no number")))?;
-        }
-        Ok(settings)
-    }
-
-    /// The setting of this name. Panics where the loss has none.
-    pub fn get(&self, name: &str) -> f32 {
-        let found = self.0.iter().find(|(own, _)| *own == name);
-        found.unwrap_or_else(|| panic!("there is no setting `{name}`")).1
-    }
-}
+/// The option that a loss is given by.
+const OPTION: &str = "--loss";
 
 /// Name of the setting [`Loss::rate`].
 const RATE: &str = "rate";
@@ -385,12 +315,8 @@ pub trait Objective: Registered + Sized {
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) with the setting and its range.
     fn validate(&self) -> Result<()> {
-        match Self::SETTINGS.iter().zip(self.settings()).find(|(known, (_, value))| !known.range.holds(*value)) {
-            None => Ok(()),
-            Some((known, (setting, value))) => {
-                Err(Error::config("--loss", format!("{}: {setting}={value} is not {}", Self::NAME, known.range)))
-            }
-        }
+        let values = self.settings().into_iter().map(|(_, value)| value);
+        check(&format!("{OPTION} {}", Self::NAME), Self::SETTINGS, values)
     }
 }
 
@@ -398,14 +324,14 @@ pub trait Objective: Registered + Sized {
 /// it does.
 macro_rules! settings {
     ($($name:ident = $default:literal in $range:expr, $about:expr;)*) => {
-        const SETTINGS: &'static [$crate::losses::Setting] = &[$($crate::losses::Setting {
+        const SETTINGS: &'static [$crate::settings::Setting] = &[$($crate::settings::Setting {
             name: stringify!($name),
             default: $default,
             range: $range,
             about: $about,
         }),*];
 
-        fn of(settings: &$crate::losses::Settings) -> Self {
+        fn of(settings: &$crate::settings::Settings) -> Self {
             Self { $($name: settings.get(stringify!($name))),* }
         }
 
@@ -471,14 +397,13 @@ macro_rules! losses {
 
             /// Each loss once, with its defaults.
             pub fn all() -> Vec<Loss> {
-                let defaults = |known| Settings::read("", known, std::iter::empty()).expect("nothing is read");
-                vec![$($loss::of(&defaults($loss::SETTINGS)).into()),*]
+                vec![$($loss::of(&Settings::defaults($loss::SETTINGS)).into()),*]
             }
 
-            fn of(name: &str, settings: &[&str]) -> Result<Option<Loss>> {
+            /// The loss of this name, set so.
+            fn of(name: &str, text: &Text) -> Result<Option<Loss>> {
                 $(if name == $loss::NAME {
-                    let settings = Settings::read(name, $loss::SETTINGS, settings.iter().copied())?;
-                    return Ok(Some($loss::of(&settings).into()));
+                    return Ok(Some($loss::of(&text.settings(name, $loss::SETTINGS)?).into()));
                 })*
                 Ok(None)
             }
@@ -565,11 +490,11 @@ impl FromStr for Loss {
 
     /// A name, and settings where they are not to be the defaults: `multi-similarity alpha=2 beta=50`.
     fn from_str(text: &str) -> Result<Loss> {
-        let words: Vec<_> = text.split_whitespace().collect();
-        let (name, settings) = words.split_first().map_or(("", &[][..]), |(name, settings)| (*name, settings));
-        let loss = Loss::of(name, settings)?.ok_or_else(|| {
+        let text = Text::new(OPTION, text);
+        let name = text.word()?.unwrap_or_default();
+        let loss = Loss::of(name, &text)?.ok_or_else(|| {
             let names: Vec<_> = Loss::all().iter().map(Loss::name).collect();
-            Error::config("--loss", format!("`{name}` is none of {}", names.join(", ")))
+            text.fault(name, format!("no loss is called so; there are {}", names.join(", ")))
         })?;
         loss.validate()?;
         Ok(loss)

@@ -127,10 +127,7 @@ impl Objective for Triplet {
             Margin::Hinge(margin) => ("--margin", margin),
             Margin::Soft(sharpness) => ("--soft-margin", sharpness),
         };
-        if value.is_finite() && value > 0.0 {
-            return Ok(());
-        }
-        Err(Error::config(setting, format!("{value} is not a positive number")))
+        Range::Positive.check(setting, value)
     }
 
     fn of(settings: &Settings) -> Triplet {

@@ -241,11 +241,12 @@ fn every_loss_can_be_written_with_its_settings() {
         }
     }
     for (text, words) in [
-        ("", "`` is none of triplet, multi-similarity"),
-        ("tripel", "`tripel` is none of triplet"),
+        ("", "``: no loss is called so; there are triplet, multi-similarity"),
+        ("tripel", "`tripel`: no loss is called so; there are triplet"),
         ("circle gamma=80", "circle has no setting `gamma`; it has margin, scale"),
         ("circle margin", "a setting is a name and a number"),
-        ("circle margin=wide", "`wide` is no number"),
+        ("circle margin=wide", "`wide` is no number; margin is from 0 to 1, such as 0.4"),
+        ("circle margin=0.1 margin=0.2", "`margin=0.2`: margin is set twice"),
         ("circle margin=2", "margin=2 is not from 0 to 1"),
         ("supcon temperature=0", "temperature=0 is not a positive number"),
     ] {

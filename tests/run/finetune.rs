@@ -124,8 +124,16 @@ fn vectors_have_no_decay_unless_a_group_says_so() {
     assert_eq!(config.rates("conv1.bias", 1), [0.5, 0.2]);
     assert_eq!(config.rates("dense1.weight", 2), [1.0, 0.1]);
     config.validate().unwrap();
-    for text in ["conv1", "rate=1", "conv1 speed=2", "conv1 rate=x"] {
-        assert!(text.parse::<Group>().is_err(), "{text}");
+    for (text, words) in [
+        ("conv1", "`conv1`: a group is names and settings, such as conv1-8"),
+        ("rate=1", "`rate=1`: a group is names and settings, such as conv1-8"),
+        ("conv1 speed=2", "`speed=2`: a group has no setting `speed`; it has rate, decay"),
+        ("conv1 rate=x", "`rate=x`: `x` is no number; rate is 0 or a positive number, such as 1"),
+        ("conv1 rate=-1", "rate=-1 is not 0 or a positive number"),
+        ("conv1 decay=1", "decay=1 is not from 0 to below 1"),
+    ] {
+        let error = text.parse::<Group>().unwrap_err().to_string();
+        assert!(error.starts_with("--group: ") && error.contains(words), "{error}");
     }
     config.groups = vec!["dense1-9 rate=0.5".parse().unwrap()];
     let start = Checkpoint::initial(&config, &Net::of(&config, MNIST).unwrap());

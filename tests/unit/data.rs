@@ -676,9 +676,19 @@ fn amounts_are_read_and_checked() {
     assert_eq!("elastic".parse::<Augment>().unwrap(), Augment::ELASTIC);
     let some = Augment { shift: 2.5, elastic: 1.0, ..Augment::NONE };
     assert_eq!("shift=2.5 elastic=1".parse::<Augment>().unwrap(), some);
-    for wrong in ["shift", "bend=1", "shift=x", "scale=2", "rotate=-1", "shift=nan"] {
+    assert_eq!("affine elastic=2".parse::<Augment>().unwrap(), Augment::ELASTIC);
+    for (wrong, words) in [
+        ("shift", "`shift`: there are none, affine, elastic"),
+        ("affine elastic", "`elastic`: a setting is a name and a number"),
+        ("bend=1", "`bend=1`: augmentation has no setting `bend`; it has shift, rotate, scale, shear, elastic"),
+        ("shift=x", "`shift=x`: `x` is no number; shift is from 0 to 1000, such as 0"),
+        ("shift=1 shift=2", "`shift=2`: shift is set twice"),
+        ("scale=2", "scale=2 is not from 0 to 0.9"),
+        ("rotate=-1", "rotate=-1 is not from 0 to 180"),
+        ("shift=nan", "shift=NaN is not from 0 to 1000"),
+    ] {
         let error = wrong.parse::<Augment>().expect_err(wrong).to_string();
-        assert!(error.contains("--augment"), "{error}");
+        assert!(error.starts_with("--augment: ") && error.contains(words), "{error}");
     }
 }
 
