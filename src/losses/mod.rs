@@ -320,8 +320,8 @@ pub trait Objective: Registered + Sized {
     }
 }
 
-/// What an [`Objective`] that is a structure of its settings says of them: of each its name, default and range, and what
-/// it does.
+/// What an [`Objective`] that is a structure of its settings says of them: name, default and range of each, and what it
+/// does.
 macro_rules! settings {
     ($($name:ident = $default:literal in $range:expr, $about:expr;)*) => {
         const SETTINGS: &'static [$crate::settings::Setting] = &[$($crate::settings::Setting {
