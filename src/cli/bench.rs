@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, PRESETS, Preset};
 use siamese::data::Dataset;
 use siamese::embed::Embedder;
 use siamese::net::Net;
@@ -89,30 +89,40 @@ enum Workload {
 }
 
 /// One thing to measure.
-struct Task {
-    config: Config,
-    /// Images embedded at a time; `None`: training.
-    embedded: Option<usize>,
+#[derive(Clone, Copy)]
+enum Task {
+    /// Embedding so many images at a time.
+    Embed(usize),
+    /// Training on such batches.
+    Train(Batch),
 }
 
 impl Task {
-    fn rows(&self) -> usize {
-        self.embedded.unwrap_or_else(|| self.config.batch.rows())
+    fn rows(self) -> usize {
+        match self {
+            Task::Embed(images) => images,
+            Task::Train(batch) => batch.rows(),
+        }
     }
 }
 
 impl Bench {
-    /// What to measure on images of a shape, in order.
-    fn tasks(&self, input: [usize; 3]) -> siamese::Result<Vec<Task>> {
-        let preset = |name: &str| PRESETS.iter().find(|preset| preset.name == name).expect("a preset").config();
+    /// The settings for images of a shape.
+    fn config(&self, preset: Preset, input: [usize; 3]) -> Config {
+        let named = |name: &str| PRESETS.iter().find(|preset| preset.name == name).expect("a preset").config();
         let triplets = Batch::Random { triplets: 128, positive: Positive::Other };
-        let (config, infer) = match self.workload {
-            None => (self.network.config(self.network.preset()?, input), self.infer),
-            Some(Workload::W0) => (preset("notebook"), false),
-            Some(Workload::W1) => (Config { batch: triplets, ..preset("cnn") }, false),
-            Some(Workload::W1Infer) => (preset("cnn"), true),
-            Some(Workload::W2) => (preset("cnn"), false),
+        let config = match self.workload {
+            None => self.network.config(preset, input),
+            Some(Workload::W0) => named("notebook"),
+            Some(Workload::W1) => Config { batch: triplets, ..named("cnn") },
+            Some(Workload::W1Infer | Workload::W2) => named("cnn"),
         };
+        Config { storage: self.precision.storage(), ..config }
+    }
+
+    /// What to measure, in order, with settings of any shape.
+    fn tasks(&self, config: &Config) -> siamese::Result<Vec<Task>> {
+        let infer = self.infer || matches!(self.workload, Some(Workload::W1Infer));
         if infer && self.precision == PrecisionArg::F16 {
             return Err(Error::config("--precision", "f16 is for training; this workload embeds"));
         }
@@ -121,16 +131,13 @@ impl Bench {
             sizes.push(None);
         }
         let task = |size: Option<Size>| match (infer, size) {
-            (true, None) => Ok(Task { config: config.clone(), embedded: Some(ROWS) }),
-            (true, Some(Size::Triplets(images))) if images > 0 => {
-                Ok(Task { config: config.clone(), embedded: Some(images) })
-            }
+            (true, None) => Ok(Task::Embed(ROWS)),
+            (true, Some(Size::Triplets(images))) if images > 0 => Ok(Task::Embed(images)),
             (true, Some(_)) => Err(Error::config("--batch", "embedding takes a number of images, such as 1000")),
             (false, batch) => {
-                let batch = BatchArgs { mining: self.mining, batch }.apply(&config)?;
-                let config = Config { batch, storage: self.precision.storage(), ..config.clone() };
-                config.validate()?;
-                Ok(Task { config, embedded: None })
+                let batch = BatchArgs { mining: self.mining, batch }.apply(&config.loss, config.batch)?;
+                Config { batch, ..config.clone() }.validate()?;
+                Ok(Task::Train(batch))
             }
         };
         sizes.into_iter().map(task).collect()
@@ -140,27 +147,30 @@ impl Bench {
         let preset = self.network.preset()?;
         let brought = preset.brings.then_some(preset.input);
         // What is wrong with the options is said before images are read.
-        self.tasks(preset.input)?;
+        let tasks = self.tasks(&self.config(preset, preset.input))?;
         let train = self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default())?.train;
-        let tasks = self.tasks([train.height, train.width, train.channels])?;
+        let config = self.config(preset, [train.height, train.width, train.channels]);
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(self.precision.storage())?;
         say!("{}", engine.title());
-        tasks.iter().try_for_each(|task| self.measure(&engine, task, &train))?;
+        tasks.iter().try_for_each(|task| self.measure(&engine, *task, &config, &train))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn measure(&self, engine: &Engine, task: &Task, data: &Dataset) -> Result<(), Failure> {
-        let config = &task.config;
+    fn measure(&self, engine: &Engine, task: Task, config: &Config, data: &Dataset) -> Result<(), Failure> {
+        let config = match task {
+            Task::Embed(_) => config,
+            Task::Train(batch) => &Config { batch, ..config.clone() },
+        };
         let net = Net::parse(&config.spec, [data.height, data.width, data.channels])?;
         net.check(task.rows())?;
         let model = Checkpoint::initial(config, &net);
-        let plan = match task.embedded {
-            Some(rows) => {
+        let plan = match task {
+            Task::Embed(rows) => {
                 let source = Source { slot: "images".to_owned(), images: rows, scale: config.scale(), classes: 10 };
                 inference_plan(&net, &source, rows, slots::PARAMETERS)
             }
-            None => training_plan(&net, &Source::new(data, config.scale()), config),
+            Task::Train(_) => training_plan(&net, &Source::new(data, config.scale()), config),
         };
         engine.tune(&plan, &self.tune)?;
         let found = engine.run(Measure { seconds: self.seconds, task, model, data })?;
@@ -221,7 +231,7 @@ struct Measured {
 struct Measure<'a> {
     /// Of a round.
     seconds: f64,
-    task: &'a Task,
+    task: Task,
     model: Checkpoint,
     data: &'a Dataset,
 }
@@ -231,7 +241,7 @@ impl Job for Measure<'_> {
 
     fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> siamese::Result<R>) -> Result<Measured, Failure> {
         let begin = Instant::now();
-        if let Some(rows) = self.task.embedded {
+        if let Task::Embed(rows) = self.task {
             let mut embedder = Embedder::new(&self.model, rows, make)?;
             let first = begin.elapsed();
             let pixels = self.data.pixels();

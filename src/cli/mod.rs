@@ -312,6 +312,15 @@ impl PixelArgs {
     }
 }
 
+/// An option whose value is a text that the library reads.
+fn parse_text<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| match error {
+        // clap names the option.
+        Error::Config { reason, .. } => reason,
+        error => error.to_string(),
+    })
+}
+
 /// Size of a batch on the command line.
 #[derive(Clone, Copy)]
 enum Size {
@@ -359,9 +368,8 @@ struct BatchArgs {
 }
 
 impl BatchArgs {
-    /// The batch of `preset` changed as asked, one that its loss takes.
-    fn apply(&self, preset: &Config) -> siamese::Result<Batch> {
-        let (loss, preset) = (&preset.loss, preset.batch);
+    /// The batch of a preset changed as asked, one that the loss takes.
+    fn apply(&self, loss: &Loss, preset: Batch) -> siamese::Result<Batch> {
         let is_triplet = matches!(loss, Loss::Triplet(_));
         if self.mining.is_some() && !is_triplet {
             let reason = format!("belongs to the triplet loss; this is --loss \"{loss}\"");

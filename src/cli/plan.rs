@@ -46,7 +46,7 @@ impl Plan {
         let preset = self.network.preset()?;
         let config = |input| {
             let mut config = self.network.config(preset, input);
-            config.batch = self.batch.apply(&config)?;
+            config.batch = self.batch.apply(&config.loss, config.batch)?;
             config.again = self.again;
             config.validate()?;
             Ok::<_, Error>(config)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use siamese::checkpoint::{self, Checkpoint, Taken};
-use siamese::config::{Config, Length, PRESETS, Preset, Schedule, Update, Validation};
+use siamese::config::{Config, Group, Length, PRESETS, Preset, Schedule, Update, Validation};
 use siamese::data::pictures::Pictures;
 use siamese::data::{Dataset, HoldBack, Parts};
 use siamese::figures::Figures;
@@ -33,7 +33,7 @@ use siamese::{Error, Result, embed, train};
 use super::engine::{Engine, Job};
 use super::{
     AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PixelArgs, PrecisionArg, Tune, TuneArgs, model_file,
-    parse_input,
+    parse_input, parse_text,
 };
 use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
@@ -138,8 +138,8 @@ struct RecipeArgs {
     batch: BatchArgs,
     /// What a batch costs: a loss, with settings where they are not to be its defaults, such as "multi-similarity
     /// beta=40"; all of them are listed below
-    #[arg(long, value_name = "TEXT")]
-    loss: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = parse_text::<Loss>)]
+    loss: Option<Loss>,
     /// Of a loss on pairs: pair each image with this many of the batches before as well, as they were embedded then
     /// (cross-batch memory)
     #[arg(long, value_name = "IMAGES")]
@@ -152,8 +152,8 @@ struct RecipeArgs {
     soft_margin: Option<f32>,
     /// How images are changed: none, affine, elastic, or amounts such as "shift=1 rotate=8 scale=0.08 shear=0.08
     /// elastic=2", which is elastic; amounts behind such a word go before its own
-    #[arg(long, value_name = "HOW")]
-    augment: Option<String>,
+    #[arg(long, value_name = "HOW", value_parser = parse_text::<Augment>)]
+    augment: Option<Augment>,
     /// Step size of Adam at its highest
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f32>,
@@ -176,8 +176,8 @@ struct RecipeArgs {
     freeze: Option<String>,
     /// Tensors with a factor on their step size or a weight decay of their own, such as "conv1-8 rate=0.1" or
     /// "*.bias bn* decay=0.01"; may be repeated, of several that fit the last wins
-    #[arg(long, value_name = "NAMES rate=F decay=F")]
-    group: Vec<String>,
+    #[arg(long, value_name = "NAMES rate=F decay=F", value_parser = parse_text::<Group>)]
+    group: Vec<Group>,
     /// Shorten gradients to this norm
     #[arg(long, value_name = "NORM")]
     clip: Option<f32>,
@@ -234,14 +234,11 @@ impl RecipeArgs {
         self.batch.mining.is_some() || self.margin.is_some() || self.soft_margin.is_some()
     }
 
-    /// Changes `config` as asked; what depends on the run's length comes later.
-    fn apply(&self, config: &mut Config) -> Result<()> {
-        if let Some(loss) = &self.loss {
-            config.loss = loss.parse()?;
-        }
-        config.memory = self.memory.unwrap_or(config.memory);
+    /// Loss and batch of a preset changed as asked: such as go together.
+    fn loss_and_batch(&self, preset: &Config) -> Result<(Loss, Batch)> {
+        let mut loss = self.loss.unwrap_or(preset.loss);
         let margin = self.margin.map(Margin::Hinge).or(self.soft_margin.map(Margin::Soft));
-        match (&mut config.loss, margin) {
+        match (&mut loss, margin) {
             (Loss::Triplet(triplet), margin) => triplet.margin = margin.unwrap_or(triplet.margin),
             (loss, Some(_)) => {
                 let option = if self.margin.is_some() { "--margin" } else { "--soft-margin" };
@@ -250,10 +247,14 @@ impl RecipeArgs {
             }
             (_, None) => {}
         }
-        config.batch = self.batch.apply(config)?;
-        if let Some(augment) = &self.augment {
-            config.augment = augment.parse::<Augment>()?;
-        }
+        Ok((loss, self.batch.apply(&loss, preset.batch)?))
+    }
+
+    /// Changes `config`, a preset's, as asked; what depends on the run's length comes later.
+    fn apply(&self, config: &mut Config) -> Result<()> {
+        (config.loss, config.batch) = self.loss_and_batch(config)?;
+        config.memory = self.memory.unwrap_or(config.memory);
+        config.augment = self.augment.unwrap_or(config.augment);
         config.learning_rate = self.learning_rate.unwrap_or(config.learning_rate);
         config.schedule = match self.schedule {
             None => config.schedule,
@@ -265,7 +266,7 @@ impl RecipeArgs {
         let Update::Adam { weight_decay, .. } = &mut config.update;
         *weight_decay = self.weight_decay.unwrap_or(*weight_decay);
         if !self.group.is_empty() {
-            config.groups = self.group.iter().map(|group| group.parse()).collect::<Result<_>>()?;
+            config.groups.clone_from(&self.group);
         }
         config.freeze = self.freeze.clone().map(Names).or(config.freeze.take());
         config.clip = self.clip.or(config.clip);
@@ -379,9 +380,8 @@ impl Train {
 
     fn fresh(&self) -> Result<Start> {
         let asked = self.network.asked()?;
-        // What is wrong with the options is said before images are read.
-        let tried = asked.unwrap_or(PRESETS[0]);
-        self.recipe.apply(&mut self.network.config(tried, tried.input))?;
+        // What does not go together is said before images are read.
+        self.recipe.loss_and_batch(&asked.unwrap_or(PRESETS[0]).config())?;
         let brought = asked.filter(|preset| preset.brings).map(|preset| preset.input);
         let from = self.recipe.from.as_deref().map(Given::open).transpose()?;
         // What a model makes of images belongs to its weights.
@@ -737,7 +737,8 @@ mod tests {
             return vec![String::new()];
         }
         let named = option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
-        named.into_iter().chain(["1".to_owned(), "8x8x1".to_owned()]).map(|value| format!("={value}")).collect()
+        let further = ["1", "8x8x1", "circle", "none", "conv1 rate=1"].map(str::to_owned);
+        named.into_iter().chain(further).map(|value| format!("={value}")).collect()
     }
 
     #[test]

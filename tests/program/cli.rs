@@ -210,6 +210,8 @@ fn wrong_use_is_explained() {
         ("--clip", "0"),
         ("--weight-decay", "-1"),
         ("--augment", "bend"),
+        ("--loss", "circle gamma=1"),
+        ("--group", "conv1"),
         ("--validation", "300"),
         ("--train-classes", "0-2"),
         ("--train-classes", "0,9"),
@@ -237,6 +239,16 @@ fn wrong_use_is_explained() {
         let words = fail(&[[command, "--data", &data].as_slice(), &spec].concat());
         assert!(words.contains("--batch") && words.contains("`conv1`"), "{command}: {words}");
     }
+    // What does not go together is said before a set is looked for.
+    for (options, words) in [
+        (["--loss", "supcon", "--margin", "0.2"], "--margin: belongs to the triplet loss"),
+        (["--preset", "pictures", "--mining", "batch-all"], "--mining: belongs to the triplet loss"),
+        (["--loss", "supcon", "--batch", "64"], "--batch: a batch is labels x images"),
+    ] {
+        let said = fail(&[["train", "--data", "/nowhere"].as_slice(), &options].concat());
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(fail(&["bench", "--data", "/nowhere", "--batch", "64"]).contains("--batch: mining takes labels x images"));
     assert!(fail(&["train", "--preset", "resnet"]).contains("cnn, notebook, best"));
     assert!(fail(&["train", "--resume", "--out", &out, "--seed", "1"]).contains("--seed"));
     assert!(!Path::new(&out).exists(), "nothing was made for a run that did not start");
