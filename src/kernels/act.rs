@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{shader, threads};
-use crate::host::Real;
+use crate::host::{Real, vectorised};
 use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 /// What follows the bias of a layer. None of them ever falls, so they commute with a maximum.
@@ -37,6 +37,13 @@ impl Activation {
             Activation::Sigmoid => R::of(1.0) / (R::of(1.0) + (-z).exp()),
             Activation::Relu6 if z > R::of(6.0) => R::of(6.0),
             Activation::Relu6 => z.max(R::of(0.0)),
+        }
+    }
+
+    /// Activates values in their place.
+    pub(crate) fn activate(self, values: &mut [f32]) {
+        if self != Activation::None {
+            vectorised(|| values.iter_mut().for_each(|value| *value = self.apply(*value)));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::routines::{conv2d as routines, direct};
+use super::routines::{conv2d as routines, direct, winograd};
 use super::{Activation, Window, add_scaled, blocks, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -86,6 +86,12 @@ impl Kernel for Conv2d {
             fits: |s| s.window.groups == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
             together: |s| direct::together(&s.window),
             run: routines::direct,
+        },
+        Routine {
+            name: "conv2d.winograd",
+            fits: |s| winograd::pays(&s.window),
+            together: |s| winograd::together(&s.window),
+            run: routines::winograd,
         },
     ];
 

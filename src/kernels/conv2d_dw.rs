@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::routines::{conv2d as routines, direct};
+use super::routines::{conv2d as routines, direct, winograd};
 use super::{Taps, Window, add_scaled, blocks, chunk, multiply_add, shader, splits, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -104,6 +104,12 @@ impl Kernel for Conv2dDw {
             },
             together: |s| direct::terms_together(&s.window, s.splits),
             run: routines::direct_dw,
+        },
+        Routine {
+            name: "conv2d_dw.winograd",
+            fits: |s| winograd::pays(&s.window),
+            together: |s| s.window.terms(),
+            run: routines::winograd_dw,
         },
     ];
 

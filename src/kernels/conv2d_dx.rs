@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::routines::{conv2d as routines, direct};
+use super::routines::{conv2d as routines, direct, winograd};
 use super::{Window, blocks, dot, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -49,6 +49,12 @@ impl Kernel for Conv2dDx {
             fits: |s| s.groups == 1 && s.in_channels.is_multiple_of(direct::LANES),
             together: direct::together_dx,
             run: routines::direct_dx,
+        },
+        Routine {
+            name: "conv2d_dx.winograd",
+            fits: winograd::pays,
+            together: winograd::together,
+            run: routines::winograd_dx,
         },
     ];
 

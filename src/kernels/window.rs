@@ -208,6 +208,9 @@ impl Window {
             taps([3, 9, 4, 16], 32, [7, 1], 1, [3, 0], 1),
             taps([2, 7, 8, 3], 20, [2, 4], 2, [0, 1], 1),
             taps([2, 4, 3, 16], 16, [2, 2], 1, [2, 3], 1),
+            // 3×3 taps on images of odd sizes, without and with much padding.
+            taps([2, 13, 11, 48], 16, [3, 3], 1, [0, 0], 1),
+            taps([3, 8, 10, 16], 48, [3, 3], 1, [2, 0], 1),
             // One pixel a tap, side by side and apart.
             taps([5, 3, 4, 20], 36, [1, 1], 1, [0, 0], 1),
             taps([3, 7, 6, 12], 64, [1, 1], 2, [0, 0], 1),

@@ -6,6 +6,7 @@ use super::direct;
 use super::narrow;
 use super::product::{Matrix, product, scratch};
 use super::walk::Walk;
+use super::winograd;
 use crate::host::vectorised;
 use crate::kernel::Io;
 use crate::kernels::{Conv2dDwShape, Conv2dShape, Window, chunk};
@@ -29,9 +30,15 @@ pub(crate) fn gemm(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
 /// Sums in registers.
 pub(crate) fn direct(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
     let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
-    let x = &x[batch.start * s.window.image_sizes().0..];
-    direct::convolve(&Walk::forward(&s.window), x, w, b, y);
-    vectorised(|| y.iter_mut().for_each(|y| *y = s.activation.apply(*y)));
+    let images = &x[batch.start * s.window.image_sizes().0..];
+    direct::convolve(&Walk::forward(&s.window), images, w, b, y, |y| s.activation.activate(y));
+}
+
+/// Fewer products, of transformed images and weights.
+pub(crate) fn winograd(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+    let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+    let images = &x[batch.start * s.window.image_sizes().0..];
+    winograd::convolve(&s.window, images, w, b, y, |y| s.activation.activate(y));
 }
 
 /// Image by image: the terms' gradients as a product, folded.
@@ -53,7 +60,13 @@ pub(crate) fn gemm_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
 pub(crate) fn direct_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
     let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
     let (dz, zeros) = (&dz[batch.start * s.image_sizes().1..], vec![0.0; s.in_channels]);
-    direct::convolve(&Walk::backward(s), dz, w, &zeros, dx);
+    direct::convolve(&Walk::backward(s), dz, w, &zeros, dx, |_| ());
+}
+
+/// Fewer products, of transformed gradients and weights.
+pub(crate) fn winograd_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
+    let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
+    winograd::convolve_back(s, &dz[batch.start * s.image_sizes().1..], w, dx);
 }
 
 /// The parts of some rows of a weights' gradient that belong to one split each: the images and their gradients, the
@@ -108,4 +121,10 @@ pub(crate) fn narrow_dw(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<f32>)
 pub(crate) fn direct_dw(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<f32>) {
     let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
     splits(s, rows, [x, dz], dw, |x, dz, first, dw| direct::correlate(&s.window, x, dz, first, dw));
+}
+
+/// Fewer products, of transformed images and gradients. Whole splits alone.
+pub(crate) fn winograd_dw(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<f32>) {
+    let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
+    splits(s, rows, [x, dz], dw, |x, dz, _, dw| winograd::correlate(&s.window, s.splits, x, dz, dw));
 }

@@ -2,6 +2,7 @@
 //! unfolding into a matrix.
 
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::product::scratch;
 use super::walk::{Class, Pixel, Run, Walk};
@@ -21,36 +22,97 @@ fn goes_by_twos<S: Simd>() -> bool {
     S::REGISTER_COUNT >= 32
 }
 
-/// Images to take together where weights are copied, so that this costs little beside using them: as many as fit into
-/// the cache with them.
-fn images_in_cache(window: &Window) -> usize {
-    let (inputs, outputs) = window.image_sizes();
+/// Columns of which the weights are copied together.
+pub(super) const GROUP: usize = 2 * LANES;
+
+/// Images of so many values, in and out, that fit into the cache beside weights.
+fn images_in_cache(inputs: usize, outputs: usize) -> usize {
     ((1 << 17) / inputs.max(outputs)).clamp(1, 32)
 }
 
-/// Images that [`Walk::forward`] takes together.
-pub(crate) fn together(window: &Window) -> usize {
-    if window.out_channels <= NEAR { 1 } else { images_in_cache(window) }
-}
-
-/// Images that [`Walk::backward`] takes together.
+/// Images to take together where weights are copied for them: all, as that is then done once, unless a couple are work
+/// enough; the calls before and after can follow on a couple while what they make is in the cache.
 pub(crate) fn together_dx(window: &Window) -> usize {
-    images_in_cache(window)
+    let (inputs, outputs) = window.image_sizes();
+    if images_in_cache(inputs, outputs) <= 2 { 2 } else { window.batch }
 }
 
-/// `y[pixel, column] = b[column] + sum over terms of images[pixel, term] * w[term, column]`.
+/// The same where weights are taken as they lie if their columns are few.
+pub(crate) fn together(window: &Window) -> usize {
+    if window.out_channels <= NEAR { 1 } else { together_dx(window) }
+}
+
+/// `y[pixel, column] = b[column] + sum over terms of images[pixel, term] * w[term, column]`, and what follows on the
+/// outputs of some images. On all threads.
 ///
 /// # Panics
 /// If the columns are no multiple of [`LANES`].
-pub(crate) fn convolve(walk: &Walk, images: &[f32], w: &[f32], b: &[f32], y: &mut [f32]) {
+pub(crate) fn convolve(
+    walk: &Walk,
+    images: &[f32],
+    w: &[f32],
+    b: &[f32],
+    y: &mut [f32],
+    follow: impl Fn(&mut [f32]) + Sync,
+) {
     assert!(walk.columns.is_multiple_of(LANES), "{} columns", walk.columns);
-    Arch::new().dispatch(Convolve { walk, images, w, b, y });
+    let is_near = walk.has_rows() && walk.columns <= NEAR;
+    let panels = (!is_near).then(|| {
+        let mut panels = scratch(walk.terms() * walk.columns);
+        panels.par_chunks_mut(walk.terms() * GROUP).enumerate().for_each(|(group, panels)| {
+            Arch::new().dispatch(Panels { walk, w, first: group * GROUP, panels });
+        });
+        panels
+    });
+    let w = panels.as_deref().unwrap_or(w);
+    let (inputs, outputs) = (walk.image, walk.pixels * walk.columns);
+    let of_a_thread = (y.len() / outputs).div_ceil(rayon::current_num_threads());
+    let count = images_in_cache(inputs, outputs).min(of_a_thread);
+    y.par_chunks_mut(count * outputs).zip(images.par_chunks(count * inputs)).for_each(|(y, images)| {
+        Arch::new().dispatch(Convolve { walk, images, w, is_near, b, y });
+        follow(y);
+    });
 }
 
+/// Copies the weights of some columns from the first on together: `[blocks, terms, vectors]` of as many vectors as are
+/// made at a time.
+struct Panels<'a> {
+    walk: &'a Walk,
+    w: &'a [f32],
+    first: usize,
+    panels: &'a mut [f32],
+}
+
+impl WithSimd for Panels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Panels { walk, w, first, mut panels } = self;
+        let mut done = 0;
+        while !panels.is_empty() {
+            let width = vectors::<S>(panels.len() / (walk.terms() * S::F32_LANES)) * S::F32_LANES;
+            let panel;
+            (panel, panels) = panels.split_at_mut(walk.terms() * width);
+            walk.panel(w, first + done, panel);
+            done += width;
+        }
+    }
+}
+
+/// Vectors of columns that are taken at a time, where so many are left.
+#[inline(always)]
+pub(super) fn vectors<S: Simd>(left: usize) -> usize {
+    if goes_by_twos::<S>() && left >= 2 { 2 } else { 1 }
+}
+
+/// Makes all pixels of some images.
 struct Convolve<'a> {
     walk: &'a Walk,
     images: &'a [f32],
     w: &'a [f32],
+    /// Whether the weights are taken as they lie.
+    is_near: bool,
     b: &'a [f32],
     y: &'a mut [f32],
 }
@@ -60,29 +122,20 @@ impl WithSimd for Convolve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Convolve { walk, images, w, b, y } = self;
+        let Convolve { walk, images, w, is_near, b, y } = self;
         let classes = walk.classes(y.len() / (walk.pixels * walk.columns));
         let across = walk.columns / S::F32_LANES;
-        let (b, y) = (S::as_simd_f32s(b).0, S::as_mut_simd_f32s(y).0);
+        let (w, b, y) = (S::as_simd_f32s(w).0, S::as_simd_f32s(b).0, S::as_mut_simd_f32s(y).0);
         let mut first = 0;
         while first < across {
-            let wide = goes_by_twos::<S>() && first + 2 <= across;
-            let vectors = if wide { 2 } else { 1 };
-            let is_near = walk.has_rows() && walk.columns <= NEAR;
-            let mut panel = None;
-            let (w, stride) = if is_near {
-                (&S::as_simd_f32s(w).0[first..], across)
-            } else {
-                let panel = panel.insert(scratch(walk.terms() * vectors * S::F32_LANES));
-                walk.panel(w, first * S::F32_LANES, panel);
-                (S::as_simd_f32s(panel).0, vectors)
-            };
+            let vectors = vectors::<S>(across - first);
+            let w = if is_near { (&w[first..], across) } else { (&w[first * walk.terms()..], vectors) };
             for class in &classes {
                 let y = &mut y[first..];
-                if wide {
-                    made::<S, 2>(simd, class, images, (w, stride), [b[first], b[first + 1]], y, across);
+                if vectors == 2 {
+                    made::<S, 2>(simd, class, images, w, [b[first], b[first + 1]], y, across);
                 } else {
-                    made::<S, 1>(simd, class, images, (w, stride), [b[first]], y, across);
+                    made::<S, 1>(simd, class, images, w, [b[first]], y, across);
                 }
             }
             first += vectors;
@@ -92,7 +145,7 @@ impl WithSimd for Convolve<'_> {
 
 /// Makes `V` vectors of columns of all pixels of a class, as many at a time as there are registers for their sums.
 #[inline(always)]
-fn made<S: Simd, const V: usize>(
+pub(super) fn made<S: Simd, const V: usize>(
     simd: S,
     class: &Class,
     images: &[f32],
@@ -199,8 +252,7 @@ impl WithSimd for Correlate<'_> {
         let mut first = 0;
         dw.fill(simd.splat_f32s(0.0));
         while first < across {
-            let wide = goes_by_twos::<S>() && first + 2 <= across;
-            let vectors = if wide { 2 } else { 1 };
+            let vectors = vectors::<S>(across - first);
             let is_near = window.out_channels <= NEAR;
             let mut panel = None;
             let (dz, stride) = if is_near {
@@ -220,7 +272,7 @@ impl WithSimd for Correlate<'_> {
                 let groups = window.meetings(tap, images_of_a_sum(window), images.len(), &mut pixels);
                 let dw = &mut dw[(term - start) * across + first..];
                 let images = &images[channel..];
-                if wide {
+                if vectors == 2 {
                     met::<S, 2>(simd, images, (dz, stride), &pixels, &groups, count, dw, across);
                 } else {
                     met::<S, 1>(simd, images, (dz, stride), &pixels, &groups, count, dw, across);
@@ -261,7 +313,7 @@ impl Window {
 /// registers for.
 #[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
 #[inline(always)]
-fn met<S: Simd, const V: usize>(
+pub(super) fn met<S: Simd, const V: usize>(
     simd: S,
     images: &[f32],
     dz: (&[S::f32s], usize),

@@ -13,3 +13,4 @@ mod narrow;
 mod product;
 mod unfold;
 mod walk;
+pub(super) mod winograd;

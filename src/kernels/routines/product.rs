@@ -1,13 +1,13 @@
 //! Products of matrices on the host's processor: what the routines of the heavy kernels are made of.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 use gemm::Parallelism;
 
 thread_local! {
-    /// What the last [`Scratch`] of this thread was made of.
-    static SPARE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    /// What the last [`Scratch`]es of this thread were made of.
+    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An array of arbitrary values for the time being. Its memory goes round on its thread: new memory costs as much as
@@ -16,14 +16,14 @@ pub(crate) struct Scratch(Vec<f32>);
 
 /// An array of `len` arbitrary values.
 pub(crate) fn scratch(len: usize) -> Scratch {
-    let mut values = SPARE.take();
+    let mut values = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
     values.resize(len, 0.0);
     Scratch(values)
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        SPARE.set(std::mem::take(&mut self.0));
+        SPARE.with_borrow_mut(|spare| spare.push(std::mem::take(&mut self.0)));
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct Walk {
     /// Channels of an image.
     channels: usize,
     /// Values of an image.
-    image: usize,
+    pub(crate) image: usize,
     /// Channels of the pixels made.
     pub(crate) columns: usize,
     /// Pixels made of an image.
