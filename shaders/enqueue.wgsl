@@ -22,9 +22,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         return;
     }
     let n = (index / dims + places - position[0] % places) % places;
-    if n < rows {
-        memory[index] = e[n * dims + index % dims];
-    } else {
-        memory[index] = memory[index];
-    }
+    memory[index] = select(memory[index], e[min(n, rows - 1u) * dims + index % dims], n < rows);
 }

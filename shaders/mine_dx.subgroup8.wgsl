@@ -1,9 +1,9 @@
-// Gradient of the mean penalty over the triplets that count, for eight-lane software Vulkan:
+// Gradient of a mean cost that depends on the embeddings by their distances alone, for eight-lane software Vulkan:
 //   de[i] = 2*scale / max(count, 1) * sum over j of (w[i, j] + w[j, i]) * (e[i] - e[j])
 //
 // e       [rows, dims/4] four values at a time, rows = labels * images, a multiple of 4
-// w       [rows, rows/4] from mine or mine_hard
-// totals  [columns]      sums of their terms
+// w       [rows, rows/4] derivatives of the cost by the distances
+// totals  [columns]      sums of the terms
 // de      [rows, dims/4]
 //
 // One subgroup makes a tile of 16 rows × 32 values: lane l has values 4l..4l+3 of every row, its own and those of four

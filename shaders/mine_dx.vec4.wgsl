@@ -1,9 +1,9 @@
-// Gradient of the mean penalty over the triplets that count, whatever chose them:
+// Gradient of a mean cost that depends on the embeddings by their distances alone:
 //   de[i] = 2*scale / max(count, 1) * sum over j of (w[i, j] + w[j, i]) * (e[i] - e[j])
 //
 // e       [rows, dims/4] four values at a time, rows = labels * images
-// w       [rows, rows]   from mine or mine_hard
-// totals  [columns]      sums of their terms
+// w       [rows, rows]   derivatives of the cost by the distances
+// totals  [columns]      sums of the terms
 // de      [rows, dims/4]
 //
 // One thread makes four values, so that a weight is loaded for four. Dims must be a multiple of 4.

@@ -1,9 +1,9 @@
-// Gradient of the mean penalty over the triplets that count, whatever chose them:
+// Gradient of a mean cost that depends on the embeddings by their distances alone:
 //   de[i] = 2*scale / max(count, 1) * sum over j of (w[i, j] + w[j, i]) * (e[i] - e[j])
 //
 // e       [rows, dims]   rows = labels * images
-// w       [rows, rows]   from mine or mine_hard
-// totals  [columns]      sums of their terms
+// w       [rows, rows]   derivatives of the cost by the distances: of mine, mine_hard, or a loss on pairs
+// totals  [columns]      sums of the terms
 // de      [rows, dims]
 //
 // One thread makes one value; neighbouring threads read one w and neighbouring e.

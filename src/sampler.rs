@@ -147,30 +147,35 @@ impl Augment {
 
     /// The amounts as a text sets them.
     pub const SETTINGS: [Setting; 5] = [
-        Setting { name: "shift", default: 0.0, range: settings::Range::Within(0.0, 1e3), about: "pixels to each side" },
+        Setting {
+            name: "shift",
+            default: 0.0,
+            range: settings::Range::Within(0.0, 1e3),
+            about: "how far to each side, in pixels",
+        },
         Setting {
             name: "rotate",
             default: 0.0,
             range: settings::Range::Within(0.0, 180.0),
-            about: "degrees to each side",
+            about: "how far to each side, in degrees",
         },
         Setting {
             name: "scale",
             default: 0.0,
             range: settings::Range::Within(0.0, 0.9),
-            about: "shares of height and width",
+            about: "change of height and of width, as shares",
         },
         Setting {
             name: "shear",
             default: 0.0,
             range: settings::Range::Within(0.0, 10.0),
-            about: "pixels a pixel of height",
+            about: "pixels of width a pixel of height",
         },
         Setting {
             name: "elastic",
             default: 0.0,
             range: settings::Range::Within(0.0, 1e3),
-            about: "pixels of control points",
+            about: "how far the control points of a distortion go, in pixels",
         },
     ];
 
@@ -257,7 +262,7 @@ impl Sampler {
         let found = starts.len();
         if found < 2 {
             let reason =
-                format!("the training set has {found} different labels in {rows} images; triplets need 2 or more");
+                format!("the training set has {found} different labels in {rows} images; every loss needs 2 or more");
             return Err(Error::config("data", reason));
         }
         if let Batch::Mined { labels, .. } = batch

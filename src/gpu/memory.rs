@@ -49,11 +49,11 @@ const MOST_BYTES: u64 = u32::MAX as u64;
 fn remedy(role: Role) -> &'static str {
     match role {
         Role::Parameter | Role::Gradient | Role::Moment | Role::State | Role::Prepared => {
-            "a smaller network, or a `--loss` without a vector for each class"
+            "a smaller network or `--memory`, or a `--loss` without a vector for each class"
         }
         Role::Input => "fewer images or a smaller `--input`, `--adapter cpu`, which holds what the memory holds",
         Role::Activation | Role::Statistic | Role::Constant => {
-            "a smaller `--batch`, a smaller network, or a `--loss` without a vector for each class"
+            "a smaller `--batch`, network or `--memory`, or a `--loss` without a vector for each class"
         }
     }
 }

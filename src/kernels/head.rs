@@ -31,7 +31,7 @@ pub mod terms {
     pub const ANCHOR: usize = 4;
 }
 
-/// Why the loss may be farther off than a sum: by so many of its own errors.
+/// Why a softmax may be farther off than a sum.
 const EXPONENTIALS: &str =
     "WGSL grants exp an error of 3 + 2·|z| ulp, and z, a scaled cosine, is off by its own size's";
 
@@ -69,19 +69,27 @@ shape! {
 }
 
 impl MarginSoftmaxShape {
-    /// A softmax of products times `scale`, where the own class has `angle` added to its angle, then `margin` taken
-    /// from its cosine.
-    pub fn new(
-        [rows, classes, columns]: [usize; 3],
-        scale: f32,
-        angle: f32,
-        margin: f32,
-        smoothing: f32,
-    ) -> MarginSoftmaxShape {
+    /// A softmax of products times `scale`.
+    pub fn new([rows, classes, columns]: [usize; 3], scale: f32) -> MarginSoftmaxShape {
+        let (cosine, sine, drop, margin, smoothing) = (1.0, 0.0, 0.0, 0.0, 0.0);
+        MarginSoftmaxShape { rows, classes, columns, scale, cosine, sine, drop, margin, smoothing }
+    }
+
+    /// With `angle`, in radians, added to the angle to the own class.
+    pub fn angle(self, angle: f32) -> MarginSoftmaxShape {
         let (sine, cosine) = f64::from(angle).sin_cos();
         let drop = (f64::from(angle) * sine) as f32;
-        let (sine, cosine) = (sine as f32, cosine as f32);
-        MarginSoftmaxShape { rows, classes, columns, scale, cosine, sine, drop, margin, smoothing }
+        MarginSoftmaxShape { cosine: cosine as f32, sine: sine as f32, drop, ..self }
+    }
+
+    /// With `margin` taken from the product with the own class.
+    pub fn margin(self, margin: f32) -> MarginSoftmaxShape {
+        MarginSoftmaxShape { margin, ..self }
+    }
+
+    /// With the share `smoothing` of the wanted distribution dealt evenly to all classes.
+    pub fn smoothing(self, smoothing: f32) -> MarginSoftmaxShape {
+        MarginSoftmaxShape { smoothing, ..self }
     }
 
     fn products(&self) -> usize {
@@ -169,7 +177,9 @@ impl Kernel for MarginSoftmax {
             ([66, 3, 7], 30.0, 1.25, 0.125, 0.25),
         ]
         .into_iter()
-        .map(|(sizes, scale, angle, margin, smoothing)| MarginSoftmaxShape::new(sizes, scale, angle, margin, smoothing))
+        .map(|(sizes, scale, angle, margin, smoothing)| {
+            MarginSoftmaxShape::new(sizes, scale).angle(angle).margin(margin).smoothing(smoothing)
+        })
         .collect()
     }
 

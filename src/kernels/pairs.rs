@@ -205,7 +205,7 @@ where
     }
 
     fn work(s: &PairsShape<L>) -> Work {
-        // Two looks at each distance, an exponential, which counts one, and a weight.
+        // Some eight operations a pair, of which an exponential is one.
         let numbers = 2 * s.pairs() + s.queries + s.references + L::COLUMNS * s.queries;
         Work { flops: 8 * s.pairs() as u64, bytes: 4 * numbers as u64 }
     }

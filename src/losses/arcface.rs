@@ -1,6 +1,6 @@
 //! A softmax over cosines with a margin of the angle, see [`ArcFace`].
 
-use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, TESTED, heads, settings};
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, SHARPNESS, Stretch, TESTED, heads, settings};
 use crate::kernels::MarginSoftmaxShape;
 use crate::plan::Builder;
 use crate::sampler::Batch;
@@ -26,7 +26,7 @@ impl Objective for ArcFace {
 
     settings! {
         margin = 0.5 in Range::Within(0.0, 1.5), "how much nearer by angle the own class must be, in radians";
-        scale = 32.0 in Range::Positive, heads::SCALE;
+        scale = 32.0 in SHARPNESS, heads::SCALE;
         rate = 1.0 in Range::Positive, heads::RATE;
     }
 
@@ -36,7 +36,7 @@ impl Objective for ArcFace {
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
         let ArcFace { margin, scale, .. } = *self;
-        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale, margin, 0.0, 0.0))
+        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale).angle(margin))
     }
 
     fn ailment(&self, _: &Batch, stretch: &Stretch) -> Option<Ailment> {

@@ -1,8 +1,8 @@
 //! A softmax over the classes with a pull of each image to the centre of its class, see [`Centre`].
 
 use super::{
-    Ailment, Chart, Count, Embeddings, Family, LABELS, Line, Lowered, Objective, Range, Stretch, TESTED, Term, heads,
-    settings, softmax,
+    Ailment, Chart, Count, Embeddings, Family, LABELS, Line, Lowered, Objective, Range, SHARPNESS, Stretch, TESTED,
+    Term, heads, settings, softmax,
 };
 use crate::kernels::{self, CentreShape, MarginSoftmaxShape, Recentre, RecentreShape};
 use crate::layers::{Layout, Start, Tensor};
@@ -58,7 +58,7 @@ impl Objective for Centre {
     settings! {
         weight = 0.01 in Range::NotNegative, "factor on half the squared distance to the centre";
         follow = 0.5 in Range::Within(0.0, 1.0), "share of the way to its images that a centre goes in a step";
-        scale = 1.0 in Range::Positive, softmax::SCALE;
+        scale = 1.0 in SHARPNESS, softmax::SCALE;
         rate = 1.0 in Range::Positive, heads::RATE;
     }
 
@@ -69,7 +69,7 @@ impl Objective for Centre {
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
         let Embeddings { slot: embedding, dims, batch, classes, .. } = *embeddings;
         let rows = batch.rows();
-        let softmax = |sizes| MarginSoftmaxShape::new(sizes, self.scale, 0.0, 0.0, 0.0);
+        let softmax = |sizes| MarginSoftmaxShape::new(sizes, self.scale);
         let lowered = heads::softmax::<Self>(builder, embeddings, softmax);
         let labels = builder.id(LABELS);
         let centres = embeddings.tensor("centres").value;

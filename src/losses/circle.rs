@@ -1,6 +1,6 @@
 //! The circle loss, see [`Circle`].
 
-use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, pairs, settings};
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, SHARPNESS, Stretch, pairs, settings};
 use crate::kernels::{Circle, PairLoss};
 use crate::plan::Builder;
 use crate::sampler::Batch;
@@ -13,7 +13,7 @@ impl Objective for Circle {
 
     settings! {
         margin = 0.4 in Range::Within(0.0, 1.0), "cosines: positives above 1 less this, negatives below it";
-        scale = 80.0 in Range::Positive, "how sharply pairs are told apart";
+        scale = 80.0 in SHARPNESS, "how sharply pairs are told apart";
     }
 
     fn cases() -> Vec<(Circle, Batch)> {

@@ -1,6 +1,6 @@
 //! A softmax over cosines with a margin, see [`CosFace`].
 
-use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, TESTED, heads, settings};
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, SHARPNESS, Stretch, TESTED, heads, settings};
 use crate::kernels::MarginSoftmaxShape;
 use crate::plan::Builder;
 use crate::sampler::Batch;
@@ -25,7 +25,7 @@ impl Objective for CosFace {
 
     settings! {
         margin = 0.35 in Range::Within(0.0, 1.0), "how much nearer by cosine the own class must be";
-        scale = 32.0 in Range::Positive, heads::SCALE;
+        scale = 32.0 in SHARPNESS, heads::SCALE;
         rate = 1.0 in Range::Positive, heads::RATE;
     }
 
@@ -35,7 +35,7 @@ impl Objective for CosFace {
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
         let CosFace { margin, scale, .. } = *self;
-        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale, 0.0, margin, 0.0))
+        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale).margin(margin))
     }
 
     fn ailment(&self, _: &Batch, stretch: &Stretch) -> Option<Ailment> {

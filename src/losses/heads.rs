@@ -1,7 +1,7 @@
 //! What the losses with a vector for each class have in common: the vectors, their products with the embeddings, and
 //! for those of a softmax terms, charts, calls and ailments.
 
-use super::{Ailment, Chart, Count, Embeddings, Family, Line, Lowered, Objective, Stretch, Term};
+use super::{Ailment, COST, COUNT, Chart, Count, Embeddings, Family, Line, Lowered, Objective, Stretch, Term};
 use crate::kernel::Kernel;
 use crate::kernels::{
     Activation, Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape, L2Norm, L2NormDx, L2NormShape,
@@ -14,8 +14,8 @@ use crate::plan::{Builder, Section, SlotId};
 pub(super) const SOFTMAX: Family = Family {
     pairs: false,
     terms: &[
-        Term { name: "cost", per: Count::Counted },
-        Term { name: "count", per: Count::Counted },
+        COST,
+        COUNT,
         // Rows whose own class is nearest.
         Term { name: "accuracy", per: Count::Rows },
         Term { name: "s_own", per: Count::Rows },

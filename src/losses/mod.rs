@@ -80,6 +80,15 @@ pub struct Term {
     pub per: Count,
 }
 
+/// The first term of every loss.
+const COST: Term = Term { name: "cost", per: Count::Counted };
+/// The second.
+const COUNT: Term = Term { name: "count", per: Count::Counted };
+/// The distance to positives, of losses that have it.
+const D_AP: Term = Term { name: "d_ap", per: Count::Positives };
+/// The distance to negatives.
+const D_AN: Term = Term { name: "d_an", per: Count::Negatives };
+
 /// What the sum of a column of terms is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
@@ -341,6 +350,9 @@ macro_rules! settings {
     };
 }
 use settings;
+
+/// What a factor in exponents may be: within it 32 bits hold what follows.
+const SHARPNESS: Range = Range::Within(1e-3, 1e4);
 
 /// A small batch that tests run.
 const TESTED: Batch = Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard };

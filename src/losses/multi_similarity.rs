@@ -1,6 +1,6 @@
 //! The multi-similarity loss with its mining, see [`MultiSimilarity`].
 
-use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, pairs, settings};
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, SHARPNESS, Stretch, pairs, settings};
 use crate::kernels::{MultiSimilarity, PairLoss};
 use crate::plan::Builder;
 use crate::sampler::Batch;
@@ -13,8 +13,8 @@ impl Objective for MultiSimilarity {
     const UNIT: bool = true;
 
     settings! {
-        alpha = 2.0 in Range::Positive, "how sharply positives are told apart";
-        beta = 50.0 in Range::Positive, "how sharply negatives are told apart";
+        alpha = 2.0 in SHARPNESS, "how sharply positives are told apart";
+        beta = 50.0 in SHARPNESS, "how sharply negatives are told apart";
         base = 0.5 in Range::Within(-1.0, 1.0), "the cosine that parts positives from negatives";
         epsilon = 0.1 in Range::Within(0.0, 2.0), "how far in cosine an easy pair may be mined";
     }

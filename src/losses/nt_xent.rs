@@ -12,7 +12,7 @@ impl Objective for NtXent {
     const UNIT: bool = true;
 
     settings! {
-        temperature = 0.07 in Range::Positive, "the lower, the more the nearest negatives decide";
+        temperature = 0.07 in Range::Within(1e-3, 1e3), "the lower, the more the nearest negatives decide";
     }
 
     fn cases() -> Vec<(NtXent, Batch)> {

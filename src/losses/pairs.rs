@@ -1,7 +1,6 @@
 //! What the losses on the pairs of a P×K batch have in common: their terms, charts, batches, calls and ailments.
 
-use super::triplet::MINED_ROWS;
-use super::{Ailment, Chart, Count, Embeddings, Family, Line, Lowered, Stretch, Term};
+use super::{Ailment, COST, COUNT, Chart, Count, D_AN, D_AP, Embeddings, Family, Line, Lowered, Stretch, Term};
 use crate::error::{Error, Result};
 use crate::kernel::{Element, Kernel};
 use crate::kernels::{
@@ -11,10 +10,8 @@ use crate::kernels::{
 use crate::plan::{Builder, Role, Section, SlotId};
 use crate::sampler::Batch;
 
-const COST: Term = Term { name: "cost", per: Count::Counted };
-const COUNT: Term = Term { name: "count", per: Count::Counted };
-const D_AP: Term = Term { name: "d_ap", per: Count::Positives };
-const D_AN: Term = Term { name: "d_an", per: Count::Negatives };
+/// The most images of a mined batch: their distances are a matrix.
+const MOST_ROWS: usize = 8192;
 
 /// Losses in which every pair has a weight.
 pub(super) const ALL_ACTIVE: Family = Family {
@@ -48,14 +45,14 @@ pub(super) fn cases<L>(settings: impl IntoIterator<Item = L>) -> Vec<(L, Batch)>
 }
 
 /// Whether the loss `name` can be had of a batch.
-fn takes(name: &'static str, batch: &Batch) -> Result<()> {
+pub(super) fn takes(name: &'static str, batch: &Batch) -> Result<()> {
     let reason = match *batch {
         Batch::Random { .. } => format!("{batch}: {name} takes labels x images, such as 10x32"),
         Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
             format!("{batch}: {name} needs 2 labels or more, and 2 images or more of each")
         }
-        Batch::Mined { .. } if batch.rows() > MINED_ROWS => {
-            format!("{batch}: more images than the {MINED_ROWS} whose pairs can be had at once")
+        Batch::Mined { .. } if batch.rows() > MOST_ROWS => {
+            format!("{batch}: more images than the {MOST_ROWS} whose pairs can be had at once")
         }
         Batch::Mined { .. } => return Ok(()),
     };
@@ -63,18 +60,17 @@ fn takes(name: &'static str, batch: &Batch) -> Result<()> {
 }
 
 /// How many a batch has.
-fn count(batch: &Batch, of: Count) -> u64 {
+pub(super) fn count(batch: &Batch, of: Count) -> u64 {
     let (labels, images) = sizes(batch);
-    let (positives, negatives) = (images - 1, (labels - 1) * images);
-    let each = match of {
-        Count::Counted => return 1,
-        Count::Rows => 1,
-        Count::Triplets => positives * negatives,
-        Count::Pairs => positives + negatives,
-        Count::Positives => positives,
-        Count::Negatives => negatives,
-    };
-    (batch.rows() * each) as u64
+    let [rows, positives, negatives] = [labels * images, images - 1, (labels - 1) * images].map(|count| count as u64);
+    match of {
+        Count::Counted => 1,
+        Count::Rows => rows,
+        Count::Triplets => rows * positives * negatives,
+        Count::Pairs => rows * (positives + negatives),
+        Count::Positives => rows * positives,
+        Count::Negatives => rows * negatives,
+    }
 }
 
 /// Labels and images of each.

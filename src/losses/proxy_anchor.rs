@@ -1,7 +1,8 @@
 //! The proxy-anchor loss, see [`ProxyAnchor`].
 
 use super::{
-    Ailment, Chart, Count, Embeddings, Family, Line, Lowered, Objective, Range, Stretch, TESTED, Term, heads, settings,
+    Ailment, COST, COUNT, Chart, Count, Embeddings, Family, Line, Lowered, Objective, Range, SHARPNESS, Stretch,
+    TESTED, Term, heads, settings,
 };
 use crate::error::Error;
 use crate::kernels::{
@@ -26,12 +27,7 @@ impl Objective for ProxyAnchor {
     const NAME: &'static str = "proxy-anchor";
     const ABOUT: &'static str = "a proxy for each class pulls its own images and pushes all others, the hardest most";
     const FAMILY: Family = Family {
-        terms: &[
-            Term { name: "cost", per: Count::Counted },
-            Term { name: "count", per: Count::Counted },
-            Term { name: "s_own", per: Count::Rows },
-            Term { name: "s_other", per: Count::Rows },
-        ],
+        terms: &[COST, COUNT, Term { name: "s_own", per: Count::Rows }, Term { name: "s_other", per: Count::Rows }],
         charts: &[Chart {
             name: "products",
             title: "Mean cosine to a proxy",
@@ -54,7 +50,7 @@ impl Objective for ProxyAnchor {
     const UNIT: bool = true;
 
     settings! {
-        alpha = 32.0 in Range::Positive, "the higher, the more the hardest images decide";
+        alpha = 32.0 in SHARPNESS, "the higher, the more the hardest images decide";
         margin = 0.1 in Range::Within(0.0, 1.0),
             "the cosine to the own proxy that is wanted at least, and with the other sign to others at most";
         rate = 10.0 in Range::Positive, heads::RATE;

@@ -1,6 +1,6 @@
 //! Classification by a softmax over the classes of the training set, see [`Softmax`].
 
-use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, Stretch, heads, settings};
+use super::{Ailment, Embeddings, Family, Lowered, Objective, Range, SHARPNESS, Stretch, heads, settings};
 use crate::kernels::MarginSoftmaxShape;
 use crate::plan::Builder;
 use crate::sampler::{Batch, Mining, Positive};
@@ -27,7 +27,7 @@ impl Objective for Softmax {
     const UNIT: bool = false;
 
     settings! {
-        scale = 1.0 in Range::Positive, SCALE;
+        scale = 1.0 in SHARPNESS, SCALE;
         smoothing = 0.0 in Range::Within(0.0, 0.9), "share of each label that is dealt evenly to all classes";
         rate = 1.0 in Range::Positive, heads::RATE;
     }
@@ -42,7 +42,7 @@ impl Objective for Softmax {
 
     fn lower(&self, builder: &mut Builder, embeddings: &Embeddings) -> Lowered {
         let Softmax { scale, smoothing, .. } = *self;
-        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale, 0.0, 0.0, smoothing))
+        heads::softmax::<Self>(builder, embeddings, |sizes| MarginSoftmaxShape::new(sizes, scale).smoothing(smoothing))
     }
 
     fn ailment(&self, _: &Batch, stretch: &Stretch) -> Option<Ailment> {

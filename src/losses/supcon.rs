@@ -12,7 +12,7 @@ impl Objective for SupCon {
     const UNIT: bool = true;
 
     settings! {
-        temperature = 0.1 in Range::Positive, "the lower, the more the nearest pairs decide";
+        temperature = 0.1 in Range::Within(1e-3, 1e3), "the lower, the more the nearest pairs decide";
     }
 
     fn cases() -> Vec<(SupCon, Batch)> {

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ailment, Chart, Count, Distance, Embeddings, Family, Line, Lowered, Objective, Range, Setting, Settings, Stretch,
-    Term,
+    Ailment, COST, COUNT, Chart, Count, D_AN, D_AP, Distance, Embeddings, Family, Line, Lowered, Objective, Range,
+    Setting, Settings, Stretch, Term, pairs,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::{
     self, Distances, DistancesShape, Mine, MineDx, MineDxShape, MineHard, MineShape, SumRows, SumRowsShape, TripletDx,
     TripletShape,
@@ -56,9 +56,6 @@ pub struct Triplet {
     pub margin: Margin,
 }
 
-/// The most images of a mined batch: their distances are a matrix.
-pub(super) const MINED_ROWS: usize = 8192;
-
 /// Part of the distance that is asked for within which it counts as nothing.
 const NOTHING: f64 = 0.03;
 /// Share of active triplets below which all keep the margin, but for a few that are hard by themselves.
@@ -70,12 +67,12 @@ impl Objective for Triplet {
     const FAMILY: Family = Family {
         pairs: false,
         terms: &[
-            Term { name: "cost", per: Count::Counted },
-            Term { name: "count", per: Count::Counted },
+            COST,
+            COUNT,
             // Those that violate the margin.
             Term { name: "active", per: Count::Triplets },
-            Term { name: "d_ap", per: Count::Positives },
-            Term { name: "d_an", per: Count::Negatives },
+            D_AP,
+            D_AN,
         ],
         charts: &[
             Chart {
@@ -225,37 +222,21 @@ impl Objective for Triplet {
 }
 
 /// Whether triplets can be had of a batch.
-fn takes(_: &'static str, batch: &Batch) -> Result<()> {
-    let reason = match *batch {
-        Batch::Mined { labels, images, .. } if labels < 2 || images < 2 => {
-            format!("{batch}: triplets need 2 labels or more, and 2 images or more of each")
-        }
-        Batch::Mined { .. } if batch.rows() > MINED_ROWS => {
-            format!("{batch}: more images than the {MINED_ROWS} that can be mined at once")
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::config("--batch", reason))
+fn takes(name: &'static str, batch: &Batch) -> Result<()> {
+    match batch {
+        Batch::Random { .. } => Ok(()),
+        Batch::Mined { .. } => pairs::takes(name, batch),
+    }
 }
 
 /// How many a batch has.
 fn count(batch: &Batch, of: Count) -> u64 {
-    let (rows, positives, negatives, is_one_each) = match *batch {
-        Batch::Random { triplets, .. } => (triplets, 1, 1, true),
-        // Of each row.
-        Batch::Mined { images, mining, .. } => {
-            let rows = batch.rows();
-            (rows, images - 1, rows - images, mining == Mining::BatchHard)
-        }
-    };
-    let each = match of {
-        Count::Counted => return 1,
-        Count::Rows => 1,
-        Count::Triplets if is_one_each => 1,
-        Count::Triplets => positives as u64 * negatives as u64,
-        Count::Pairs => positives as u64 + negatives as u64,
-        Count::Positives => positives as u64,
-        Count::Negatives => negatives as u64,
-    };
-    rows as u64 * each
+    match (*batch, of) {
+        (_, Count::Counted) => 1,
+        (Batch::Random { triplets, .. }, Count::Pairs) => 2 * triplets as u64,
+        (Batch::Random { triplets, .. }, _) => triplets as u64,
+        // One each anchor.
+        (Batch::Mined { mining: Mining::BatchHard, .. }, Count::Triplets) => batch.rows() as u64,
+        (Batch::Mined { .. }, _) => pairs::count(batch, of),
+    }
 }

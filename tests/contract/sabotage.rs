@@ -447,7 +447,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("mine_dx", "another total", "totals[COUNT]", "totals[COST]"),
     ("mine_dx", "wrong factor", "2.0 * scale", "scale"),
     ("enqueue", "places that do not turn round", "+ places - position[0] % places) % places", "- position[0])"),
-    ("enqueue", "a row too many", "if n < rows {", "if n <= rows {"),
+    ("enqueue", "a row too many", "n < rows)", "n <= rows)"),
     ("memory_dx", "missing difference", "(own - r[j * dims + d])", "own"),
     ("memory_dx", "gradient replaced", "de[index] += 2.0", "de[index] = 2.0"),
     ("memory_dx", "another total", "totals[COUNT]", "totals[COST]"),

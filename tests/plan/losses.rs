@@ -20,9 +20,10 @@ use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::sampler::{Batch, Mining, Positive};
+use siamese::settings::{Range, Setting};
 use siamese::siamese::{Source, Stats, slots, training_plan};
 use siamese::train::{Health, StepReport};
-use siamese::{check, gpu, kernels};
+use siamese::{check, cpu, gpu, kernels};
 
 const IMAGES: usize = 19;
 /// Image i is of class i modulo this.
@@ -111,6 +112,56 @@ fn columns_of_the_triplet_loss_are_those_of_its_kernels() {
     assert_eq!(found, expected.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>());
 }
 
+/// Writes what the first step of a plan reads, the images at random.
+fn ready(runner: &mut impl Runner, config: &Config, net: &Net, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
+    let rows: Vec<u32> = (0..config.batch.rows()).map(|_| rng.random_range(0..IMAGES as u32)).collect();
+    let [images, row, step] = ["images", slots::ROWS, slots::STEP].map(|name| runner.plan().id(name));
+    runner.write(images, pack(&bytes).as_slice()).unwrap();
+    runner.write(row, rows.as_slice()).unwrap();
+    runner.write(step, config.scalars(1).as_slice()).unwrap();
+    if let Some(labels) = runner.plan().find(slots::LABELS) {
+        let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
+        runner.write(labels, classes.as_slice()).unwrap();
+    }
+    Checkpoint::initial(config, net).restore(runner).unwrap();
+    let head = Head::new(config, net.dims(), CLASSES).start(config);
+    head.iter().for_each(|head| head.restore(runner).unwrap());
+}
+
+/// Loss and gradient of the first step, on the processor.
+fn first_step(config: &Config) -> Stats {
+    let (net, plan) = plan(config);
+    let mut runner = cpu::Runner::<f32>::new(Arc::new(plan));
+    ready(&mut runner, config, &net, 1);
+    runner.run(0..runner.plan().calls().len()).unwrap();
+    let stats = runner.read(runner.plan().id(slots::STATS)).unwrap();
+    Stats::new(runner.plan().statistics(), stats.floats())
+}
+
+/// However a loss is set within its ranges, its numbers stay finite; where there is no end, far out.
+#[test]
+fn the_ends_of_every_range_are_finite() {
+    for loss in Loss::all() {
+        for Setting { name, range, .. } in loss.known_settings() {
+            let ends = match *range {
+                Range::Within(low, high) | Range::Between(low, high) => [low, high],
+                Range::Positive => [1e-6, 1e6],
+                Range::NotNegative => [0.0, 1e6],
+                Range::Share => [0.0, 0.999],
+            };
+            for end in ends {
+                let loss: Loss = format!("{} {name}={end}", loss.name()).parse().unwrap();
+                let stats = first_step(&config(loss, Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard }));
+                let numbers: Vec<_> = loss.statistics().into_iter().map(|name| (name, stats.get(name))).collect();
+                assert!(numbers.iter().all(|(_, value)| value.is_finite()), "{loss}: {numbers:?}");
+                assert_eq!(stats.get(NON_FINITE), 0.0, "{loss}: {numbers:?}");
+            }
+        }
+    }
+}
+
 /// Every call of a step with each loss, on the arrays that it finds, within its kernel's tolerance.
 #[test]
 fn every_loss_on_a_device() {
@@ -119,20 +170,7 @@ fn every_loss_on_a_device() {
         let config = config(loss, batch);
         let (net, plan) = plan(&config);
         let mut runner = gpu::Runner::new(device.clone(), Arc::new(plan.unshared())).unwrap();
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let bytes: Vec<u8> = (0..IMAGES * net.pixels()).map(|_| rng.random()).collect();
-        let rows: Vec<u32> = (0..batch.rows()).map(|_| rng.random_range(0..IMAGES as u32)).collect();
-        let [images, row, step] = ["images", slots::ROWS, slots::STEP].map(|name| runner.plan().id(name));
-        runner.write(images, pack(&bytes).as_slice()).unwrap();
-        runner.write(row, rows.as_slice()).unwrap();
-        runner.write(step, config.scalars(1).as_slice()).unwrap();
-        if let Some(labels) = runner.plan().find(slots::LABELS) {
-            let classes: Vec<u32> = rows.iter().map(|row| row % CLASSES as u32).collect();
-            runner.write(labels, classes.as_slice()).unwrap();
-        }
-        Checkpoint::initial(&config, &net).restore(&mut runner).unwrap();
-        let head = Head::new(&config, net.dims(), CLASSES).start(&config);
-        head.iter().for_each(|head| head.restore(&mut runner).unwrap());
+        ready(&mut runner, &config, &net, seed);
         let reports = check::calls(&mut runner).unwrap();
         let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(ToString::to_string).collect();
         assert!(wrong.is_empty(), "{loss:?} {batch:?}: {wrong:?}");
@@ -176,7 +214,7 @@ fn more_triplets_than_32_bits_count() {
 #[test]
 fn batches_that_a_loss_cannot_be_had_of_are_refused() {
     for (labels, images, words) in
-        [(1, 8, "2 labels or more"), (8, 1, "2 images or more"), (10, 1000, "8192 that can be mined")]
+        [(1, 8, "2 labels or more"), (8, 1, "2 images or more"), (10, 1000, "more images than the 8192")]
     {
         let batch = Batch::Mined { labels, images, mining: Mining::SemiHard };
         batch.validate().unwrap();
@@ -248,7 +286,7 @@ fn every_loss_can_be_written_with_its_settings() {
         ("circle margin=wide", "`wide` is no number; margin is from 0 to 1, such as 0.4"),
         ("circle margin=0.1 margin=0.2", "`margin=0.2`: margin is set twice"),
         ("circle margin=2", "margin=2 is not from 0 to 1"),
-        ("supcon temperature=0", "temperature=0 is not a positive number"),
+        ("supcon temperature=0", "temperature=0 is not from 0.001 to 1000"),
     ] {
         let error = text.parse::<Loss>().unwrap_err().to_string();
         assert!(error.contains("--loss") && error.contains(words), "{error}");
