@@ -57,8 +57,11 @@ impl Head {
         let Config { loss, batch, memory, .. } = config;
         let pairs = batch.rows().saturating_mul(*memory);
         if pairs.max(length(&self.states)) > net::MOST && self.trained.is_empty() {
-            let reason =
-                format!("{memory} embeddings are more than 32-bit indices reach, or {pairs} pairs with them are");
+            let rows = batch.rows();
+            let reason = format!(
+                "{memory} embeddings, or their pairs with the {rows} images of a batch, are more values than 32-bit \
+                 indices reach; take fewer, or a smaller --batch"
+            );
             return Err(Error::config("--memory", reason));
         }
         let products = if self.trained.is_empty() { 0 } else { batch.rows().saturating_mul(self.classes) };

@@ -9,9 +9,10 @@ use std::sync::LazyLock;
 
 use libtest_mimic::Trial;
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{PRESETS, Preset};
+use siamese::config::{Config, Group, PRESETS, Preset};
 use siamese::error::{Error, Result};
 use siamese::gallery::{Content, Gallery};
+use siamese::losses::Loss;
 use siamese::net::Net;
 use siamese::sampler::{Augment, Batch, Positive, Sampler};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
@@ -29,6 +30,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         Target { name: "spec", cases: 3000, mib: 64, case: spec }.trial(),
         Target { name: "augment", cases: 5000, mib: 16, case: augment }.trial(),
+        Target { name: "loss", cases: 5000, mib: 16, case: loss }.trial(),
+        Target { name: "group", cases: 5000, mib: 16, case: group }.trial(),
         Target { name: "words", cases: 5000, mib: 16, case: words }.trial(),
         Target { name: "options", cases: 40, mib: 16, case: options }.trial(),
         Target { name: "lists", cases: 15, mib: 16, case: lists }.trial(),
@@ -108,6 +111,35 @@ fn augment(dice: &mut Dice, _: &Path) -> Result<()> {
     let warps = sampler.warps(dice.number(), &augment);
     assert!(warps.maps.iter().all(|value| value.is_finite()), "{augment:?}");
     Ok(())
+}
+
+fn loss(dice: &mut Dice, _: &Path) -> Result<()> {
+    let all = Loss::all();
+    let loss = dice.pick(&all);
+    let mut words = vec![loss.name().to_owned(), "margin".to_owned(), "soft-margin=".to_owned()];
+    words.extend(loss.known_settings().iter().map(|setting| format!("{}=", setting.name)));
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let text = match dice.below(4) {
+        0 => loss.to_string(),
+        1 => mutate::text(dice, &words, 4),
+        _ => format!("{} {}", loss.name(), mutate::text(dice, &words[2..], 4)),
+    };
+    let loss: Loss = text.parse()?;
+    loss.validate()?;
+    assert!(loss.settings().iter().all(|(_, value)| value.is_finite()), "{text:?}: {loss:?}");
+    assert_eq!(loss.to_string().parse::<Loss>()?, loss, "{text:?}");
+    Ok(())
+}
+
+fn group(dice: &mut Dice, _: &Path) -> Result<()> {
+    let words = ["conv1", "conv1-8", "*.bias", "bn*", "rate=", "decay=", "rate=0.", "decay=0.", "rate", "speed=1"];
+    let text = match dice.below(3) {
+        0 => format!("conv1-{} *.bias rate=0.{} decay=0.{}", dice.below(9), dice.below(9), dice.below(9)),
+        _ => mutate::text(dice, &words, 5),
+    };
+    let group: Group = text.parse()?;
+    group.names.check("--group", &["conv1.weight", "conv1.bias", "bn1.weight"].map(str::to_owned))?;
+    Config { groups: vec![group], ..PRESETS[0].config() }.validate()
 }
 
 /// The smaller languages.

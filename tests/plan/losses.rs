@@ -535,6 +535,11 @@ fn memories_are_for_pairs_and_hold_a_batch() {
             let error = refused(memory);
             assert!(error.contains("--memory") && error.contains("from 320"), "{error}");
         }
+        let (most, head) = (config(1 << 24), |memory| Head::new(&config(memory), 4, CLASSES));
+        most.validate().unwrap();
+        let error = head(1 << 24).check(&most).unwrap_err().to_string();
+        assert!(error.contains("--memory: 16777216 embeddings") && error.contains("320 images"), "{error}");
+        head(1 << 23).check(&config(1 << 23)).unwrap();
         let file = serde_json::to_string(&config(4096)).unwrap();
         assert_eq!(serde_json::from_str::<Config>(&file).unwrap(), config(4096));
     }
