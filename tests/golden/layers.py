@@ -1,9 +1,10 @@
-"""Writes layers/<word>.safetensors and networks/networks.safetensors: what PyTorch computes of the networks in the
-files of these names with .py, for tests/layers/twins.rs.
+"""Writes layers/<word>.safetensors, networks/networks.safetensors and networks/frozen.safetensors: what PyTorch computes
+of the networks in the files of these names with .py, for tests/layers/twins.rs.
 
 Needs PyTorch (written with 2.15), torchvision and safetensors; runs on the CPU. `python tests/golden/layers.py
-[WORD …]`: of all words, or of some; `networks`: of published networks, first held against torchvision's own. The
-networks are written by that test from what each layer says of itself: a new layer needs no line here.
+[WORD …]`: of all words, or of some; `networks`: of published networks, first held against torchvision's own; `frozen`:
+of networks of which some tensors are not trained. The networks are written by that test from what each layer says of
+itself: a new layer needs no line here.
 """
 
 import pathlib
@@ -70,14 +71,21 @@ def outputs(network, told):
     """What the test compares; of gradients what is told of them."""
     height, width, channels = network.input
     fill(network.train())
+    frozen = getattr(network, "frozen", [])
+    for name in frozen:
+        network.get_parameter(name).requires_grad_(False)
     for name, module in network.named_modules():
+        tensors = list(module.parameters(recurse=False))
+        if tensors and not any(tensor.requires_grad for tensor in tensors):
+            module.eval()
         if isinstance(module, torch.nn.Dropout):
             module.forward = dropout(name, module)
     images = rounded(numbers((ROWS, channels, height, width), "images"))
     embeddings = network(images)
     embeddings.backward(rounded(numbers(embeddings.shape, "gradient")))
     found = {"training": embeddings}
-    found |= {f"gradient.{name}": told(name, tensor.grad) for name, tensor in network.named_parameters()}
+    found |= {f"gradient.{name}": told(name, tensor.grad) for name, tensor in network.named_parameters() if tensor.requires_grad}
+    found |= {f"state.{name}": network.get_parameter(name) for name in frozen}
     found |= {f"state.{name}": tensor for name, tensor in network.named_buffers() if tensor.is_floating_point()}
     found["inference"] = network.eval()(images)
     return single(found)
@@ -106,7 +114,7 @@ def as_published(network):
         assert apart < 1e-12, f"{type(network).__name__}: {apart} apart"
 
 
-for path in sorted(HERE.glob("layers/*.py")) + [HERE / "networks/networks.py"]:
+for path in sorted(HERE.glob("layers/*.py")) + sorted(HERE.glob("networks/*.py")):
     if sys.argv[1:] and path.stem not in sys.argv[1:]:
         continue
     out = {}

@@ -11,6 +11,7 @@ use siamese::config::{Config, PRESETS, Preset};
 use siamese::cpu;
 use siamese::kernels::Scale;
 use siamese::layers::{Entry, Kind, LAYERS, Layout};
+use siamese::names::Names;
 use siamese::net::Net;
 use siamese::plan::Section;
 use siamese::run::Runner;
@@ -40,6 +41,9 @@ fn twins(title: &str, nets: impl Iterator<Item = (String, Net)>) -> String {
     let mut names = Vec::new();
     for (name, net) in nets {
         text += &format!("\n{}\n", class(&name, &net, "images"));
+        if net.frozen.is_some() {
+            text += &format!("\n{name}.frozen = {:?}\n", frozen(&net));
+        }
         names.push(name);
     }
     text + &format!("\nNETWORKS = [{}]\n", names.join(", "))
@@ -47,6 +51,28 @@ fn twins(title: &str, nets: impl Iterator<Item = (String, Net)>) -> String {
 
 fn nets(word: &Entry) -> impl Iterator<Item = Net> {
     word.specs.iter().map(|(spec, input)| Net::parse(spec, *input).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Names of the tensors that would be trained, were they not frozen.
+fn frozen(net: &Net) -> Vec<String> {
+    let is_frozen = |name: &String| net.frozen.as_ref().is_some_and(|names| names.fit(name));
+    let states = net.states().into_iter().map(|tensor| tensor.name);
+    states.filter(|name| is_frozen(name) && !name.contains(".running_")).collect()
+}
+
+/// Networks of which some tensors are frozen, each with its names for them: a normalisation behind another frozen
+/// layer; one that gradients pass, behind a layer that is trained and before one; a part of one, which trains on.
+const FROZEN: &[(&str, [usize; 3], &str)] = &[
+    ("conv4 bn relu pool conv5s2 bn dense6 bn relu dense4 l2", [8, 7, 2], "conv1 bn1"),
+    ("conv4 bn relu pool conv5s2 bn relu dense6 bn dense4 l2", [8, 7, 2], "bn2-3"),
+    ("conv4 relu bn add( conv4 bn relu | bn ) dense5 l2", [6, 5, 3], "bn1.weight bn2 bn3.bias"),
+];
+
+fn partly_frozen() -> impl Iterator<Item = Net> {
+    FROZEN.iter().map(|&(spec, input, names)| {
+        let net = Net::parse(spec, input).unwrap_or_else(|error| panic!("{error}"));
+        net.freeze(&Names(names.to_owned())).unwrap_or_else(|error| panic!("{error}"))
+    })
 }
 
 #[test]
@@ -58,7 +84,10 @@ fn twins_are_as_the_layers_say() {
     });
     let published = PUBLISHED.iter().map(|published| (published.name.to_owned(), published.net()));
     let published = twins("Published networks as their texts have them", published);
-    for (path, text) in words.chain([(folder("networks").join("networks.py"), published)]) {
+    let numbered = partly_frozen().enumerate().map(|(place, net)| (format!("Network{place}"), net));
+    let frozen = twins("Networks of which some tensors are frozen", numbered);
+    let networks = [("networks.py", published), ("frozen.py", frozen)];
+    for (path, text) in words.chain(networks.map(|(name, text)| (folder("networks").join(name), text))) {
         if std::env::var_os(WRITE).is_some() {
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(&path, text).expect("a writable file");
@@ -125,6 +154,16 @@ fn layers_compute_what_their_twins_do() {
     }
 }
 
+/// A frozen normalisation takes its running moments in training too and leaves them, as a module of PyTorch that is set
+/// to `eval()`; gradients pass it.
+#[test]
+fn frozen_layers_compute_what_their_twins_do() {
+    let golden = File::open(&folder("networks").join("frozen.safetensors"));
+    for (place, net) in partly_frozen().enumerate() {
+        prove(&net, |name| golden.get(&format!("{place}.{name}")).values, |_, values| values);
+    }
+}
+
 /// Compares a network with what is `expected` of its twin, by name: outputs of a training and an embedding, states; and
 /// of each gradient what is `told` of the values of a name.
 fn prove(net: &Net, expected: impl Fn(&str) -> Vec<f64>, told: impl Fn(&str, Vec<f64>) -> Vec<f64>) {
@@ -136,7 +175,12 @@ fn prove(net: &Net, expected: impl Fn(&str) -> Vec<f64>, told: impl Fn(&str, Vec
     for tensor in net.parameters() {
         runner.set(plan.id(&tensor.name), &values(&tensor.name, &tensor.layout));
     }
+    let frozen = frozen(net);
     for tensor in net.states() {
+        if frozen.contains(&tensor.name) {
+            runner.set(plan.id(&tensor.name), &values(&tensor.name, &tensor.layout));
+            continue;
+        }
         let mut start = vec![0.0f32; tensor.layout.len()];
         tensor.fill(config.initialisation, 1.0, 0, &mut start);
         runner.set(plan.id(&tensor.name), &start.into_iter().map(f64::from).collect::<Vec<_>>());
