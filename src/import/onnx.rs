@@ -1,7 +1,8 @@
 //! Networks from ONNX files: the graph of operators becomes the text of a network, and its arrays the tensors.
 //!
 //! Operators that change nothing (`Identity`, `Dropout`, `Flatten` before what flattens, …) go. Others become a word
-//! each, or with their neighbours one: `MatMul` and `Add` a dense layer, a division by the length `l2`. What is done to
+//! each, or with their neighbours one: `MatMul` and `Add` a dense layer, a division by the length `l2`,
+//! `InstanceNormalization` of groups with what scales and shifts behind it `gn`. What is done to
 //! the images first, by constants, becomes mean and deviation of the pixels. The text is found by dominators: what all
 //! paths to a join go through last is where its branches begin; a graph that is not made of such branches has no text.
 
@@ -140,12 +141,20 @@ impl Constant {
         }
     }
 
+    /// The same numbers as an array of these sizes; as it is where they are not for so many.
+    fn shaped(&self, sizes: &[i64]) -> Constant {
+        let dims: Option<Vec<usize>> = sizes.iter().map(|&size| usize::try_from(size).ok()).collect();
+        let fitting =
+            dims.filter(|dims| dims.iter().try_fold(1, |all: usize, &dim| all.checked_mul(dim)) == Some(self.len()));
+        Constant { dims: fitting.unwrap_or_else(|| self.dims.clone()), numbers: self.numbers.clone() }
+    }
+
     /// One number, or one for each channel.
     fn by_channel(&self) -> Result<&[f32], String> {
         let sides = self.dims.iter().filter(|&&dim| dim > 1).count();
         let is_along = self.dims.len() < 2 || self.dims.iter().rev().nth(2).is_some_and(|&dim| dim == self.len());
         match self.real()? {
-            values if sides == 0 || (sides == 1 && is_along) => Ok(values),
+            values if !values.is_empty() && (sides == 0 || (sides == 1 && is_along)) => Ok(values),
             _ => Err(format!("an array of {:?} is neither a number nor one for each channel", self.dims)),
         }
     }
@@ -156,6 +165,11 @@ impl Constant {
 
     fn tensor(&self) -> Result<Tensor, String> {
         Ok(Tensor::new(self.dims.clone(), self.real()?))
+    }
+
+    /// Whether all numbers are this one.
+    fn is_all(&self, number: f32) -> bool {
+        matches!(&self.numbers, Numbers::Real(values) if values.iter().all(|&value| value == number))
     }
 
     fn vector(&self) -> Result<Tensor, String> {
@@ -187,6 +201,14 @@ enum Value {
     Padded(usize, Vec<i64>),
     /// The length of a step's rows, or a part of its reckoning.
     Length(usize),
+    /// The hard sigmoid of what a step makes.
+    Gate(usize),
+    /// What a step makes, with channels as the last axis.
+    Turned(usize),
+    /// What a step makes in so many groups of channels.
+    Grouped(usize, i64),
+    /// The same, each with a mean of 0 and a variance of 1: the word that does it.
+    Unit(usize, String),
     /// Sizes of arrays; whether they are the batch's and one that holds all else.
     Sizes(bool),
     Constant(Constant),
@@ -203,6 +225,13 @@ struct Step {
     /// The last step that all paths here go through, and how many such there are.
     dominator: usize,
     depth: usize,
+}
+
+impl Step {
+    /// Whether a text leaves out the bias of its word before a normalisation.
+    fn is_layer(&self) -> bool {
+        ["conv", "depth", "dense"].iter().any(|word| self.word.starts_with(word))
+    }
 }
 
 /// A part of the text.
@@ -281,6 +310,8 @@ impl Reader {
                 if *first == affine { Ok(0) } else { Err("the images are scaled in two ways".to_owned()) }
             }
             Some(Value::Padded(..)) => Err("zeros around an array go before Conv and Add alone".to_owned()),
+            Some(Value::Turned(_)) => Err("channels as the last axis go before LayerNormalization alone".to_owned()),
+            Some(Value::Grouped(..)) => Err("groups of channels go before InstanceNormalization alone".to_owned()),
             _ => Err(format!("its input {} is nothing that a layer makes", place + 1)),
         }
     }
@@ -319,8 +350,10 @@ impl Reader {
             "Flatten" => Err("its axis is not 1".to_owned()),
             "Squeeze" => self.made(node, 0).map(Value::Made),
             "Reshape" => match self.at(node, 0)? {
-                // Of slopes, which are a vector all the same.
-                Some(Value::Constant(constant)) => Ok(Value::Constant(constant.clone())),
+                Some(Value::Constant(constant)) => {
+                    let sizes = self.constant(node, 1)?.map(Constant::whole).transpose()?.unwrap_or_default();
+                    Ok(Value::Constant(constant.shaped(sizes)))
+                }
                 _ => self.reshape(node),
             },
             "Shape" => Ok(Value::Sizes(false)),
@@ -334,6 +367,19 @@ impl Reader {
             "Concat" => self.concat(node),
             "Conv" => self.conv(node),
             "BatchNormalization" => self.norm(node),
+            "LayerNormalization" => self.layer_norm(node),
+            "InstanceNormalization" => self.instance_norm(node),
+            "GroupNormalization" => self.group_norm(node),
+            "Transpose" => self.transpose(node),
+            "HardSigmoid" => {
+                let is_near = |name: &str, otherwise: f32, wanted: f32| {
+                    (node.float(name).unwrap_or(otherwise) - wanted).abs() < 1e-6
+                };
+                match is_near("alpha", 0.2, 1.0 / 6.0) && is_near("beta", 0.5, 0.5) {
+                    true => self.made(node, 0).map(Value::Gate),
+                    false => Err("no word has its slope".to_owned()),
+                }
+            }
             "Relu" => self.plain(node, "relu"),
             "Sigmoid" => self.plain(node, "sigmoid"),
             "HardSwish" => self.plain(node, "hswish"),
@@ -375,6 +421,15 @@ impl Reader {
     }
 
     fn reshape(&mut self, node: &NodeProto) -> Result<Value, String> {
+        if let Some(Value::Unit(x, word)) = self.at(node, 0)? {
+            let (x, word) = (*x, word.clone());
+            return Ok(self.step(word, vec![x], vec![]));
+        }
+        if let Some(Value::Constant(sizes)) = self.at(node, 1)?
+            && let &[0 | 1, groups, _] = sizes.whole()?
+        {
+            return self.made(node, 0).map(|x| Value::Grouped(x, groups));
+        }
         let is_flat = match self.at(node, 1)? {
             Some(&Value::Sizes(is_flat)) => is_flat,
             Some(Value::Constant(sizes)) => sizes.whole()?.len() == 2,
@@ -479,11 +534,81 @@ impl Reader {
         for (name, place) in ["weight", "bias", "running_mean", "running_var"].into_iter().zip(1..) {
             tensors.push((name, self.needed(node, place)?.vector()?));
         }
-        let word = match node.float("epsilon").unwrap_or(1e-5) {
-            1e-5 => "bn".to_owned(),
-            epsilon => format!("bne{epsilon}"),
+        Ok(self.step(format!("bn{}", epsilon(node)), vec![x], tensors))
+    }
+
+    /// What a normalisation of groups or layers takes. One that takes no mean of each channel does not make up for the
+    /// bias of a layer right before, which a text leaves out there: a word between keeps them apart.
+    fn before_norm(&mut self, x: usize) -> Result<usize, String> {
+        let before = &self.steps[x];
+        let bias = before.tensors.iter().find(|(name, _)| *name == "bias" && before.is_layer());
+        let Some((_, bias)) = bias else { return Ok(x) };
+        if bias.values()?.iter().all(|&value| value == 0.0) {
+            return Ok(x);
+        }
+        self.step("scale1".to_owned(), vec![x], vec![]);
+        Ok(self.steps.len() - 1)
+    }
+
+    /// Whether what a step makes is a row without a place in an image.
+    fn is_row(&self, mut step: usize) -> bool {
+        while step > 0 && !["conv", "depth", "pool", "avg"].iter().any(|word| self.steps[step].word.starts_with(word)) {
+            if ["dense", "mean"].iter().any(|word| self.steps[step].word.starts_with(word)) {
+                return true;
+            }
+            step = self.steps[step].inputs[0];
+        }
+        false
+    }
+
+    fn layer_norm(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let mut tensors = vec![("weight", self.needed(node, 1)?.vector()?)];
+        tensors.extend(self.constant(node, 2)?.map(Constant::vector).transpose()?.map(|bias| ("bias", bias)));
+        let axis = node.int("axis").unwrap_or(-1);
+        let (x, is_turned, last) = match self.at(node, 0)? {
+            Some(&Value::Turned(x)) => (x, true, 3),
+            _ => (self.made(node, 0)?, false, 1),
         };
-        Ok(self.step(word, vec![x], tensors))
+        if axis != -1 && axis != last {
+            return Err(format!("its axis is {axis}, expected the last"));
+        }
+        if !is_turned && !self.is_row(x) {
+            return Err("it goes along the columns of an image, not its channels".to_owned());
+        }
+        let x = self.before_norm(x)?;
+        match self.step(format!("ln{}", epsilon(node)), vec![x], tensors) {
+            Value::Made(step) if is_turned => Ok(Value::Turned(step)),
+            made => Ok(made),
+        }
+    }
+
+    fn instance_norm(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let Some(&Value::Grouped(x, groups)) = self.at(node, 0)? else {
+            return Err("only groups of channels are normalised by themselves, as Reshape makes them".to_owned());
+        };
+        if !self.needed(node, 1)?.is_all(1.0) || !self.needed(node, 2)?.is_all(0.0) {
+            return Err("its groups have factors or biases".to_owned());
+        }
+        let x = self.before_norm(x)?;
+        Ok(Value::Unit(x, format!("gn{groups}{}", epsilon(node))))
+    }
+
+    fn group_norm(&mut self, node: &NodeProto) -> Result<Value, String> {
+        let x = self.made(node, 0)?;
+        let tensors = vec![("weight", self.needed(node, 1)?.vector()?), ("bias", self.needed(node, 2)?.vector()?)];
+        let groups = node.int("num_groups").ok_or("it does not say how many groups")?;
+        let x = self.before_norm(x)?;
+        Ok(self.step(format!("gn{groups}{}", epsilon(node)), vec![x], tensors))
+    }
+
+    fn transpose(&mut self, node: &NodeProto) -> Result<Value, String> {
+        match (node.ints("perm"), self.at(node, 0)?) {
+            (Some([0, 3, 1, 2]), Some(&Value::Turned(x))) => Ok(Value::Made(x)),
+            (Some([0, 2, 3, 1]), _) => self.made(node, 0).map(Value::Turned),
+            (axes, _) => {
+                Err(format!("its axes become {:?}, expected channels last and back", axes.unwrap_or_default()))
+            }
+        }
     }
 
     fn clip(&mut self, node: &NodeProto) -> Result<Value, String> {
@@ -589,6 +714,11 @@ impl Reader {
             .collect::<Result<Vec<_>, String>>()?;
         match (operator, &values[..]) {
             ("Div", [Some(Value::Made(x)), Some(Value::Length(of))]) if x == of => self.plain(node, "l2"),
+            ("Mul", [Some(Value::Made(x)), Some(Value::Gate(of))] | [Some(Value::Gate(of)), Some(Value::Made(x))])
+                if x == of =>
+            {
+                Ok(self.step("hswish".to_owned(), vec![*x], vec![]))
+            }
             ("Mul", [Some(Value::Made(x)), Some(Value::Made(y))]) => match self.gate(*x, *y).or(self.gate(*y, *x)) {
                 Some(x) => Ok(self.step("silu".to_owned(), vec![x], vec![])),
                 None => Err("no word multiplies what two layers make".to_owned()),
@@ -624,10 +754,24 @@ impl Reader {
         (gate.word == "sigmoid" && gate.inputs == [x]).then_some(x)
     }
 
-    /// What a step makes, by a constant: the bias of a product of matrices, or a factor.
+    /// What a step makes, by a constant: the bias of a product of matrices, what scales and shifts behind a
+    /// normalisation of groups, or a factor.
     fn shifted(&mut self, operator: &str, step: usize, constant: &Constant) -> Result<Value, String> {
         let made = &mut self.steps[step];
         let is_bare = made.word.starts_with("dense") && made.tensors.len() == 1;
+        match (operator, made.tensors.len()) {
+            ("Mul" | "Div", _) if constant.len() == 1 && constant.is_all(1.0) => return Ok(Value::Made(step)),
+            ("Add" | "Sub", _) if constant.len() == 1 && constant.is_all(0.0) => return Ok(Value::Made(step)),
+            ("Mul", 0) if made.word.starts_with("gn") && !constant.dims.is_empty() => {
+                made.tensors.push(("weight", Tensor::new(vec![constant.len()], constant.by_channel()?)));
+                return Ok(Value::Made(step));
+            }
+            ("Add", 1) if made.word.starts_with("gn") => {
+                made.tensors.push(("bias", Tensor::new(vec![constant.len()], constant.by_channel()?)));
+                return Ok(Value::Made(step));
+            }
+            _ => {}
+        }
         match operator {
             "Add" if is_bare && constant.len() == made.tensors[0].1.dims[0] => {
                 made.tensors.push(("bias", constant.vector()?));
@@ -699,7 +843,8 @@ impl Reader {
                 before = None;
                 continue;
             };
-            let kind = ["conv", "depth", "dense", "bn", "prelu"].into_iter().find(|kind| word.starts_with(kind));
+            let kind =
+                ["conv", "depth", "dense", "bn", "gn", "ln", "prelu"].into_iter().find(|kind| word.starts_with(kind));
             let Some(kind) = kind else {
                 before = None;
                 continue;
@@ -713,17 +858,27 @@ impl Reader {
                 && let Some(bias) = found.remove(&format!("{before}.bias"))
             {
                 let mean = found.get_mut(&format!("{layer}.running_mean")).expect("a normalisation has a mean");
-                *mean =
-                    Tensor::new(mean.dims.clone(), &zip(&mean.values()?, &bias.values()?, |mean, bias| mean - bias));
+                if mean.dims != bias.dims {
+                    return Err(format!("`{layer}` has means of {:?} for biases of {:?}", mean.dims, bias.dims));
+                }
+                let moved = zip(&mean.values()?, &bias.values()?, |mean, bias| mean - bias);
+                *mean = Tensor::new(bias.dims, &moved);
+            }
+            // One that is not zero is kept apart, see `before_norm`.
+            if let (Some(before), "gn" | "ln") = (&before, kind) {
+                found.remove(&format!("{before}.bias"));
             }
             before = Some(layer);
         }
         for parameter in net.placed() {
             let wanted = parameter.layout.file_dims();
             let found = found.entry(parameter.name.clone());
-            if parameter.name.ends_with(".bias") {
-                found.or_insert_with(|| Tensor::new(wanted.clone(), &vec![0.0; parameter.layout.len()]));
-            }
+            let missing = match parameter.name.split_once('.') {
+                Some((_, "bias")) => 0.0,
+                Some((layer, "weight")) if layer.starts_with("gn") => 1.0,
+                _ => continue,
+            };
+            found.or_insert_with(|| Tensor::new(wanted, &vec![missing; parameter.layout.len()]));
         }
         Ok(found)
     }
@@ -739,6 +894,14 @@ impl Reader {
         let deviation = factor.iter().map(|factor| deviation(factor.abs()));
         let pixels = Pixels { mean: mean.iter().map(|&mean| turned(mean)).collect(), deviation: deviation.collect() };
         (Some(pixels), invert)
+    }
+}
+
+/// How a word says the epsilon of a normalisation.
+fn epsilon(node: &NodeProto) -> String {
+    match node.float("epsilon").unwrap_or(1e-5) {
+        1e-5 => String::new(),
+        epsilon => format!("e{epsilon}"),
     }
 }
 

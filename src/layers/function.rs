@@ -135,14 +135,7 @@ impl Layer for Mapped {
                 let share = at.node(&own("share"), "Sigmoid", [x.clone()], vec![]);
                 at.node(name, "Mul", [x, share], vec![])
             }
-            Function::HardSwish => {
-                let [least, three, six] =
-                    [("least", 0.0), ("three", 3.0), ("six", 6.0)].map(|(part, value)| at.number(&own(part), value));
-                let moved = at.node(&own("moved"), "Add", [x.clone(), three], vec![]);
-                let sixths = at.node(&own("sixths"), "Clip", [moved, least, six.clone()], vec![]);
-                let product = at.node(&own("product"), "Mul", [x, sixths], vec![]);
-                at.node(name, "Div", [product, six], vec![])
-            }
+            Function::HardSwish => at.node(name, "HardSwish", [x], vec![]),
         }
     }
 

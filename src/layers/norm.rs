@@ -152,16 +152,28 @@ impl Division for Group {
     }
 
     fn onnx(&self, at: &mut Operators, epsilon: f32) -> String {
-        let [dims, grouped, whole_dims, whole] =
-            ["groups", "grouped", "dims", "whole"].map(|part| format!("{}.{part}", at.name()));
+        let name = at.name();
+        let own = |part: &str| format!("{name}.{part}");
+        let [ones, zeros] = [("ones", 1.0), ("zeros", 0.0)].map(|(part, value)| {
+            let values = vec![value; self.count];
+            at.numbers(&own(part), &values)
+        });
         // A size of 0 is that which comes in.
-        let dims = at.integers(&dims, &[0, self.count, at.shape(0).values() / self.count]);
-        let grouped = at.node(&grouped, "Reshape", [at.x(0), dims], vec![]);
-        let unit = standardised(at, grouped, 2, epsilon);
-        let dims: Vec<usize> = std::iter::once(0).chain(file_dims(at.shape(0))).collect();
-        let dims = at.integers(&whole_dims, &dims);
-        let unit = at.node(&whole, "Reshape", [unit, dims], vec![]);
-        scaled(at, unit)
+        let dims = at.integers(&own("groups"), &[0, self.count, at.shape(0).values() / self.count]);
+        let grouped = at.node(&own("grouped"), "Reshape", [at.x(0), dims], vec![]);
+        let epsilon = vec![Attribute::float("epsilon", epsilon)];
+        let unit = at.node(&own("unit"), "InstanceNormalization", [grouped, ones, zeros], epsilon);
+        let sides = file_dims(at.shape(0));
+        let dims = at.integers(&own("dims"), &[&[0][..], &sides].concat());
+        let unit = at.node(&own("whole"), "Reshape", [unit, dims], vec![]);
+        let dims: Vec<usize> = sides.iter().enumerate().map(|(axis, &side)| if axis == 0 { side } else { 1 }).collect();
+        let dims = at.integers(&own("channels"), &dims);
+        let [weight, bias] = ["weight", "bias"].map(|tensor| {
+            let values = at.tensor(tensor);
+            at.node(&own(&format!("{tensor}.channels")), "Reshape", [values, dims.clone()], vec![])
+        });
+        let product = at.node(&own("product"), "Mul", [unit, weight], vec![]);
+        at.node(name, "Add", [product, bias], vec![])
     }
 
     fn torch(&self, at: &mut Torch, epsilon: f32) -> String {
@@ -193,8 +205,16 @@ impl Division for Each {
     }
 
     fn onnx(&self, at: &mut Operators, epsilon: f32) -> String {
-        let unit = standardised(at, at.x(0), 1, epsilon);
-        scaled(at, unit)
+        let name = at.name();
+        let epsilon = vec![Attribute::int("axis", -1), Attribute::float("epsilon", epsilon)];
+        let [weight, bias] = ["weight", "bias"].map(|tensor| at.tensor(tensor));
+        let Shape::Image(_) = at.shape(0) else {
+            return at.node(name, "LayerNormalization", [at.x(0), weight, bias], epsilon);
+        };
+        let turned = |axes: &[usize; 4]| vec![Attribute::ints("perm", axes)];
+        let pixels = at.node(&format!("{name}.pixels"), "Transpose", [at.x(0)], turned(&[0, 2, 3, 1]));
+        let unit = at.node(&format!("{name}.unit"), "LayerNormalization", [pixels, weight, bias], epsilon);
+        at.node(name, "Transpose", [unit], turned(&[0, 3, 1, 2]))
     }
 
     fn torch(&self, at: &mut Torch, epsilon: f32) -> String {
@@ -212,35 +232,6 @@ fn file_dims(shape: Shape) -> Vec<usize> {
         Shape::Image([height, width, channels]) => vec![channels, height, width],
         row => vec![row.values()],
     }
-}
-
-/// The operators that make mean and variance along an axis 0 and 1.
-fn standardised(at: &mut Operators, x: String, axis: usize, epsilon: f32) -> String {
-    let name = at.name();
-    let own = |part: &str| format!("{name}.{part}");
-    let along = || vec![Attribute::ints("axes", &[axis]), Attribute::int("keepdims", 1)];
-    let mean = at.node(&own("mean"), "ReduceMean", [x.clone()], along());
-    let centered = at.node(&own("centered"), "Sub", [x, mean], vec![]);
-    let squares = at.node(&own("squares"), "Mul", [centered.clone(), centered.clone()], vec![]);
-    let variance = at.node(&own("variance"), "ReduceMean", [squares], along());
-    let epsilon = at.number(&own("epsilon"), epsilon);
-    let variance = at.node(&own("positive"), "Add", [variance, epsilon], vec![]);
-    let deviation = at.node(&own("deviation"), "Sqrt", [variance], vec![]);
-    at.node(&own("unit"), "Div", [centered, deviation], vec![])
-}
-
-/// The operators that take channels by their factors and biases.
-fn scaled(at: &mut Operators, unit: String) -> String {
-    let name = at.name();
-    let mut dims = file_dims(at.shape(0));
-    dims[1..].fill(1);
-    let dims = at.integers(&format!("{name}.channels"), &dims);
-    let [weight, bias] = ["weight", "bias"].map(|tensor| {
-        let values = at.tensor(tensor);
-        at.node(&format!("{name}.{tensor}.channels"), "Reshape", [values, dims.clone()], vec![])
-    });
-    let product = at.node(&format!("{name}.product"), "Mul", [unit, weight], vec![]);
-    at.node(name, "Add", [product, bias], vec![])
 }
 
 /// Channels; the values of a row are such.

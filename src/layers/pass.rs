@@ -464,6 +464,11 @@ impl<'a> Operators<'a> {
         self.graph.integers(name, values)
     }
 
+    /// Adds numbers in a row, and answers their name.
+    pub fn numbers(&mut self, name: &str, values: &[f32]) -> String {
+        self.graph.numbers(name, &[values.len()], values)
+    }
+
     /// Adds a number, and answers its name.
     pub fn number(&mut self, name: &str, value: f32) -> String {
         self.graph.number(name, value)

@@ -79,3 +79,20 @@ fn a_network_of_torch() {
     let worst = off_by(&model, &picture, &numbers(&case["embedding"]));
     assert!(worst <= 2e-6, "{worst}");
 }
+
+/// Normalisations as torch.onnx writes them. Those of groups and channels do not take away the bias of the layer before
+/// them, which a text would leave out.
+#[test]
+fn normalisations_of_torch() {
+    let case = json("norms.json");
+    let read = onnx::read(&golden("norms.onnx"), None).unwrap_or_else(|error| panic!("{error}"));
+    let spec = "conv6 scale1 gn2e0.001 hswish conv4s2 ln hswish mean dense8 scale1 gn4 dense5 scale1 lne0.01";
+    assert_eq!((read.spec.as_str(), read.input), (spec, [9, 8, 3]));
+    let config = Config { spec: read.spec, pixels: read.pixels.unwrap(), ..PRESETS[0].config() };
+    let (model, left) =
+        Checkpoint::import(&read.weights, &config, read.input).unwrap_or_else(|error| panic!("{error}"));
+    assert!(left.is_empty(), "{left:?}");
+    let picture: Vec<u8> = numbers(&case["picture"]).into_iter().map(|value| value as u8).collect();
+    let worst = off_by(&model, &picture, &numbers(&case["embedding"]));
+    assert!(worst <= 5e-6, "{worst}");
+}
