@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicBool;
 
 use libtest_mimic::Trial;
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, PRESETS};
+use siamese::config::{Config, PRESETS, Pixels};
 use siamese::cpu;
 use siamese::data::{Dataset, HoldBack, idx};
 use siamese::embed::Embedder;
 use siamese::error::{Error, Result};
 use siamese::gallery::{Content, Gallery, Threshold};
-use siamese::import::Weights;
+use siamese::import::{self, Map, Weights};
 use siamese::net::Net;
 use siamese::onnx;
 use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
@@ -129,6 +129,14 @@ pub fn trials() -> Vec<Trial> {
             },
         }
         .trial(),
+        Target { name: "map", cases: 2000, mib: 64, case: mapped }.trial(),
+        Target {
+            name: "onnx",
+            cases: 3000,
+            mib: 128,
+            case: |dice: &mut Dice, folder: &Path| graph(folder, &changed(dice, &GRAPHS, mutate::protobuf)),
+        }
+        .trial(),
         Target {
             name: "gallery",
             cases: 300,
@@ -140,6 +148,81 @@ pub fn trials() -> Vec<Trial> {
         }
         .trial(),
     ]
+}
+
+/// Networks of every kind of word as ONNX files, in both precisions, and as torch.onnx writes them.
+static GRAPHS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let specs = [
+        SPEC,
+        "conv4 bn prelu add( conv4 gn2 hswish | ) cat( pool1 | avg1 silu ) mean dense3 ln scale0.5 l2",
+        "conv4 bn relu dense5 bn relu drop0.5 dense3 l2",
+        "conv2p2 relu6 depth leaky0.1 add0( conv4s2 | ) ln sigmoid dense3 gn1 dense3",
+    ];
+    let graph = |(number, spec): (usize, &str)| {
+        let mut config = Config { spec: spec.to_owned(), average: None, ..config() };
+        config.pictures.invert = number == 1;
+        config.pixels = Pixels { mean: vec![number as f32], deviation: vec![57.5] };
+        let precision = if number == 3 { Precision::F16 } else { Precision::F32 };
+        onnx::model(&checkpoint(&config), precision).expect("the spec of a seed")
+    };
+    let others = ["foreign", "norms"].map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.onnx"));
+        fs::read(path).expect("a file of the tests")
+    });
+    specs.into_iter().enumerate().map(graph).chain(others).collect()
+});
+
+/// What the program does with an ONNX file.
+fn graph(folder: &Path, bytes: &[u8]) -> Result<()> {
+    let read = import::onnx::read(&file(folder, bytes), None)?;
+    let mut config = Config { spec: read.spec, average: None, ..config() };
+    config.pixels = read.pixels.unwrap_or(config.pixels);
+    config.pictures.invert = read.invert;
+    imported(&read.weights, &config, read.input, folder)
+}
+
+/// Lines of a map, and the weights that it is for.
+static MAPPED: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let model = checkpoint(&Config { average: None, ..config() }).export();
+    let weights = written(|path| model.save(path, Precision::F32).unwrap());
+    let names = model.net().expect("the spec of the seeds").placed().into_iter().map(|tensor| tensor.name);
+    let lines = names.map(|name| format!("{name} = {name}  # of another\n"));
+    [lines.collect::<String>().into_bytes(), weights]
+});
+
+/// Weights by names that a map brings to ours: one of both files is changed, or both.
+fn mapped(dice: &mut Dice, folder: &Path) -> Result<()> {
+    let [mut lines, mut weights] = MAPPED.clone();
+    let which = dice.below(3);
+    if which != 0 {
+        let other = lines.clone();
+        mutate::bytes(dice, &mut lines, &[other]);
+    }
+    if which != 1 {
+        mutate::safetensors(dice, &mut weights, &CHECKPOINTS);
+    }
+    let path = folder.join(format!("{FILE}.map"));
+    fs::write(&path, lines).expect("the temporary folder takes a file");
+    let map = Map::read(&path).inspect_err(|error| assert!(error.to_string().contains(FILE), "{error}"))?;
+    let weights = Weights::read(&file(folder, &weights))?.mapped(&map)?;
+    imported(&weights, &Config { average: None, ..config() }, INPUT, folder)
+}
+
+/// A model of weights of others, saved whole or not at all, and read again.
+fn imported(weights: &Weights, config: &Config, input: [usize; 3], folder: &Path) -> Result<()> {
+    let (model, _) = Checkpoint::import(weights, config, input)?;
+    if !is_small(&model) {
+        return Ok(());
+    }
+    let out = folder.join("out");
+    let saved = model.save(&out, Precision::F32);
+    let files = fs::read_dir(folder).expect("the temporary folder").flatten().map(|file| file.file_name());
+    let others = files.filter(|name| !name.to_string_lossy().starts_with(FILE)).count();
+    assert_eq!(others, usize::from(saved.is_ok()), "a model, or nothing");
+    saved?;
+    let bits = |model: &Checkpoint| model.parameters.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert!(bits(&Checkpoint::load(&out)?) == bits(&model));
+    embed(&model)
 }
 
 fn images(folder: &Path, bytes: &[u8]) -> Result<()> {

@@ -269,6 +269,127 @@ pub fn safetensors(dice: &mut Dice, file: &mut Vec<u8>, others: &[Vec<u8>]) {
     *file = [&(json.len() as u64).to_le_bytes()[..], &json, &data].concat();
 }
 
+/// A field of a protocol buffer: its number with the type of what follows, and that.
+struct Field {
+    tag: u64,
+    content: Content,
+}
+
+enum Content {
+    Number(u64),
+    /// Four or eight bytes.
+    Fixed(Vec<u8>),
+    /// A text, bytes or a message, whose length is written before it.
+    Long(Vec<u8>),
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// The fields of a message; `None` where it is none.
+fn fields(mut bytes: &[u8]) -> Option<Vec<Field>> {
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes)?;
+        let length = match tag & 7 {
+            0 => {
+                fields.push(Field { tag, content: Content::Number(varint(&mut bytes)?) });
+                continue;
+            }
+            1 => 8,
+            2 => usize::try_from(varint(&mut bytes)?).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        let (content, rest) = bytes.split_at_checked(length)?;
+        bytes = rest;
+        let content = if tag & 7 == 2 { Content::Long(content.to_vec()) } else { Content::Fixed(content.to_vec()) };
+        fields.push(Field { tag, content });
+    }
+    Some(fields)
+}
+
+fn message(fields: &[Field]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for Field { tag, content } in fields {
+        put_varint(&mut bytes, *tag);
+        match content {
+            Content::Number(number) => put_varint(&mut bytes, *number),
+            Content::Fixed(content) => bytes.extend(content),
+            Content::Long(content) => {
+                put_varint(&mut bytes, content.len() as u64);
+                bytes.extend(content);
+            }
+        }
+    }
+    bytes
+}
+
+/// One change in a message or in one within it; lengths are made right again.
+fn message_change(dice: &mut Dice, bytes: &mut Vec<u8>) {
+    let Some(mut fields) = fields(bytes).filter(|fields| !fields.is_empty()) else {
+        if dice.one_in(3) {
+            *bytes = dice.pick(&WORDS).as_bytes().to_vec();
+        } else {
+            let own = bytes.clone();
+            byte_change(dice, bytes, &[own]);
+        }
+        return;
+    };
+    let place = dice.below(fields.len());
+    match dice.below(12) {
+        0 => drop(fields.remove(place)),
+        1 => {
+            let other = dice.below(fields.len());
+            fields.swap(place, other);
+        }
+        2 => {
+            let other = dice.below(fields.len());
+            let [from, to] = [place, other].map(|place| message(&fields[place..place + 1]));
+            *bytes = [message(&fields), from, to].concat();
+            return;
+        }
+        _ => match &mut fields[place].content {
+            Content::Number(number) => *number = dice.number(),
+            Content::Fixed(content) => {
+                let float = dice.pick(&FLOATS).to_le_bytes();
+                content.iter_mut().zip(float.into_iter().cycle()).for_each(|(own, new)| *own = new);
+            }
+            Content::Long(content) => message_change(dice, content),
+        },
+    }
+    *bytes = message(&fields);
+}
+
+/// A file that is a protocol buffer: some of its fields, whatever lies around them.
+pub fn protobuf(dice: &mut Dice, file: &mut Vec<u8>, others: &[Vec<u8>]) {
+    if dice.one_in(6) {
+        return bytes(dice, file, others);
+    }
+    for _ in 0..1 + dice.below(3) {
+        message_change(dice, file);
+    }
+    file.truncate(MOST_BYTES);
+}
+
 /// Packed with gzip, changed before or after.
 pub fn gzip(dice: &mut Dice, file: &mut Vec<u8>, others: &[Vec<u8>]) {
     let outside = dice.one_in(3);
