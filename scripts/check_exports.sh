@@ -22,4 +22,5 @@ for ending in npy parquet csv; do
     siamese embed "$work/run" --adapter cpu --set test --out "$work/test.$ending"
 done
 "$environment/bin/python" scripts/check_onnx.py "$work/run.onnx" data/mnist/t10k-images-idx3-ubyte.xz "$work/test.npy"
+"$environment/bin/python" scripts/check_onnx.py --presets target/debug/siamese
 "$environment/bin/python" scripts/check_files.py "$work/test.npy" "$work/test.parquet" "$work/test.csv" "$work/run"

@@ -59,7 +59,8 @@
 //! - The backward pass of the reference is the derivative of its forward pass. (`tests/layers/gradients.rs`)
 //! - The reference computes what PyTorch computes, and each layer what it says that it is there.
 //!   (`tests/layers/golden.rs`, `tests/layers/twins.rs`)
-//! - An exported ONNX file computes what the reference computes, in an engine of other people. (`tests/layers/onnx.rs`)
+//! - An exported ONNX file computes what the reference computes, in an engine of other people, and is read back as the
+//!   network that was written, whatever its words. (`tests/layers/onnx.rs`)
 //! - The stacked plan is three branches with one set of weights. (`tests/plan/siamese.rs`)
 //! - Whole plans make the same steps on both runners. (`tests/run/train.rs`)
 //! - Registry, files and WGSL agree: names, bindings, constants. Every shader keeps WebGPU's default limits and
