@@ -36,12 +36,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var largest = vec4f(0.0);
     var place = vec4u(0u);
     var found = false;
-    let rows = places_inside(oy, window_height, in_height);
-    let columns = places_inside(ox, window_width, in_width);
-    for (var ky = rows.x; ky < rows.y; ky++) {
+    for (var ky = 0u; ky < window_height; ky++) {
+        // Below zero wraps round to a large number, so one comparison finds both borders.
         let iy = oy * stride + ky - pad;
-        for (var kx = columns.x; kx < columns.y; kx++) {
+        for (var kx = 0u; kx < window_width; kx++) {
             let ix = ox * stride + kx - pad;
+            if iy >= in_height || ix >= in_width {
+                continue;
+            }
             let value = vec4f(x[((n * in_height + iy) * in_width + ix) * width + c]);
             let larger = (value > largest) | vec4<bool>(!found);
             place = select(place, vec4u(ky * window_width + kx), larger);

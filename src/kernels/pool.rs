@@ -171,10 +171,8 @@ impl Kernel for MaxPool {
         A::write("argmax", PoolShape::outputs).uint(),
     ];
     const SHADERS: &'static [Shader<PoolShape>] = &[
-        shader!("maxpool", ["pool"], |s| threads(s.outputs())),
-        shader!("maxpool.overlap", ["pool"], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s
-            .channels
-            .is_multiple_of(4)),
+        shader!("maxpool", [], |s| threads(s.outputs())),
+        shader!("maxpool.overlap", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
         shader!("maxpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| {
             s.is_side_by_side() && s.channels.is_multiple_of(4)
         }),
@@ -289,10 +287,8 @@ impl Kernel for AvgPool {
     const ARGS: &'static [A] =
         &[A::read("x", PoolShape::inputs).stored().local(), A::write("y", PoolShape::outputs).stored()];
     const SHADERS: &'static [Shader<PoolShape>] = &[
-        shader!("avgpool", ["pool"], |s| threads(s.outputs())),
-        shader!("avgpool.vec4", ["pool"], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s
-            .channels
-            .is_multiple_of(4)),
+        shader!("avgpool", [], |s| threads(s.outputs())),
+        shader!("avgpool.vec4", [], |s| threads(s.outputs() / 4), Needs::Nothing, |s| s.channels.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<PoolShape>] = &[];
 
