@@ -27,7 +27,9 @@ SIAMESE = ROOT / "target/release/siamese"
 PEERS = ROOT / "benches/peers"
 PAGE, PLOT = ROOT / "docs/benchmarks.md", ROOT / "docs/benchmarks.svg"
 BEGIN, END = "<!-- written by scripts/benchmarks.py -->", "<!-- end of what scripts/benchmarks.py wrote -->"
-WORKLOADS = ["w0", "w1", "w1-infer", "w2"]
+WORKLOADS = ["w0", "w1", "w1-infer", "w2", "w3", "w4"]
+# Those that TensorFlow's program has.
+GREY = WORKLOADS[:4]
 # What PyTorch needs on processors to keep its memory instead of asking the system for it in every step.
 KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
@@ -89,9 +91,11 @@ def programs():
         else:
             found["PyTorch"] = peer("pytorch.py")
             found["PyTorch, memory kept"] = peer("pytorch.py", **KEEP_MEMORY)
+            found["PyTorch, memory kept, channels last"] = peer("pytorch.py", "--channels-last", **KEEP_MEMORY)
             found["PyTorch, compiled, memory kept"] = peer("pytorch.py", "--compile", "default", **KEEP_MEMORY)
     if has("tensorflow"):
-        found["TensorFlow and Keras"] = peer("tensorflow_keras.py")
+        keras = peer("tensorflow_keras.py")
+        found["TensorFlow and Keras"] = lambda workload: keras(workload) if workload in GREY else []
     for also in options.also:
         name, command = also.split("=", 1)
         found[name] = lambda workload, command=command: lines(shlex.split(command.format(workload=workload)))

@@ -7,9 +7,9 @@
 import os
 
 import workloads
-from workloads import MARGIN, ROWS
+from workloads import IN_COLOUR, MARGIN, ROWS
 
-options = workloads.arguments(__doc__).parse_args()
+options = workloads.arguments(__doc__, [name for name in ROWS if name not in IN_COLOUR]).parse_args()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf

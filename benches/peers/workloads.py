@@ -8,13 +8,14 @@ import time
 
 import numpy as np
 
-ROWS = {"w0": 3 * 2048, "w1": 3 * 128, "w1-infer": 1000, "w2": 10 * 32}
+ROWS = {"w0": 3 * 2048, "w1": 3 * 128, "w1-infer": 1000, "w2": 10 * 32, "w3": 32 * 4, "w4": 32 * 4}
+IN_COLOUR = ["w3", "w4"]
 MARGIN = 0.2
 
 
-def arguments(about):
+def arguments(about, choices=ROWS):
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--workload", choices=ROWS, required=True)
+    parser.add_argument("--workload", choices=choices, required=True)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path(__file__).parents[2] / "data" / "mnist")

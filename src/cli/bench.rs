@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
@@ -16,7 +18,7 @@ use siamese::embed::Embedder;
 use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
-use siamese::sampler::{Batch, Positive};
+use siamese::sampler::{Augment, Batch, Positive};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
 use siamese::train::Trainer;
 
@@ -37,7 +39,7 @@ Examples:
   siamese bench --workload w2 --json | tail -n 1")]
 pub struct Bench {
     /// A workload that other programs are measured on as well, instead of a preset's training
-    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["preset", "spec", "mining", "infer"])]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["preset", "spec", "mining", "infer", "data", "input"])]
     workload: Option<Workload>,
     #[command(flatten)]
     network: NetworkArgs,
@@ -86,6 +88,26 @@ enum Workload {
     W1Infer,
     /// The network of cnn, 10 labels x 32 images, semi-hard
     W2,
+    /// The network of pictures, 32 labels x 4 colour images of 64x64, multi-similarity
+    W3,
+    /// ResNet-18, otherwise as w3
+    W4,
+}
+
+/// What the workloads in colour train on, as they are told from each other by their speed alone: noise.
+fn noise([height, width, channels]: [usize; 3]) -> Dataset {
+    let (labels, each) = (256, 4);
+    let mut images = vec![0; labels as usize * each * height * width * channels];
+    ChaCha8Rng::seed_from_u64(0).fill(&mut images);
+    Dataset {
+        name: "noise".to_owned(),
+        images,
+        labels: (0..labels).flat_map(|label| std::iter::repeat_n(label, each)).collect(),
+        label_names: Vec::new(),
+        height,
+        width,
+        channels,
+    }
 }
 
 /// One thing to measure.
@@ -116,6 +138,8 @@ impl Bench {
             Some(Workload::W0) => named("notebook"),
             Some(Workload::W1) => Config { batch: triplets, ..named("cnn") },
             Some(Workload::W1Infer | Workload::W2) => named("cnn"),
+            Some(Workload::W3) => Config { augment: Augment::NONE, ..named("pictures") },
+            Some(Workload::W4) => Config { augment: Augment::NONE, ..named("resnet18") },
         };
         Config { storage: self.precision.storage(), ..config }
     }
@@ -148,7 +172,10 @@ impl Bench {
         let brought = preset.brings.then_some(preset.input);
         // What is wrong with the options is said before images are read.
         let tasks = self.tasks(&self.config(preset, preset.input))?;
-        let train = self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default())?.train;
+        let train = match self.workload {
+            Some(Workload::W3 | Workload::W4) => noise([64, 64, 3]),
+            _ => self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default())?.train,
+        };
         let config = self.config(preset, [train.height, train.width, train.channels]);
         let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(self.precision.storage())?;

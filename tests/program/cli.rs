@@ -396,7 +396,7 @@ fn tables_are_printed() {
     for line in events(&succeed(&["adapters", "--json"])) {
         assert!(line["name"].is_string() && line["max_binding"].is_u64(), "{line}");
     }
-    for workload in ["w0", "w1-infer"] {
+    for workload in ["w0", "w1-infer", "w3"] {
         let measured = events(&succeed(&["bench", "--workload", workload, "--seconds", "0.01", "--json"]));
         let throughput = measured.last().unwrap();
         assert_eq!((&throughput["event"], &throughput["workload"]), (&"throughput".into(), &workload.into()));
