@@ -1,11 +1,11 @@
 // dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad_y - ky, ix + pad_x - kx, o] * w[ky, kx, i, o], for GPUs;
-// stride 1, one group
+// one group, the stride divides in_height and in_width
 //
 // dz  [batch, out_height, out_width, out_channels]   gradient before the activation; out_channels a multiple of 4
 // w   [kernel_height, kernel_width, in_channels, out_channels]
 // dx  [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
 //
-// One workgroup makes a block of 128 pixels × 64 channels of dx, see lib/block.wgsl.
+// One workgroup makes a block of 128 pixels × 64 channels of dx, see lib/phases.wgsl and lib/block.wgsl.
 
 override batch: u32;
 override in_height: u32;
@@ -25,17 +25,27 @@ override groups: u32;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
-// Terms 4*term.. of a pixel, 0 outside.
-fn terms_of(pixel: u32, term: u32) -> vec4f {
+// Terms 4*term.. of the pixel in a place, 0 outside.
+fn terms_of(place: u32, term: u32) -> vec4f {
     let depth = out_channels / 4u;
     let tap = term / depth;
+    let pixel = pixel_at(place);
     // Below zero wraps round to a large number, so one comparison finds both borders.
-    let oy = pixel / in_width % in_height + pad_y - tap / kernel_width;
-    let ox = pixel % in_width + pad_x - tap % kernel_width;
-    let image = pixel / (in_width * in_height);
-    let inside = image < batch && tap < kernel_height * kernel_width && oy < out_height && ox < out_width;
-    let at = ((image * out_height + oy) * out_width + ox) * depth + term % depth;
+    let sy = pixel / in_width % in_height + pad_y - tap / kernel_width;
+    let sx = pixel % in_width + pad_x - tap % kernel_width;
+    let oy = sy / stride;
+    let ox = sx / stride;
+    let whole = sy % stride == 0u && sx % stride == 0u && tap < kernel_height * kernel_width;
+    let inside = place < batch * in_height * in_width && whole && oy < out_height && ox < out_width;
+    let at = ((pixel / (in_width * in_height) * out_height + oy) * out_width + ox) * depth + term % depth;
     return select(vec4f(0.0), dz[select(0u, at, inside)], inside);
+}
+
+// Whether any of the sixteen terms from `start` meets pixels in the places of the block from `row`.
+fn terms_meet(row: u32, start: u32) -> bool {
+    let tap = start / out_channels;
+    let is_one = (start + 15u) / out_channels == tap;
+    return !is_one || tap_meets(row, row + 127u, tap / kernel_width, tap % kernel_width);
 }
 
 @compute @workgroup_size(256)
@@ -48,6 +58,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
     let pixels = batch * in_height * in_width;
     let terms = kernel_height * kernel_width * out_channels;
     for (var start = 0u; start < terms; start += 16u) {
+        if !terms_meet(row, start) {
+            continue;
+        }
         block_put_terms(lane, row, start);
         // Neighbouring threads read neighbouring terms of one column.
         let term = start + lane % 16u;
@@ -61,9 +74,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
     }
     let c = column + lane % 16u;
     for (var j = 0u; j < 8u; j++) {
-        let pixel = row + block_row(lane, j);
-        if pixel < pixels && c < width {
-            dx[pixel * width + c] = block[j];
+        let place = row + block_row(lane, j);
+        if place < pixels && c < width {
+            dx[pixel_at(place) * width + c] = block[j];
         }
     }
 }

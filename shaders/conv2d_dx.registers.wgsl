@@ -1,12 +1,12 @@
 // dx[n, iy, ix, i] = sum over ky, kx, o of dz[n, iy + pad_y - ky, ix + pad_x - kx, o] * w[ky, kx, i, o], for any
-// device; stride 1, one group
+// device; one group, the stride divides in_height and in_width
 //
 // dz  [batch, out_height, out_width, out_channels]   gradient before the activation; out_channels a multiple of 4
 // w   [kernel_height, kernel_width, in_channels, out_channels]
 // dx  [batch, in_height, in_width, in_channels]      in_channels a multiple of 4
 //
-// One thread makes a tile of 8 pixels × 8 channels of dx, see lib/registers.wgsl; neighbours have the same pixels. It
-// loads four output channels of each of its input channels and turns them over.
+// One thread makes a tile of 8 pixels × 8 channels of dx, see lib/phases.wgsl and lib/registers.wgsl; neighbours
+// have the same pixels. It loads four output channels of each of its input channels and turns them over.
 
 override batch: u32;
 override in_height: u32;
@@ -35,10 +35,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
     let steps = out_channels / 4u;
     let right = 4u * (min(column + 1u, in_channels / 4u - 1u) - column) * steps;
     let last = vec4u(batch * in_height * in_width - 1u);
-    let upper = min(row + vec4u(0u, 1u, 2u, 3u), last);
-    let lower = min(row + vec4u(4u, 5u, 6u, 7u), last);
+    let first = min(row + vec4u(0u, 1u, 2u, 3u), last);
+    let second = min(row + vec4u(4u, 5u, 6u, 7u), last);
+    let upper = vec4u(pixel_at(first.x), pixel_at(first.y), pixel_at(first.z), pixel_at(first.w));
+    let lower = vec4u(pixel_at(second.x), pixel_at(second.y), pixel_at(second.z), pixel_at(second.w));
     for (var ky = 0u; ky < kernel_height; ky++) {
         for (var kx = 0u; kx < kernel_width; kx++) {
+            if !tap_meets(row, row + 7u, ky, kx) {
+                continue;
+            }
             let t = output_pixels(upper, ky, kx);
             let u = output_pixels(lower, ky, kx);
             let m = select(vec4f(0.0), vec4f(1.0), t < vec4u(OUTSIDE));
@@ -64,6 +69,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
 
 fn store_part(row: u32, column: u32, values: vec4f) {
     if row < batch * in_height * in_width && column < in_channels / 4u {
-        dx[row * (in_channels / 4u) + column] = values;
+        dx[pixel_at(row) * (in_channels / 4u) + column] = values;
     }
 }

@@ -3,10 +3,10 @@
 //
 // dz  [batch, out_height, out_width, out_channels]   out_channels a multiple of 4; gradient before the activation
 // w   [kernel_height, kernel_width, in_channels, out_channels]    in_channels a multiple of 4
-// dx  [batch, in_height, in_width, in_channels]      stride 1 and one group only
+// dx  [batch, in_height, in_width, in_channels]      one group; the stride divides in_height and in_width
 //
-// One subgroup makes a tile of 32 input pixels × 32 channels, see lib/tile.wgsl. A lane loads four output channels of
-// its four input channels and turns them over in registers.
+// One subgroup makes a tile of 32 input pixels × 32 channels, see lib/phases.wgsl and lib/tile.wgsl. A lane loads four
+// output channels of its four input channels and turns them over in registers.
 
 override batch: u32;
 override in_height: u32;
@@ -37,17 +37,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
     let own = 4u * min(column, in_channels / 4u - 1u);
     let steps = out_channels / 4u;
     // The four input pixels whose gradients this lane loads.
-    let pixel = min(row + lane + vec4u(0u, 8u, 16u, 24u), vec4u(batch * in_height * in_width - 1u));
-    let left = pixel % in_width + pad_x;
-    let top = pixel / in_width % in_height + pad_y;
-    let image = pixel / (in_width * in_height) * out_height;
+    let place = min(row + lane + vec4u(0u, 8u, 16u, 24u), vec4u(batch * in_height * in_width - 1u));
+    let pixel = vec4u(pixel_at(place.x), pixel_at(place.y), pixel_at(place.z), pixel_at(place.w));
     for (var ky = 0u; ky < kernel_height; ky++) {
         for (var kx = 0u; kx < kernel_width; kx++) {
-            let oy = top - ky;
-            let ox = left - kx;
-            let inside = (oy < vec4u(out_height)) & (ox < vec4u(out_width));
-            let mask = select(vec4f(0.0), vec4f(1.0), inside);
-            let at = select(vec4u(0u), ((image + oy) * out_width + ox) * steps, inside);
+            if !tap_meets(row, row + 31u, ky, kx) {
+                continue;
+            }
+            let output = output_pixels(pixel, ky, kx);
+            let mask = select(vec4f(0.0), vec4f(1.0), output < vec4u(OUTSIDE));
+            let at = select(vec4u(0u), output * steps, output < vec4u(OUTSIDE));
             let tap = ((ky * kernel_width + kx) * in_channels + own) * steps;
             for (var o = 0u; o < steps; o++) {
                 let v = tap + o;
@@ -64,6 +63,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
 
 fn store_row(row: u32, values: vec4f) {
     if row < batch * in_height * in_width && column < in_channels / 4u {
-        dx[row * (in_channels / 4u) + column] = values;
+        dx[pixel_at(row) * (in_channels / 4u) + column] = values;
     }
 }

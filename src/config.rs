@@ -424,8 +424,8 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "best",
-        about: "six convolutions with batch normalisation, proxy-anchor loss, elastic distortion and a moving average of \
-                the weights; 800,000 images",
+        about: "six convolutions with batch normalisation, proxy-anchor loss, elastic distortion and a moving average \
+                of the weights; 800,000 images",
         input: [28, 28, 1],
         brings: false,
         config: |_| best(),

@@ -10,11 +10,3 @@ fn input_pixels(pixel: vec4u, ky: u32, kx: u32) -> vec4u {
     let inside = (iy < vec4u(in_height)) & (ix < vec4u(in_width));
     return select(vec4u(OUTSIDE), (pixel / (out_width * out_height) * in_height + iy) * in_width + ix, inside);
 }
-
-// The output pixel whose tap meets each of four input pixels, or OUTSIDE; stride 1.
-fn output_pixels(pixel: vec4u, ky: u32, kx: u32) -> vec4u {
-    let oy = pixel / in_width % in_height + pad_y - ky;
-    let ox = pixel % in_width + pad_x - kx;
-    let inside = (oy < vec4u(out_height)) & (ox < vec4u(out_width));
-    return select(vec4u(OUTSIDE), (pixel / (in_width * in_height) * out_height + oy) * out_width + ox, inside);
-}

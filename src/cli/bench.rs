@@ -39,7 +39,7 @@ Examples:
   siamese bench --workload w2 --json | tail -n 1")]
 pub struct Bench {
     /// A workload that other programs are measured on as well, instead of a preset's training
-    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = ["preset", "spec", "mining", "infer", "data", "input"])]
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = SET_BY_WORKLOAD)]
     workload: Option<Workload>,
     #[command(flatten)]
     network: NetworkArgs,
@@ -72,6 +72,9 @@ pub struct Bench {
     #[command(flatten)]
     tune: TuneArgs,
 }
+
+/// Options that a workload says for itself.
+const SET_BY_WORKLOAD: [&str; 6] = ["preset", "spec", "mining", "infer", "data", "input"];
 
 fn seconds(text: &str) -> Result<f64, String> {
     let right = |seconds: &f64| seconds.is_finite() && *seconds > 0.0;

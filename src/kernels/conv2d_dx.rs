@@ -21,24 +21,24 @@ impl Kernel for Conv2dDx {
         shader!("conv2d_dx", [], |s| threads(s.inputs())),
         shader!(
             "conv2d_dx.registers",
-            ["registers", "terms", "window"],
+            ["phases", "registers", "terms"],
             |s| patches(s.inputs() / s.in_channels, s.in_channels),
             Needs::Nothing,
-            |s| s.stride == 1 && s.by_fours()
+            Window::by_fours_in_phases
         ),
         shader!(
             "conv2d_dx.block",
-            ["block", "block_terms"],
+            ["block", "block_terms", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels),
             Needs::WorkgroupMemory,
-            |s| s.stride == 1 && s.by_fours()
+            Window::by_fours_in_phases
         ),
         shader!(
             "conv2d_dx.subgroup8",
-            ["tile", "terms"],
+            ["phases", "terms", "tile"],
             |s| tiles(s.inputs() / s.in_channels, s.in_channels),
             Needs::EightLaneCpu,
-            |s| s.stride == 1 && s.by_fours()
+            Window::by_fours_in_phases
         ),
         shader!("conv2d_dx.depthwise", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s.is_depthwise_by_fours()),
     ];

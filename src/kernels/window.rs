@@ -137,6 +137,12 @@ impl Window {
         self.groups == 1 && by_fours(self.in_channels, self.out_channels)
     }
 
+    /// Whether it goes [by fours](Self::by_fours), and the stride divides the image.
+    pub(super) fn by_fours_in_phases(&self) -> bool {
+        let divides = |size: usize| size.is_multiple_of(self.stride);
+        self.by_fours() && divides(self.in_height) && divides(self.in_width)
+    }
+
     /// Whether it has one group, and its output channels can be taken four at a time.
     pub(super) fn outputs_by_fours(&self) -> bool {
         self.groups == 1 && self.out_channels.is_multiple_of(4)
@@ -218,6 +224,10 @@ impl Window {
             taps([19, 2, 2, 36], 32, [3, 3], 1, [1, 1], 1),
             taps([6, 4, 3, 32], 96, [3, 3], 2, [1, 1], 1),
             square([3, 2, 3, 128], 132, 3, 1, true),
+            // Strides that divide the image: more pixels of a phase than go together, and fewer.
+            taps([5, 8, 6, 32], 20, [3, 3], 2, [1, 1], 1),
+            taps([2, 9, 6, 12], 36, [5, 4], 3, [2, 0], 1),
+            taps([3, 12, 14, 68], 64, [1, 1], 2, [0, 0], 1),
             // Groups, and as many as there are channels.
             taps([2, 6, 5, 6], 9, [3, 2], 1, [1, 0], 3),
             taps([3, 5, 6, 16], 32, [3, 3], 2, [1, 1], 4),

@@ -181,6 +181,14 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ),
     ("conv2d_dx.registers", "kernel not turned round", "in_width + pad_x - kx;", "in_width - pad_x + kx;"),
     ("conv2d_dx.registers", "operand not transposed", "p[0], p[1], p[2], p[3]", "p[0], p[2], p[1], p[3]"),
+    ("conv2d_dx.registers", "quotients that are not whole", "let inside = whole & ", "let inside = "),
+    (
+        "conv2d_dx.subgroup8",
+        "taps of another phase",
+        "let sy = phase / stride + pad_y",
+        "let sy = phase % stride + pad_y",
+    ),
+    ("conv2d_dx.block", "pixels left in the order of phases", "dx[pixel_at(place) * width", "dx[place * width"),
     (
         "conv2d_dw.registers",
         "wrong tap",
