@@ -8,7 +8,8 @@
 The images are an IDX file, plain or packed with xz; row i of the embeddings, float32 [rows, dims], is image i. The
 model is first checked by ONNX's own checker. The first 1,000 images are run one at a time, then 64 at a time. With
 `--presets` the program makes the models itself: of every preset, or of those named, two steps on images of noise in
-small batches. Ends with 1 where a value differs by more than 1e-5. Needs numpy, onnx and onnxruntime (written with 2.4, 1.23 and 1.32).
+small batches. Ends with 1 where a value differs by more than 1e-5. Needs numpy, onnx and onnxruntime (written with 2.4,
+1.23 and 1.32).
 """
 
 import argparse
