@@ -1,6 +1,7 @@
 //! The comparison of shaders with references: random inputs, the tolerance rule, the worst element, the first call
 //! of a plan that goes wrong. Tests, benches and the `check` command all come through here.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,12 +11,18 @@ use rand::seq::index;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::config::Config;
 use crate::cpu;
+use crate::embed;
 use crate::error::Result;
 use crate::gpu::{Device, Probe};
 use crate::host::{Array, Real};
-use crate::kernel::{Access, ArgAt, At, Element, Fill, Number, RoutineAt, ShaderAt, View};
+use crate::kernel::{Access, ArgAt, At, Element, Fill, Number, RoutineAt, ShaderAt, View, Work};
+use crate::net::Net;
+use crate::plan::{Call, Plan};
 use crate::run::Runner;
+use crate::sampler::Batch;
+use crate::siamese::{Source, inference_plan, slots, training_plan};
 
 /// How a result compares with the reference.
 #[derive(Clone, Debug)]
@@ -114,24 +121,77 @@ pub struct Expected<R = f64> {
     pub arrays: Vec<Array<R>>,
 }
 
-/// Operations from which on a call is heavy: what the reference in f64 takes part of a second for.
-const HEAVY: u64 = 1 << 28;
-/// Rows drawn from a heavy call, beside the first and the last.
+/// The work from which on a call is heavy: a shader on a processor takes part of a second for it, and so does the
+/// reference in f64.
+pub const HEAVY: Work = Work { flops: 1 << 27, bytes: 1 << 24 };
+/// Stretches of rows drawn from a heavy call, beside the first and the last.
 const DRAWN: usize = 8;
+/// Stretches that the rows of a heavy call are divided in, if it has as many.
+const STRETCHES: usize = 1 << 10;
 
-/// The output rows of `at` that are compared: all, or of heavy calls the first, the last and eight drawn ones. A row of
-/// these is an image, an embedding or a partial sum, and what goes wrong in some goes wrong in most, or at an end; the
-/// awkward shapes of the registry are compared whole.
+/// Whether a call is of so much work, or more.
+fn reaches(at: &At, work: Work) -> bool {
+    at.work().in_units_of(work) > 0
+}
+
+/// The output rows of `at` that are compared: all, or of [heavy](HEAVY) calls the first, the last and eight drawn
+/// stretches of a row or, where it has thousands, of a thousandth of them. What goes wrong in some rows goes wrong in
+/// most, or at an end; the awkward shapes of the registry are compared whole.
 pub fn rows(at: &At, seed: u64) -> Vec<Range<usize>> {
-    let count = at.rows();
-    if at.work().flops < HEAVY || count <= DRAWN + 2 {
-        return std::iter::once(0..count).collect();
+    let length = at.rows().div_ceil(STRETCHES);
+    let count = at.rows().div_ceil(length);
+    if !reaches(at, HEAVY) || count <= DRAWN + 2 {
+        return std::iter::once(0..at.rows()).collect();
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let drawn = index::sample(&mut rng, count - 2, DRAWN).into_iter().map(|row| row + 1);
-    let mut rows: Vec<_> = drawn.chain([0, count - 1]).collect();
-    rows.sort_unstable();
-    rows.into_iter().map(|row| row..row + 1).collect()
+    let drawn = index::sample(&mut rng, count - 2, DRAWN).into_iter().map(|stretch| stretch + 1);
+    let mut stretches: Vec<_> = drawn.chain([0, count - 1]).collect();
+    stretches.sort_unstable();
+    stretches.into_iter().map(|stretch| stretch * length..at.rows().min((stretch + 1) * length)).collect()
+}
+
+/// The distinct calls of the plans that `config` makes for images of shape `input`: of its training, and of the
+/// embedding of a thousand images. Each that reaches `most` is instead the same call on fewer images, by halves as many
+/// as stay below it, or as few as go.
+///
+/// # Errors
+/// As [`Net::of`].
+pub fn plan_calls(config: &Config, input: [usize; 3], most: Option<Work>) -> Result<Vec<At>> {
+    let net = Net::of(config, input)?;
+    let source = Source { slot: "images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
+    let training = |&batch: &Batch| training_plan(&net, &source, &Config { batch, ..config.clone() });
+    let embedding = |&rows: &usize| inference_plan(&net, &source, rows, slots::PARAMETERS);
+    let rows = embed::batch(&net, source.images);
+    let halved = |&rows: &usize| (rows > 1).then_some(rows / 2);
+    let mut calls = within(most, config.batch, |batch| batch.halved(), training);
+    calls.extend(within(most, rows, halved, embedding));
+    let mut known = HashSet::new();
+    calls.retain(|at| known.insert(at.clone()));
+    Ok(calls)
+}
+
+/// The calls of `plan` for so many rows; those that reach `most` for half of them, and so on.
+fn within<B>(most: Option<Work>, rows: B, halved: impl Fn(&B) -> Option<B>, plan: impl Fn(&B) -> Plan) -> Vec<At> {
+    // A call is the same in both plans where it reads the same: what it writes may be summed in one part or in several.
+    let of = |plan: &Plan| -> Vec<(String, At)> {
+        let named = |call: &Call| {
+            let read = call.at.args().iter().zip(&call.args).filter(|(arg, _)| arg.access != Access::Write);
+            let names = read.map(|(_, &slot)| plan.slot(slot).name.as_str());
+            (std::iter::once(call.at.name()).chain(names).collect::<Vec<_>>().join(" "), call.at.clone())
+        };
+        plan.calls().iter().map(named).collect()
+    };
+    let mut calls = of(&plan(&rows));
+    let reaching = |at: &At| most.is_some_and(|most| reaches(at, most));
+    let mut fewer = halved(&rows);
+    while let Some(rows) = fewer.filter(|_| calls.iter().any(|(_, at)| reaching(at))) {
+        let same: HashMap<_, _> = of(&plan(&rows)).into_iter().collect();
+        for (name, at) in calls.iter_mut().filter(|(_, at)| reaching(at)) {
+            *at = same.get(name).unwrap_or(at).clone();
+        }
+        fewer = halved(&rows);
+    }
+    calls.into_iter().map(|(_, at)| at).collect()
 }
 
 /// What the reference in `R` makes of `arrays` in some output rows.

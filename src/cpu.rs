@@ -354,8 +354,8 @@ const WORTHWHILE: Work = Work { flops: 1 << 18, bytes: 1 << 16 };
 /// Number of output rows of a piece, the last one's may be less. A function of the shape alone, never of the threads:
 /// a routine may sum in another order where it is given another number of rows.
 fn piece(at: &At) -> usize {
-    let (work, together) = (at.work(), at.routine_for_shape().map_or(1, |routine| routine.together));
-    let pieces = (work.flops / WORTHWHILE.flops).max(work.bytes / WORTHWHILE.bytes).clamp(1, PIECES);
+    let together = at.routine_for_shape().map_or(1, |routine| routine.together);
+    let pieces = at.work().in_units_of(WORTHWHILE).clamp(1, PIECES);
     at.rows().div_ceil(pieces as usize).next_multiple_of(together)
 }
 

@@ -92,6 +92,22 @@ impl Batch {
         }
     }
 
+    /// About half of it, with two labels and two images of each at least; `None` where it is as small as that.
+    pub fn halved(self) -> Option<Batch> {
+        let half = |count: usize| (count / 2).max(2);
+        match self {
+            Batch::Random { triplets, positive } => {
+                (triplets > 1).then_some(Batch::Random { triplets: triplets / 2, positive })
+            }
+            Batch::Mined { labels, images, mining } if labels > 2 => {
+                Some(Batch::Mined { labels: half(labels), images, mining })
+            }
+            Batch::Mined { labels, images, mining } => {
+                (images > 2).then_some(Batch::Mined { labels, images: half(images), mining })
+            }
+        }
+    }
+
     /// Checks the sizes.
     ///
     /// # Errors

@@ -6,21 +6,18 @@ use std::process::ExitCode;
 
 use clap::Args;
 use siamese::Error;
-use siamese::check::{Case, Report};
+use siamese::check::{Case, HEAVY, Report, plan_calls};
 use siamese::config::PRESETS;
-use siamese::embed;
 use siamese::kernel::At;
 use siamese::kernels;
-use siamese::net::Net;
-use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
 use super::engine::Engine;
 use super::{AdapterArg, Outcome};
 use crate::report::counter;
 
 /// Proves every kernel in every shader that the adapter can run, or every routine of the processor, at awkward
-/// shapes and at those of the presets, against the CPU reference in 64 bits; of the heaviest calls ten rows stand for
-/// all. Ends with exit code 1 if one is wrong.
+/// shapes and at those of the presets, against the CPU reference in 64 bits. Of heavy calls some rows stand for all;
+/// shaders that a processor runs are proven on fewer images. Ends with exit code 1 if one is wrong.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -34,27 +31,23 @@ pub struct Check {
     kernel: String,
 }
 
-/// All cases of the registry, and the distinct calls of the presets.
-fn calls() -> Vec<At> {
+/// All cases of the registry, and the distinct calls of the presets, on fewer images where a processor runs shaders.
+fn calls(engine: &Engine) -> siamese::Result<Vec<At>> {
+    let is_slow = matches!(engine, Engine::Gpu(device) if device.features().on_cpu);
+    let most = is_slow.then_some(HEAVY);
     let mut calls: Vec<At> = kernels::all().into_iter().flat_map(|entry| entry.cases).collect();
-    let mut known: HashSet<At> = calls.iter().cloned().collect();
     for preset in PRESETS {
-        let config = preset.config();
-        let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
-        let source = Source { slot: "images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
-        let plans = [
-            training_plan(&net, &source, &config),
-            inference_plan(&net, &source, embed::batch(&net, source.images), slots::PARAMETERS),
-        ];
-        calls.extend(plans.iter().flat_map(|plan| plan.distinct()).filter(|at| known.insert(at.clone())));
+        calls.extend(plan_calls(&preset.config(), preset.input, most)?);
     }
-    calls
+    let mut known = HashSet::new();
+    calls.retain(|at| known.insert(at.clone()));
+    Ok(calls)
 }
 
 impl Check {
     pub fn run(self) -> Outcome {
         let engine = Engine::open(&self.adapter.adapter)?;
-        let calls: Vec<_> = calls().into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
+        let calls: Vec<_> = calls(&engine)?.into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
         if calls.is_empty() {
             return Err(Error::config("--kernel", format!("no kernel's name contains `{}`", self.kernel)).into());
         }

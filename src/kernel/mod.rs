@@ -64,6 +64,13 @@ pub struct Work {
     pub bytes: u64,
 }
 
+impl Work {
+    /// How many times `unit` it is, by whole ones: in operations or in bytes, whichever are more.
+    pub fn in_units_of(&self, unit: Work) -> u64 {
+        (self.flops / unit.flops).max(self.bytes / unit.bytes)
+    }
+}
+
 /// The best that a machine can do, as measured: what a kernel's throughput is held against (Williams, Waterman &
 /// Patterson, *Roofline*, 2009).
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use siamese::config::{Config, PRESETS, Storage, Update};
+use siamese::config::{Config, PRESETS, Preset, Update};
 use siamese::data::{Split, mnist};
 use siamese::gpu::{self, Device};
 use siamese::layers::LAYERS;
@@ -77,27 +77,21 @@ pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
     ]
 }
 
-/// Every plan that the presets run, and those of all recipes, on a data set of images of its size; and those of the
-/// networks by which the words of a spec prove themselves.
+/// The plans of the presets on a few images: what holds of their slots and calls holds for any number.
 pub fn preset_plans() -> Vec<(String, Plan)> {
-    let mut plans = Vec::new();
-    let source =
-        |config: &Config| Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 10 };
-    // Those for large images apart: their hundreds of calls are what `siamese check` proves, on an adapter that can.
-    for preset in PRESETS.iter().filter(|preset| !preset.brings) {
-        let mut config = preset.config();
+    let few = |batch| std::iter::successors(Some(batch), |batch: &Batch| batch.halved()).last().unwrap_or(batch);
+    let plans = |preset: &Preset| {
+        let config = preset.config();
         let net = Net::parse(&config.spec, preset.input).expect("a preset parses");
-        // Of networks with millions of weights the calls are proven on a few images.
-        let few = (net.parameter_count() > 5_000_000).then_some(2);
-        if let Some(few) = few {
-            config.batch = Batch::Mined { labels: few, images: few, mining: Mining::SemiHard };
-        }
-        let source = source(&config);
-        plans.push((format!("{}.train", preset.name), training_plan(&net, &source, &config)));
-        let images = few.unwrap_or(siamese::embed::batch(&net, source.images));
-        let inference = inference_plan(&net, &source, images, slots::PARAMETERS);
-        plans.push((format!("{}.infer", preset.name), inference));
-    }
+        let config = Config { batch: few(config.batch), ..config };
+        named(preset.name, &net, &config)
+    };
+    PRESETS.iter().flat_map(plans).collect()
+}
+
+/// The plans of all recipes and losses.
+pub fn recipe_plans() -> Vec<(String, Plan)> {
+    let mut plans = Vec::new();
     let net = |config: &Config| Net::parse(&config.spec, [28, 28, 1]).expect("a recipe parses");
     for (name, config) in recipes(&Config { spec: "dense16 l2".to_owned(), ..PRESETS[0].config() }) {
         plans.push((name.to_owned(), training_plan(&net(&config), &source(&config), &config)));
@@ -106,15 +100,35 @@ pub fn preset_plans() -> Vec<(String, Plan)> {
         let config = Config { spec: "dense16 l2".to_owned(), loss, ..PRESETS[0].config() };
         plans.push((loss.name().to_owned(), training_plan(&net(&config), &source(&config), &config)));
     }
-    let half = Config { storage: Storage::F16, ..PRESETS[0].config() };
-    plans.push(("half".to_owned(), training_plan(&net(&half), &source(&half), &half)));
+    plans
+}
+
+/// Those, the plans of the networks by which the words of a spec prove themselves, and that of a search.
+pub fn other_plans() -> Vec<(String, Plan)> {
+    let mut plans = recipe_plans();
     for (spec, input) in LAYERS.iter().flat_map(|word| word.specs) {
         let config = Config { spec: (*spec).to_owned(), batch: random(4), ..PRESETS[0].config() };
         let net = Net::parse(spec, *input).expect("a spec that proves a word");
-        plans.push((format!("{spec}.train"), training_plan(&net, &source(&config), &config)));
-        let inference = inference_plan(&net, &source(&config), 3, slots::PARAMETERS);
-        plans.push((format!("{spec}.infer"), inference));
+        plans.extend(named(spec, &net, &config));
     }
     plans.push(("neighbours".to_owned(), neighbours_plan(64, 5000, 64, 5)));
     plans
+}
+
+/// All of them.
+pub fn plans() -> Vec<(String, Plan)> {
+    [preset_plans(), other_plans()].concat()
+}
+
+fn source(config: &Config) -> Source {
+    Source { slot: "test.images".to_owned(), images: 1000, scale: config.scale(), classes: 10 }
+}
+
+/// The plans of a training and of an embedding.
+fn named(name: &str, net: &Net, config: &Config) -> [(String, Plan); 2] {
+    let source = source(config);
+    [
+        (format!("{name}.train"), training_plan(net, &source, config)),
+        (format!("{name}.infer"), inference_plan(net, &source, 3, slots::PARAMETERS)),
+    ]
 }

@@ -12,14 +12,11 @@ use naga::{
     AddressSpace, ArraySize, Block, Function, Module, ScalarKind, ShaderStage, Span, Statement, StorageAccess,
     TypeInner,
 };
-use siamese::config::{Config, PRESETS};
+use siamese::check::plan_calls;
+use siamese::config::PRESETS;
 use siamese::gpu::{Features, variant};
 use siamese::kernel::{Access, At, Element, Format, Needs, ShaderAt};
 use siamese::kernels::{self, Entry};
-use siamese::layers::LAYERS;
-use siamese::net::Net;
-use siamese::plan::Plan;
-use siamese::siamese::{Source, inference_plan, slots, training_plan};
 
 /// WebGPU's defaults, which every browser grants.
 const INVOCATIONS: u32 = 256;
@@ -582,21 +579,9 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
     }
 }
 
-/// The plans of the presets, and of the networks by which the words prove themselves.
-fn plans() -> Vec<(String, Plan)> {
-    let config = Config { batch: crate::common::random(8), ..PRESETS[0].config() };
-    let source = Source { slot: "test.images".to_owned(), images: 100, scale: config.scale(), classes: 1 };
-    let of_words = LAYERS.iter().flat_map(|word| word.specs).flat_map(|(spec, input)| {
-        let net = Net::parse(spec, *input).unwrap_or_else(|error| panic!("{error}"));
-        [training_plan(&net, &source, &config), inference_plan(&net, &source, 8, slots::PARAMETERS)]
-            .map(|plan| ((*spec).to_owned(), plan))
-    });
-    crate::common::preset_plans().into_iter().chain(of_words).collect()
-}
-
 #[test]
 fn every_kernel_is_used_by_a_plan() {
-    let plans = plans();
+    let plans = crate::common::plans();
     let used: BTreeSet<_> = plans.iter().flat_map(|(_, plan)| plan.calls()).map(|call| call.at.name()).collect();
     let all: BTreeSet<_> = kernels::all().into_iter().map(|entry| entry.name).collect();
     assert_eq!(used, all, "left: kernels that plans use; right: the registry");
@@ -604,8 +589,9 @@ fn every_kernel_is_used_by_a_plan() {
 
 #[test]
 fn every_variant_is_chosen_somewhere() {
-    let plans = plans();
-    let calls: Vec<_> = plans.iter().flat_map(|(_, plan)| plan.distinct()).collect();
+    let presets = PRESETS.iter().map(|preset| plan_calls(&preset.config(), preset.input, None).expect("a preset"));
+    let others = crate::common::other_plans();
+    let calls: Vec<_> = presets.flatten().chain(others.iter().flat_map(|(_, plan)| plan.distinct())).collect();
     // A GPU, software Vulkan with eight lanes, and with four.
     let devices = [([32, 32], false), ([8, 8], true), ([4, 4], true)].map(|(subgroup, on_cpu)| Features {
         subgroup,

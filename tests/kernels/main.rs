@@ -1,16 +1,17 @@
-//! One named trial for each kernel × shader × awkward case, and for each distinct call of the plans of every preset,
-//! from the registry and the plans: nothing here names a kernel.
+//! One named trial for each kernel × shader × awkward case, and for each distinct call of the plans of presets, recipes
+//! and words, from the registry and the plans: nothing here names a kernel.
 
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use siamese::check::{Case, Report};
+use siamese::check::{Case, HEAVY, Report, plan_calls};
+use siamese::config::{Config, PRESETS, Storage};
 use siamese::gpu::Device;
-use siamese::kernel::At;
+use siamese::kernel::{At, ShaderAt};
 use siamese::kernels;
 
 fn verdict(report: siamese::Result<Report>) -> Result<(), Failed> {
@@ -21,9 +22,16 @@ fn verdict(report: siamese::Result<Report>) -> Result<(), Failed> {
 /// What proves one way to compute a case.
 type Proof = Box<dyn FnOnce(&Case) -> siamese::Result<Report> + Send>;
 
-/// A trial for each shader that the device can run at this shape, for each routine of the processor, and for the
-/// reference in f32. They share the inputs and what is expected, which the first of them makes.
-fn trials(device: &Arc<Device>, at: &At, label: &str) -> Vec<Trial> {
+/// The shaders that the device can run at this shape.
+fn shaders(device: &Device, at: &At) -> Vec<ShaderAt> {
+    let mut shaders = at.shaders();
+    shaders.retain(|shader| device.features().offer(shader));
+    shaders
+}
+
+/// A trial for each shader given, for each routine of the processor, and for the reference in f32. They share the
+/// inputs and what is expected, which the first of them makes.
+fn trials(device: &Arc<Device>, at: &At, label: &str, shaders: Vec<ShaderAt>) -> Vec<Trial> {
     let own = at.clone();
     let case: Arc<LazyLock<Case, _>> = Arc::new(LazyLock::new(move || Case::new(&own, 1)));
     let trial = |way: &str, run: Proof| {
@@ -34,26 +42,62 @@ fn trials(device: &Arc<Device>, at: &At, label: &str) -> Vec<Trial> {
     for routine in at.routines().into_iter().filter(|routine| routine.fits) {
         trials.push(trial(routine.name, Box::new(move |case| Ok(case.routine(routine)))));
     }
-    for shader in at.shaders().into_iter().filter(|shader| device.features().offer(shader)) {
+    for shader in shaders {
         let device = device.clone();
         trials.push(trial(shader.name, Box::new(move |case| case.shader(&device, &shader))));
     }
     trials
 }
 
+/// What is proven in every shader: by its label the awkward cases, and the calls of the default preset in either
+/// storage.
+fn in_every_shader() -> Vec<(String, At)> {
+    let cases = kernels::all().into_iter().flat_map(|entry| entry.cases.into_iter().enumerate());
+    let cases = cases.map(|(place, at)| (format!("case{place}"), at));
+    let preset = &PRESETS[0];
+    let half = Config { storage: Storage::F16, ..preset.config() };
+    let calls = [(preset.name, preset.config()), ("half", half)].into_iter().flat_map(|(name, config)| {
+        let calls = plan_calls(&config, preset.input, Some(HEAVY)).expect("a preset").into_iter().enumerate();
+        calls.map(move |(place, at)| (format!("{name}{place}"), at))
+    });
+    cases.chain(calls).collect()
+}
+
+/// What is proven in one shader: the calls of the other presets, and those of all other plans.
+fn in_turns() -> Vec<(String, At)> {
+    let presets = PRESETS.iter().map(|preset| {
+        let calls = plan_calls(&preset.config(), preset.input, Some(HEAVY)).expect("a preset");
+        (preset.name.to_owned(), calls)
+    });
+    let others = common::other_plans().into_iter().map(|(name, plan)| (name, plan.distinct()));
+    let named = |(name, calls): (String, Vec<At>)| {
+        calls.into_iter().enumerate().map(move |(place, at)| (format!("{name}{place}"), at))
+    };
+    presets.chain(others).flat_map(named).collect()
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let device = common::device();
     let mut all = Vec::new();
-    for entry in kernels::all() {
-        for (place, at) in entry.cases.iter().enumerate() {
-            all.extend(trials(&device, at, &format!("{}::case{place}", entry.name)));
+    let mut known = HashSet::new();
+    let mut add = |label: String, at: At, shaders: Vec<ShaderAt>| {
+        all.extend(trials(&device, &at, &format!("{}::{label}", at.name()), shaders));
+    };
+    for (label, at) in in_every_shader() {
+        if known.insert(at.clone()) {
+            let shaders = shaders(&device, &at);
+            add(label, at, shaders);
         }
     }
-    let mut known = HashSet::new();
-    for (preset, plan) in common::preset_plans() {
-        for (place, at) in plan.distinct().iter().enumerate().filter(|(_, at)| known.insert((*at).clone())) {
-            all.extend(trials(&device, at, &format!("{}::{preset}{place}", at.name())));
+    // A pipeline costs far more than the call. So of the other calls each is the turn of one shader: of those that go,
+    // the one that had the fewest.
+    let mut turns: HashMap<&str, usize> = HashMap::new();
+    for (label, at) in in_turns() {
+        if known.insert(at.clone()) {
+            let shader = shaders(&device, &at).into_iter().min_by_key(|shader| turns.get(shader.name).copied());
+            shader.iter().for_each(|shader| *turns.entry(shader.name).or_default() += 1);
+            add(label, at, shader.into_iter().collect());
         }
     }
     libtest_mimic::run(&arguments, all).exit();

@@ -9,7 +9,7 @@ use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use siamese::checkpoint::{Checkpoint, Precision};
-use siamese::config::{Config, PRESETS, Schedule, Update};
+use siamese::config::{Config, PRESETS, Preset, Schedule, Update};
 use siamese::error::Error;
 use siamese::head::Head;
 use siamese::host::{Array, pack};
@@ -642,9 +642,9 @@ fn checkpoint(config: Config, input: [usize; 3]) -> Checkpoint {
 #[test]
 fn a_saved_checkpoint_loads_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    // Those of tens of millions of values would take as many seconds as the others milliseconds.
-    let presets = || PRESETS.iter().filter(|preset| !preset.brings);
-    for preset in presets() {
+    // One without and one with states, which normalisations keep.
+    let presets = ["cnn", "pictures"].map(|name| name.parse::<Preset>().unwrap());
+    for preset in presets {
         let saved = checkpoint(preset.config(), preset.input);
         let path = folder.path().join(preset.name);
         saved.save(&path, Precision::F32).unwrap();
@@ -656,7 +656,7 @@ fn a_saved_checkpoint_loads_as_it_was() {
         assert_eq!(Checkpoint::load(&path).unwrap().step, 1235, "{}: step of the second save", preset.name);
     }
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(left, presets().count(), "a save leaves no temporary file");
+    assert_eq!(left, presets.len(), "a save leaves no temporary file");
 }
 
 #[test]

@@ -48,7 +48,7 @@ const IMAGES: usize = 19;
 /// Image i is of class i modulo this.
 const CLASSES: usize = 4;
 /// Elements of a tensor that are differentiated; of a smaller tensor all.
-const SAMPLE: usize = 300;
+const SAMPLE: usize = 100;
 /// Step of the differences: the error of the formula is about `STEP²`, that of rounding about `2⁻⁵² / STEP`.
 const STEP: f64 = 1e-6;
 /// Of the gradient or the tensor's root mean square, whichever is larger. Rounding uses about 1e-9 / rms of it.

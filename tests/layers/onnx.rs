@@ -88,7 +88,7 @@ fn presets() {
         compare(
             preset.name,
             &random(&preset.config(), preset.input),
-            &bytes(8 * preset.input.iter().product::<usize>()),
+            &bytes(2 * preset.input.iter().product::<usize>()),
         );
     }
 }
