@@ -49,10 +49,10 @@
 //!
 //! # What is guaranteed, and by which test
 //!
-//! - Each shader computes what its reference computes: every kernel, shader and awkward shape of the registry, and every
-//!   call of the default preset; each call of the other presets, of all losses and of the networks that prove the words
-//!   in one of its shaders; heavy calls on fewer images. (`tests/kernels/`; `siamese check` has the presets in every
-//!   shader, on a graphics card at their whole size)
+//! - Each shader computes what its reference computes: every kernel, shader and awkward shape of the registry, and
+//!   every call of the default preset; each call of the other presets, of all losses and of the networks that prove the
+//!   words in one of its shaders; heavy calls on fewer images. (`tests/kernels/`; `siamese check` has the presets in
+//!   every shader, on a graphics card at their whole size)
 //! - What a kernel says of its rows holds: one by itself is as among others, and of a local argument it needs its own
 //!   alone. (`tests/contract/rows.rs`)
 //! - The comparison sees a mistake: shaders broken on purpose fail it, an overrun as well as a term left out.

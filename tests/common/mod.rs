@@ -40,6 +40,12 @@ pub fn mnist() -> Split {
     mnist::load(&files).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The largest difference of two arrays at a place: NaN where one has NaN, so that no bound lets it pass.
+pub fn apart<T: Copy + Into<f64>>(a: &[T], b: &[T]) -> f64 {
+    assert_eq!(a.len(), b.len(), "lengths of two arrays");
+    a.iter().zip(b).map(|(&a, &b)| (a.into() - b.into()).abs()).max_by(f64::total_cmp).unwrap_or(0.0)
+}
+
 /// Batches of `triplets` random triplets.
 pub fn random(triplets: usize) -> Batch {
     Batch::Random { triplets, positive: Positive::Other }

@@ -1,6 +1,6 @@
 //! Networks of others, with their weights: what ours makes of a picture is what theirs makes of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use siamese::checkpoint::Checkpoint;
@@ -9,9 +9,8 @@ use siamese::cpu;
 use siamese::embed::Embedder;
 use siamese::import::{Weights, onnx};
 
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
+use crate::common::apart;
+use crate::golden::golden;
 
 fn json(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(golden(name)).expect("a file of this folder")).expect("JSON")
@@ -28,11 +27,10 @@ fn dlib(spec: &str) -> Config {
 }
 
 /// Embeds a picture on the CPU runner, and answers the largest difference.
-fn off_by(model: &Checkpoint, picture: &[u8], expected: &[f32]) -> f32 {
+fn off_by(model: &Checkpoint, picture: &[u8], expected: &[f32]) -> f64 {
     let made =
         Embedder::new(model, 1, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(picture, |_| ()).unwrap();
-    assert_eq!(made.len(), expected.len());
-    made.iter().zip(expected).map(|(made, expected)| (made - expected).abs()).fold(0.0, f32::max)
+    apart(&made, expected)
 }
 
 /// A small network with all that dlib's has: its convolutions without borders, the means beside them, extended by
@@ -46,7 +44,7 @@ fn a_network_like_dlibs() {
     assert!(left.is_empty());
     let picture: Vec<u8> = numbers(&case["picture"]).into_iter().map(|value| value as u8).collect();
     let expected = numbers(&case["descriptor"]);
-    let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
+    let size = apart(&expected, &vec![0.0; expected.len()]);
     let worst = off_by(&model, &picture, &expected);
     assert!(worst <= 1e-5 * size, "{worst} of {size}");
 }

@@ -30,7 +30,8 @@ use siamese::{cpu, gpu};
 
 use crate::reference::{Outputs, floats, run};
 
-fn golden(name: &str) -> PathBuf {
+/// A file of `tests/golden`.
+pub fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 

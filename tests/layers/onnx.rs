@@ -11,8 +11,10 @@ use siamese::{cpu, import, onnx};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+use crate::common::apart;
+
 /// Bound on the difference of two embeddings' values.
-const TOLERANCE: f32 = 1e-5;
+const TOLERANCE: f64 = 1e-5;
 
 /// Random weights, none of them zero: biases and running moments too are random.
 fn random(config: &Config, input: [usize; 3]) -> Checkpoint {
@@ -76,8 +78,7 @@ fn compare(name: &str, checkpoint: &Checkpoint, images: &[u8]) {
     let file = onnx::model(checkpoint, Precision::F32).unwrap_or_else(|error| panic!("{error}"));
     for batch in [1, 7] {
         let found = theirs(&file, checkpoint.input, images, batch);
-        assert_eq!(found.len(), wanted.len(), "{name}");
-        let worst = found.iter().zip(&wanted).map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f32::max);
+        let worst = apart(&found, &wanted);
         assert!(worst <= TOLERANCE, "{name}: they differ by {worst} in batches of {batch}");
     }
 }
@@ -188,8 +189,8 @@ fn half_precision() {
     let images = bytes(10 * 12 * 11 * 3);
     checkpoint.parameters.iter_mut().for_each(|value| *value = half::f16::from_f32(*value).to_f32());
     let (found, wanted) = (theirs(&half, input, &images, 7), ours(&checkpoint, &images));
-    let worst = found.iter().zip(&wanted).map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f32::max);
-    assert!(found.len() == wanted.len() && worst <= TOLERANCE, "they differ by {worst}");
+    let worst = apart(&found, &wanted);
+    assert!(worst <= TOLERANCE, "they differ by {worst}");
 }
 
 /// Names, versions, weights and metadata, as a reader of the format sees them.

@@ -4,7 +4,7 @@
 //! itself; `tests/golden/layers.py` runs them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use siamese::config::{Config, PRESETS, Preset};
@@ -18,7 +18,7 @@ use siamese::run::Runner;
 use siamese::siamese::{Source, embedding_slot, inference_plan, slots, training_plan};
 use siamese::torch::{IMPORTS, class};
 
-use crate::golden::File;
+use crate::golden::{File, golden};
 
 /// Set, it has the twins written where they are not as the layers say.
 const WRITE: &str = "TWINS";
@@ -27,12 +27,8 @@ const ROWS: usize = 6;
 /// Of the value or of the root mean square of its array: PyTorch's values are stored in 32 bits.
 const TOLERANCE: f64 = 1e-6;
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
-
 fn file(word: &Entry, ending: &str) -> PathBuf {
-    folder("layers").join(format!("{}.{ending}", word.name))
+    golden("layers").join(format!("{}.{ending}", word.name))
 }
 
 /// Networks as a Python file, in a list by the name of each.
@@ -87,7 +83,7 @@ fn twins_are_as_the_layers_say() {
     let numbered = partly_frozen().enumerate().map(|(place, net)| (format!("Network{place}"), net));
     let frozen = twins("Networks of which some tensors are frozen", numbered);
     let networks = [("networks.py", published), ("frozen.py", frozen)];
-    for (path, text) in words.chain(networks.map(|(name, text)| (folder("networks").join(name), text))) {
+    for (path, text) in words.chain(networks.map(|(name, text)| (golden("networks").join(name), text))) {
         if std::env::var_os(WRITE).is_some() {
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(&path, text).expect("a writable file");
@@ -158,7 +154,7 @@ fn layers_compute_what_their_twins_do() {
 /// to `eval()`; gradients pass it.
 #[test]
 fn frozen_layers_compute_what_their_twins_do() {
-    let golden = File::open(&folder("networks").join("frozen.safetensors"));
+    let golden = File::open(&golden("networks").join("frozen.safetensors"));
     for (place, net) in partly_frozen().enumerate() {
         prove(&net, |name| golden.get(&format!("{place}.{name}")).values, |_, values| values);
     }
@@ -346,7 +342,7 @@ fn published_networks_have_their_parameters() {
 /// gradients.
 #[test]
 fn published_networks_compute_what_pytorch_does() {
-    let golden = File::open(&folder("networks").join("networks.safetensors"));
+    let golden = File::open(&golden("networks").join("networks.safetensors"));
     for published in PUBLISHED {
         prove(&published.net(), |name| golden.get(&format!("{}.{name}", published.name)).values, summary);
     }

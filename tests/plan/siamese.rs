@@ -225,7 +225,7 @@ fn assert_gradients<R: Exact>(make: impl Fn(Arc<Plan>) -> R, tolerance: f64) {
             for (kind, parts) in [("masked branches", of(&masked)), ("separate branches", of(&alone))] {
                 let what = format!("{spec}: {}: stacked against {kind}", parameter.name);
                 let summed = sum(&parts);
-                let worst = ours.iter().zip(&summed).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                let worst = crate::common::apart(ours, &summed);
                 assert!(worst <= tolerance * rms, "{what}: {worst:.1e} apart where {:.1e} is allowed", tolerance * rms);
                 // A branch without a gradient could be left out unseen.
                 assert!(parts.iter().all(|part| part.iter().any(|&g| g != 0.0)), "{what}: a branch adds nothing");

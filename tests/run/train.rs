@@ -25,7 +25,7 @@ use siamese::siamese::{Source, inference_plan, slots};
 use siamese::train::{StepReport, Trainer};
 use siamese::{check, cpu, gpu};
 
-use crate::common::{self, random, recipes};
+use crate::common::{self, apart, random, recipes};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -401,7 +401,6 @@ fn an_average_embeds_by_its_own_running_moments() {
         let embedder = Embedder::new(model, 500, |plan| Ok(cpu::Runner::<f32>::new(plan)));
         embedder.unwrap().embed(&data.images, |_| ()).unwrap()
     };
-    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     let in_run = embed(trainer.runner(), trainer.net(), &data, trainer.config().scale(), |_| ()).unwrap();
     assert_eq!(apart(&in_run, &of(&saved)), 0.0, "the run and its file");
     let others = Checkpoint { average_state: saved.state.clone(), ..saved.clone() };
@@ -552,7 +551,7 @@ fn nothing_is_found_in_a_finite_step() {
 
 fn assert_images_go_up_once<R: Runner>(
     what: &str,
-    tolerance: f32,
+    tolerance: f64,
     make: impl Fn(Arc<Plan>) -> R,
     trainer: impl Fn(&Checkpoint, &Dataset) -> Trainer<R>,
 ) {
@@ -575,8 +574,7 @@ fn assert_images_go_up_once<R: Runner>(
 
     // A part of the set is embedded as it is in the whole, though it has the whole's name.
     let part = embedded(trainer.runner(), &data.clone().take(200));
-    let apart = part.iter().zip(&ours).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert_eq!(part.len(), 200 * net.dims(), "{what}: embeddings of a part");
+    let apart = apart(&part, &ours[..200 * net.dims()]);
     assert!(apart <= tolerance, "{what}: the embeddings of a part are {apart:e} from those of the whole");
 
     // Other images written where a fork sees the trainer's: an embedding takes those, so it sends none itself.
