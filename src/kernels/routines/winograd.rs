@@ -36,6 +36,7 @@ pub(crate) fn pays(window: &Window) -> bool {
     let taps = meetings(&|ky| window.rows(ky).count()) * meetings(&|kx| window.columns(kx).count());
     // Of outputs and, on the way back, of inputs.
     let tiles = (out_height.div_ceil(2) * out_width.div_ceil(2)).max(in_height.div_ceil(2) * in_width.div_ceil(2));
+    // The transforms come to some quarter of the products.
     is_made_for && 4 * taps >= 5 * PLACES * tiles
 }
 
