@@ -3,8 +3,9 @@
 //! A file's head says how large its picture is, and what is too large is refused before a pixel of it is decoded: a few
 //! hundred bytes can announce, and unpack to, gigabytes. What several threads decode at a time is bounded together.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Seek};
 use std::path::Path;
 use std::sync::{Condvar, Mutex};
 
@@ -63,6 +64,64 @@ impl Drop for Share<'_> {
     }
 }
 
+/// A picture as it is stored: a file, or bytes out of one. A path makes the former.
+#[derive(Clone, Copy, Debug)]
+pub enum Encoded<'a> {
+    /// A file of its own.
+    File(&'a Path),
+    /// What is in memory already.
+    Bytes {
+        /// What errors call it, such as `faces-0003.tar/anna/1.jpg`.
+        name: &'a Path,
+        /// All of the picture, as a file would have it.
+        bytes: &'a [u8],
+    },
+}
+
+impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Encoded<'a> {
+    fn from(path: &'a P) -> Encoded<'a> {
+        Encoded::File(path.as_ref())
+    }
+}
+
+/// What decoders read from.
+trait Source: BufRead + Seek {}
+
+impl<S: BufRead + Seek> Source for S {}
+
+impl<'a> Encoded<'a> {
+    /// What errors call it.
+    fn name(self) -> &'a Path {
+        match self {
+            Encoded::File(path) => path,
+            Encoded::Bytes { name, .. } => name,
+        }
+    }
+
+    /// Its bytes, to be read from the first, and how many there are.
+    fn source(self) -> Result<(Box<dyn Source + 'a>, u64)> {
+        match self {
+            Encoded::File(path) => {
+                let file = File::open(path).map_err(|error| match error.kind() {
+                    ErrorKind::NotFound => Error::data(path, "nothing there", "a picture"),
+                    _ => Error::io("read", path)(error),
+                })?;
+                let length = file.metadata().map_err(Error::io("read", path))?.len();
+                Ok((Box::new(BufReader::new(file)), length))
+            }
+            Encoded::Bytes { bytes, .. } => Ok((Box::new(Cursor::new(bytes)), bytes.len() as u64)),
+        }
+    }
+
+    /// All of its bytes.
+    fn bytes(self) -> Result<Cow<'a, [u8]>> {
+        match self {
+            Encoded::File(path) => Ok(fs::read(path).map_err(Error::io("read", path))?.into()),
+            Encoded::Bytes { bytes, .. } => Ok(bytes.into()),
+        }
+    }
+}
+
 fn fault(path: &Path, reason: impl ToString) -> Error {
     Error::data(
         path,
@@ -72,28 +131,25 @@ fn fault(path: &Path, reason: impl ToString) -> Error {
 }
 
 /// A picture of which only the head is read, which is within the limits.
-struct Head {
-    /// What it is by its content, or else by its name.
+struct Head<'a> {
+    /// What it is by its content.
     format: Option<ImageFormat>,
-    decoder: Box<dyn ImageDecoder>,
+    decoder: Box<dyn ImageDecoder + 'a>,
 }
 
-fn open(path: &Path) -> Result<Head> {
-    let file = File::open(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Error::data(path, "nothing there", "a picture"),
-        _ => Error::io("read", path)(error),
-    })?;
-    let length = file.metadata().map_err(Error::io("read", path))?.len();
+fn open(picture: Encoded<'_>) -> Result<Head<'_>> {
+    let path = picture.name();
+    let (source, length) = picture.source()?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_BYTES);
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(Error::io("read", path))?;
+    let mut reader = ImageReader::new(source).with_guessed_format().map_err(Error::io("read", path))?;
     reader.limits(limits);
     let format = reader.format();
     // Such a file is read whole.
     if format == Some(ImageFormat::Jpeg) && length > MOST_BYTES {
         return Err(fault(path, format!("{length} bytes; a JPEG file may have {MOST_BYTES}")));
     }
-    let decoder: Box<dyn ImageDecoder> = Box::new(reader.into_decoder().map_err(|error| fault(path, error))?);
+    let decoder: Box<dyn ImageDecoder + '_> = Box::new(reader.into_decoder().map_err(|error| fault(path, error))?);
     let (width, height) = decoder.dimensions();
     let (pixels, bytes) = (u64::from(width) * u64::from(height), decoder.total_bytes());
     let reason = if pixels == 0 {
@@ -113,10 +169,10 @@ fn open(path: &Path) -> Result<Head> {
 /// Height, width and channels of a picture, upright, as its file's head says: 3 channels where it has colour.
 ///
 /// # Errors
-/// [`Error::Data`] naming the file where it is missing, no picture or one without a pixel, or beyond [`MOST_PIXELS`],
+/// [`Error::Data`] naming the picture where it is missing, none or one without a pixel, or beyond [`MOST_PIXELS`],
 /// [`MOST_SIDE`] or [`MOST_BYTES`].
-pub fn shape(path: &Path) -> Result<[usize; 3]> {
-    let mut decoder = open(path)?.decoder;
+pub fn shape<'a>(picture: impl Into<Encoded<'a>>) -> Result<[usize; 3]> {
+    let mut decoder = open(picture.into())?.decoder;
     let (width, height) = decoder.dimensions();
     let turned = matches!(
         orientation(&mut *decoder),
@@ -136,15 +192,16 @@ fn orientation(decoder: &mut dyn ImageDecoder) -> Orientation {
 ///
 /// # Errors
 /// As [`shape`]; and for a file that is broken or ends too early.
-pub fn upright<T>(path: &Path, take: impl FnOnce(DynamicImage) -> T) -> Result<T> {
-    let Head { format, mut decoder } = open(path)?;
+pub fn upright<'a, T>(encoded: impl Into<Encoded<'a>>, take: impl FnOnce(DynamicImage) -> T) -> Result<T> {
+    let encoded = encoded.into();
+    let Head { format, mut decoder } = open(encoded)?;
     let _memory = MEMORY.take(2 * decoder.total_bytes());
     let orientation = orientation(&mut *decoder);
     let mut picture = if format == Some(ImageFormat::Jpeg) {
         drop(decoder);
-        jpeg(path)?
+        jpeg(encoded)?
     } else {
-        DynamicImage::from_decoder(decoder).map_err(|error| fault(path, error))?
+        DynamicImage::from_decoder(decoder).map_err(|error| fault(encoded.name(), error))?
     };
     picture.apply_orientation(orientation);
     Ok(take(picture))
@@ -152,8 +209,9 @@ pub fn upright<T>(path: &Path, take: impl FnOnce(DynamicImage) -> T) -> Result<T
 
 /// A JPEG file's picture. `image` itself fills with grey what a broken file lacks, and calls that a picture. One thing
 /// does not show: a file that was cut off and then closed by an end-of-image marker.
-fn jpeg(path: &Path) -> Result<DynamicImage> {
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+fn jpeg(encoded: Encoded<'_>) -> Result<DynamicImage> {
+    let path = encoded.name();
+    let bytes = encoded.bytes()?;
     let bytes = segments(&bytes).ok_or_else(|| fault(path, "it ends before the end of its image"))?;
     let side = MOST_SIDE as usize;
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(side).set_max_height(side);

@@ -11,15 +11,15 @@
 //!    it covers (a triangle filter), and centred on a black ground. A picture of the right size stays as it is.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageBuffer, Pixel, Rgba};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::Dataset;
+use super::decode::{self, Encoded};
 use super::search::Found;
-use super::{Dataset, decode};
 use crate::error::Result;
 use crate::memory;
 
@@ -33,10 +33,10 @@ pub struct Pictures {
 /// A picture as an input `[height, width, channels]`, by the rules of this module.
 ///
 /// # Errors
-/// [`Error::Data`](crate::error::Error::Data) naming the file where it is missing, broken, no picture, or larger than
+/// [`Error::Data`](crate::error::Error::Data) naming the picture where it is missing, broken, no picture, or larger than
 /// [`decode`] takes: 64 Mi pixels, 32,768 a side, 512 MiB unpacked.
-pub fn read(path: &Path, input: [usize; 3], pictures: Pictures) -> Result<Vec<u8>> {
-    decode::upright(path, |picture| bring(picture, input, pictures))
+pub fn read<'a>(picture: impl Into<Encoded<'a>>, input: [usize; 3], pictures: Pictures) -> Result<Vec<u8>> {
+    decode::upright(picture, |picture| bring(picture, input, pictures))
 }
 
 /// Rules 2 to 5. What is no longer needed of a picture goes before the next form of it is made.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Pixel, Rgb, RgbImage, Rgba};
-use siamese::data::decode::{Budget, shape};
+use siamese::data::decode::{Budget, Encoded, shape};
 use siamese::data::pictures::{Pictures, read};
 
 use crate::heap::peak;
@@ -44,6 +44,25 @@ fn a_picture_of_the_right_size_stays_as_it_is() {
     let (_folder, path) = saved(own.clone(), "inverted.png");
     let inverted: Vec<u8> = own.iter().map(|value| 255 - value).collect();
     assert_eq!(read(&path, [4, 5, 1], INVERTED).unwrap(), inverted);
+}
+
+/// A picture of an archive is as the same picture in a file of its own, and named by its errors.
+#[test]
+fn bytes_are_as_files() {
+    let own = grey(9, 7, |x, y| (20 * y + x) as u8);
+    for name in ["a.png", "a.jpg", "a.tiff", "a.pgm"] {
+        let (_folder, path) = saved(own.clone(), name);
+        let bytes = fs::read(&path).unwrap();
+        let name = Path::new("faces-0003.tar/anna/1.picture");
+        let member = |bytes| Encoded::Bytes { name, bytes };
+        assert_eq!(shape(member(&bytes)).unwrap(), shape(&path).unwrap());
+        let [whole, file] = [read(member(&bytes), [7, 9, 1], AS_IS), read(&path, [7, 9, 1], AS_IS)];
+        assert_eq!(whole.unwrap(), file.unwrap());
+        for broken in [&bytes[..bytes.len() / 2], &b"no picture"[..], &[]] {
+            let error = read(member(broken), [7, 9, 1], AS_IS).unwrap_err().to_string();
+            assert!(error.contains("faces-0003.tar/anna/1.picture"), "{error}");
+        }
+    }
 }
 
 #[test]
