@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::data::Dataset;
 use crate::data::pictures::Pictures;
+use crate::data::{Bound, Dataset, SplitBy};
 use crate::error::{Error, Result};
 use crate::kernels::{SCALED, Scale};
 use crate::losses::triplet::Margin;
@@ -112,13 +112,23 @@ pub enum Initialisation {
 pub struct Validation {
     /// Images held back.
     pub images: usize,
-    /// Which images those are, see [`crate::data::HoldBack::Below`]; `None` in checkpoints of before there were bounds.
+    /// The largest lot that is held back, see [`crate::data::Bound`]; `None` in checkpoints of before there were bounds.
     #[serde(default)]
     pub bound: Option<u64>,
+    /// Whether whole classes were held back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub identities: bool,
     /// Steps between two looks.
     pub every: u64,
     /// Looks without a new best after which the run ends; `None`: it goes on to its last step.
     pub patience: Option<u64>,
+}
+
+impl Validation {
+    /// What divides the images held back from the others.
+    pub fn bound(&self) -> Option<Bound> {
+        self.bound.map(|lot| Bound { lot, identities: self.identities })
+    }
 }
 
 /// How a device stores images and what convolutions and pools make of them, in training. It computes in 32 bits either
@@ -290,6 +300,9 @@ pub struct Config {
     pub seed: u64,
     /// Thresholds of recognition that an evaluation reports, in the loss's distance.
     pub thresholds: Vec<f32>,
+    /// By what a folder that does not say which pictures judge is divided.
+    #[serde(default, skip_serializing_if = "SplitBy::is_images")]
+    pub split: SplitBy,
     /// Images held back to watch the run.
     pub validation: Option<Validation>,
     /// Classes trained on, the others being what is evaluated; `None`: all are trained on and evaluated. They go by
@@ -486,6 +499,7 @@ fn cnn() -> Config {
         steps: preset_steps(Length::Images(200_000), &batch),
         seed: 0,
         thresholds: vec![0.5, 1.0],
+        split: SplitBy::Images,
         validation: None,
         train_classes: None,
     }

@@ -216,7 +216,7 @@ pub struct Evaluated {
     /// The embeddings of the test images, `[rows, dims]`.
     pub test: Vec<f32>,
     /// The label that the nearest training images vote for, of each test image; see [`eval::knn_labels`]. Empty where
-    /// there is no training image.
+    /// there is no training image, or none of a label of theirs.
     pub answers: Vec<u32>,
     /// What the test images lie nearest to among themselves.
     pub nearest: Vec<Nearest>,
@@ -243,10 +243,14 @@ pub fn evaluate<R: Runner>(
     };
     let validation = parts.validation.as_ref();
     let held = validation.map(|data| stage("embedding the validation images", data)).transpose()?;
-    let train = stage("embedding the training images", &split.train)?;
+    // Where nothing can be compared with the training images, they are not embedded.
+    let left_out = eval::left_out(&split.train.labels, &split.test.labels);
+    let is_alone = ["knn5", "centroid"].iter().all(|&name| left_out.contains_key(name));
+    let train = if is_alone { Vec::new() } else { stage("embedding the training images", &split.train)? };
+    let train_labels = if is_alone { &[] } else { split.train.labels.as_slice() };
     let test = stage("embedding the test images", &split.test)?;
     let total = split.test.len();
-    let k = eval::VOTES.min(split.train.len());
+    let k = eval::VOTES.min(train_labels.len());
     let found = neighbours(runner, &train, &test, net.dims(), k, |done| {
         progress(Progress { stage: "finding neighbours", done, total });
     })?;
@@ -256,12 +260,13 @@ pub fn evaluate<R: Runner>(
         Distance::MeanSquare => 1.0,
     };
     let thresholds: Vec<_> = config.thresholds.iter().map(|&threshold| f64::from(threshold) * unit).collect();
-    let reference = Embedded { values: &train, dims: net.dims(), labels: &split.train.labels };
+    let reference = Embedded { values: &train, dims: net.dims(), labels: train_labels };
     let query = Embedded { values: &test, dims: net.dims(), labels: &split.test.labels };
     // Where the labels make no pairs, the evaluation says so of each figure that needs them.
     let pairs = |labels: &[u32]| eval::verification_pairs(labels, PAIRS, PAIR_SEED).ok();
     let (mut evaluation, nearest) =
         eval::evaluate(reference, query, &found, k, &thresholds, pairs(query.labels).as_ref(), progress);
+    evaluation.left_out.extend(left_out);
     for (threshold, &given) in evaluation.thresholds.iter_mut().zip(&config.thresholds) {
         threshold.threshold = f64::from(given);
     }
@@ -276,6 +281,6 @@ pub fn evaluate<R: Runner>(
             evaluation.left_out.insert("calibrated".to_owned(), reason);
         }
     }
-    let answers = eval::knn_labels(&found, k, &split.train.labels);
+    let answers = eval::knn_labels(&found, k, train_labels);
     Ok(Evaluated { evaluation, test, answers, nearest })
 }

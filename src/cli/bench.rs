@@ -177,7 +177,7 @@ impl Bench {
         let tasks = self.tasks(&self.config(preset, preset.input))?;
         let train = match self.workload {
             Some(Workload::W3 | Workload::W4) => noise([64, 64, 3]),
-            _ => self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default())?.train,
+            _ => self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default(), None)?.train,
         };
         let config = self.config(preset, [train.height, train.width, train.channels]);
         let engine = Engine::open(&self.adapter.adapter)?;

@@ -28,7 +28,7 @@ use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset, Storage};
 use siamese::data::pictures::Pictures;
-use siamese::data::{self, HoldBack, Parts, Split};
+use siamese::data::{self, HoldBack, Parts, Split, SplitBy};
 use siamese::losses::Loss;
 use siamese::sampler::{Batch, Mining, Positive};
 use siamese::session::{BEST, CHECKPOINT};
@@ -191,14 +191,19 @@ struct DataArg {
 
 impl DataArg {
     /// Training and test images. Pictures are brought to the shape `input`, or to one that suits them; other sets must
-    /// have it.
-    fn load(&self, input: Option<[usize; 3]>, pictures: Pictures) -> siamese::Result<Split> {
-        DataArg::load_from(self.data.as_deref(), input, pictures)
+    /// have it. `by` is what a folder that names no sides is divided by.
+    fn load(&self, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> siamese::Result<Split> {
+        DataArg::load_from(self.data.as_deref(), input, pictures, by)
     }
 
-    fn load_from(folder: Option<&Path>, input: Option<[usize; 3]>, pictures: Pictures) -> siamese::Result<Split> {
+    fn load_from(
+        folder: Option<&Path>,
+        input: Option<[usize; 3]>,
+        pictures: Pictures,
+        by: Option<SplitBy>,
+    ) -> siamese::Result<Split> {
         let split = match folder {
-            Some(folder) => data::load(folder, input, pictures),
+            Some(folder) => data::load(folder, input, pictures, by),
             None => data::mnist::load(&data::mnist::Files {
                 train_images: include_bytes!("../../data/mnist/train-images-idx3-ubyte.xz"),
                 train_labels: include_bytes!("../../data/mnist/train-labels-idx1-ubyte.xz"),
@@ -222,7 +227,7 @@ impl DataArg {
     fn load_of(&self, model: &Checkpoint, other: bool) -> siamese::Result<Split> {
         let own = model.origin.as_ref();
         let folder = self.data.as_deref().or(own.and_then(|origin| origin.path.as_deref()));
-        let split = DataArg::load_from(folder, Some(model.input), model.config.pictures)?;
+        let split = DataArg::load_from(folder, Some(model.input), model.config.pictures, Some(model.config.split))?;
         match own.and_then(|own| own.difference(&split.origin)).filter(|_| !other) {
             None => Ok(split),
             Some(difference) => {
@@ -239,7 +244,7 @@ impl DataArg {
     /// The images as the training of a model divided them; see [`DataArg::load_of`].
     fn load_parts(&self, model: &Checkpoint, other: bool) -> siamese::Result<Parts> {
         let config = &model.config;
-        let held_back = config.validation.and_then(|validation| validation.bound).map(HoldBack::Below);
+        let held_back = config.validation.and_then(|validation| validation.bound()).map(HoldBack::Below);
         let split = self.load_of(model, other)?;
         split.divide(config.train_classes.as_deref(), held_back, config.seed)
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use siamese::checkpoint::{self, Checkpoint, Taken};
 use siamese::config::{Config, Group, Length, PRESETS, Preset, Schedule, Update, Validation};
 use siamese::data::pictures::Pictures;
-use siamese::data::{Dataset, HoldBack, Parts};
+use siamese::data::{Bound, Dataset, HoldBack, Parts, SplitBy};
 use siamese::figures::Figures;
 use siamese::import::Weights;
 use siamese::losses::triplet::Margin;
@@ -108,7 +108,7 @@ pub struct Train {
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "loss", "memory", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
         "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
-        "patience", "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
+        "patience", "split", "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -190,7 +190,8 @@ struct RecipeArgs {
     /// Keep the outputs of joins alone and make what lies between again on the way back: less memory, the same bits
     #[arg(long)]
     again: bool,
-    /// Training images held back to watch the run; the weights that did best are kept and evaluated
+    /// Training images held back to watch the run; the weights that did best are kept and evaluated. Where no class that
+    /// is trained on judges, whole classes are held back, of so many images at least
     #[arg(long, value_name = "IMAGES")]
     validation: Option<usize>,
     /// Steps between two looks at them [default: a twentieth of the run]
@@ -199,6 +200,11 @@ struct RecipeArgs {
     /// End after so many looks without a new best
     #[arg(long, value_name = "LOOKS", requires = "validation")]
     patience: Option<u64>,
+    /// What judges of a folder that names no sides train/ and test/: images, a fifth of those of each class; or
+    /// identities=0.25, all images of about that share of the classes, the others being trained on [default: images;
+    /// for more than 50 classes identities=0.25]
+    #[arg(long, value_name = "BY", value_parser = parse_text::<SplitBy>)]
+    split: Option<SplitBy>,
     /// Classes to train on, by name or number, such as cat,dog or 0-4; the others are evaluated. A class that is called
     /// 2019-2021 is no range
     #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
@@ -286,8 +292,21 @@ impl RecipeArgs {
     /// How a run of `steps` is watched.
     fn validation(&self, steps: u64, parts: &Parts) -> Option<Validation> {
         let every = self.validate_every.unwrap_or(steps.div_ceil(20));
-        let (images, bound) = (parts.validation.as_ref()?.len(), parts.bound);
-        Some(Validation { images, bound, every, patience: self.patience })
+        let (images, bound) = (parts.validation.as_ref()?.len(), parts.bound?);
+        let (bound, identities) = (Some(bound.lot), bound.identities);
+        Some(Validation { images, bound, identities, every, patience: self.patience })
+    }
+
+    /// What a set that does not say so itself is to be divided by. Classes that are named divide it already.
+    fn split_by(&self) -> Result<Option<SplitBy>> {
+        match self.split {
+            Some(SplitBy::Identities(_)) if !self.train_classes.is_empty() => Err(Error::config(
+                "--split",
+                "--train-classes says already which classes are trained on and which judge",
+            )),
+            None if !self.train_classes.is_empty() => Ok(Some(SplitBy::Images)),
+            by => Ok(by),
+        }
     }
 }
 
@@ -387,10 +406,16 @@ impl Train {
         // What a model makes of images belongs to its weights.
         let model = from.as_ref().and_then(|from| from.model.as_ref());
         let pictures = Pictures { invert: self.invert || model.is_some_and(|model| model.config.pictures.invert) };
-        let split = self.data.load(self.input.or(model.map(|model| model.input)).or(brought), pictures)?;
+        let input = self.input.or(model.map(|model| model.input)).or(brought);
+        let by = self.recipe.split_by()?;
+        let split = self.data.load(input, pictures, by)?;
+        if by.is_some_and(|by| by != split.by) {
+            let reason = format!("{} says itself which images are trained on and which judge", split.origin.name);
+            return Err(Error::config("--split", reason));
+        }
         let Dataset { height, width, channels, .. } = split.train;
         let preset = asked.unwrap_or_else(|| self.suited(&split.train));
-        let mut config = Config { pictures, ..self.network.config(preset, [height, width, channels]) };
+        let mut config = Config { pictures, split: split.by, ..self.network.config(preset, [height, width, channels]) };
         self.recipe.apply(&mut config)?;
         if let Some(Checkpoint { config: own, .. }) = model {
             if self.network.is_default() {
@@ -401,6 +426,10 @@ impl Train {
         self.pixels.apply(&mut config);
         let held_back = self.recipe.validation.map(HoldBack::Images);
         let parts = split.divide(config.train_classes.as_deref(), held_back, config.seed)?;
+        if let (Some(held), Some(Bound { identities: true, .. })) = (&parts.validation, parts.bound) {
+            let (images, identities) = (held.len(), held.label_count());
+            say!("--validation holds back whole identities: {identities}, of {images} images");
+        }
         if self.recipe.batch.batch.is_none() {
             config.batch = config.batch.fit(parts.train.label_count(), parts.train.images_of_a_label());
         }
@@ -737,7 +766,7 @@ mod tests {
             return vec![String::new()];
         }
         let named = option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
-        let further = ["1", "8x8x1", "circle", "none", "conv1 rate=1"].map(str::to_owned);
+        let further = ["1", "8x8x1", "circle", "none", "conv1 rate=1", "images"].map(str::to_owned);
         named.into_iter().chain(further).map(|value| format!("={value}")).collect()
     }
 

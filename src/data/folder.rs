@@ -7,14 +7,12 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::decode::shape;
-use super::origin::{lot, sha256};
+use super::origin::sha256;
 use super::pictures::{self, Pictures};
 use super::search::{self, Found, Search, Side};
-use super::{Origin, Split};
+use super::{Origin, Split, SplitBy};
 use crate::error::{Error, Result};
 
-/// One picture of so many is a test picture where the folder does not say which are.
-const TEST_SHARE: u64 = 5;
 /// The largest side that training takes as it is, without being told.
 const SIDE: usize = 64;
 
@@ -23,29 +21,44 @@ const SIDE: usize = 64;
 /// was chosen is one of the split's remarks.
 ///
 /// With folders that [`Side`] names, those are the sides: `train`, and `test` or where there is none `val`. Otherwise
-/// one picture in five is a test picture, as a hash of its class and file name has it: always the same, whatever others
-/// come or go. So a class of few pictures may have none on one side.
+/// hashes of names divide it as `by` says, or [`SplitBy::suited`]: always the same, whatever others come or go. By
+/// images a class of few pictures may have none on one side.
 ///
 /// # Errors
 /// [`Error::DataSet`] naming the folder where it has no classes, no picture, or not both sides; [`Error::Data`] naming
 /// the picture that cannot be read.
-pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result<Split> {
+pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> Result<Split> {
     let Search { found, sides, mut remarks } = search::folder(dir)?;
     if found.iter().any(|found| found.class.is_none()) {
         return Err(Error::data_set(dir, "pictures without folders", "one folder a class, such as cats/ and dogs/"));
     }
+    let by =
+        if sides.is_empty() { by.unwrap_or_else(|| SplitBy::suited(count_classes(&found))) } else { SplitBy::Images };
     let (train, test) = if sides.is_empty() {
-        found.into_iter().partition(|found| !is_for_testing(found))
+        found.into_iter().partition(|found| !by.judges(found.class.as_deref().unwrap_or_default(), &full_name(found)))
     } else {
         by_side(dir, found, &sides, &mut remarks)?
     };
     if train.is_empty() || test.is_empty() {
-        let found = format!("{} pictures, all of which fall to one side", train.len() + test.len());
+        let what = if by.is_images() { "pictures" } else { "pictures of identities" };
+        let found = format!("{} {what}, all of which fall to one side", train.len() + test.len());
         return Err(Error::data_set(dir, found, "more of them, or folders train/ and test/ that say what is what"));
+    }
+    if let SplitBy::Identities(_) = by {
+        let [trained, judging] = [&train, &test].map(|found| (count_classes(found), found.len()));
+        remarks.push(format!(
+            "{}: trained on {} identities ({} pictures), judged on the other {} ({} pictures); --split images divides \
+             the pictures of each",
+            dir.display(),
+            trained.0,
+            trained.1,
+            judging.0,
+            judging.1
+        ));
     }
     let known: BTreeSet<_> = train.iter().map(|found| &found.class).collect();
     let unknown: Vec<Found> = test.iter().filter(|found| !known.contains(&found.class)).cloned().collect();
-    if !unknown.is_empty() {
+    if !unknown.is_empty() && by.is_images() {
         let names = search::some(pictures::classes(&unknown), ", ");
         remarks.push(format!("{}: test pictures, but no training picture, of {names}", dir.display()));
     }
@@ -62,7 +75,11 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result
     let names = train.iter().map(full_name).collect();
     let (train, test) = (load("train", &train)?, load("test", &test)?);
     let origin = Origin::new(&name, Some(dir), &train, &test, digest);
-    Ok(Split { train, test, origin, names, remarks })
+    Ok(Split { train, test, origin, names, by, remarks })
+}
+
+fn count_classes(found: &[Found]) -> usize {
+    found.iter().map(|found| &found.class).collect::<BTreeSet<_>>().len()
 }
 
 /// A digest of which picture is of which class and on which side.
@@ -117,13 +134,6 @@ fn by_side(
         (None, None) => return Err(missing()),
     };
     Ok((train, test))
-}
-
-/// Whether a picture of a folder that is not divided is a test picture. It follows from the names of its class and
-/// file alone: whatever rule looked at the others as well, so that each class has pictures on both sides, would move
-/// pictures from one side to the other when some come or go.
-fn is_for_testing(found: &Found) -> bool {
-    lot(["test\0", &full_name(found)].map(str::as_bytes)) < u64::MAX / TEST_SHARE
 }
 
 /// The shape that suits the pictures, with a remark on it.

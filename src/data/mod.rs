@@ -20,7 +20,7 @@ mod origin;
 pub mod pictures;
 pub mod search;
 
-pub use divide::{HoldBack, Parts};
+pub use divide::{Bound, HoldBack, Parts, SplitBy};
 pub use origin::Origin;
 use origin::sha256;
 
@@ -191,20 +191,22 @@ pub struct Split {
     /// What each training image is known by: the names of its class and file; empty where they are known by their
     /// pixels.
     pub names: Vec<String>,
+    /// By what it was divided; by images too where the set says itself which images judge.
+    pub by: SplitBy,
     /// What a user has to know of how it was read, a sentence each.
     pub remarks: Vec<String>,
 }
 
 /// Reads a data set from a folder of either kind: of pictures as [`folder`] has it, or of IDX files as [`idx`] has it,
 /// which may lie in a folder `raw` or `gzip` inside, where downloads put them. `input` is the shape that pictures are
-/// brought to; see [`folder::load`].
+/// brought to, `by` what a folder of them is divided by that does not say which are for what; see [`folder::load`].
 ///
 /// # Errors
 /// [`Error::DataSet`] where the folder is not there or is neither; what [`folder::load`] and [`idx::load`] report.
-pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures) -> Result<Split> {
+pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> Result<Split> {
     match idx::folder(dir)? {
         Some(dir) => Ok(idx::load(&dir)?.adapted(pictures)),
-        None => folder::load(dir, input, pictures),
+        None => folder::load(dir, input, pictures, by),
     }
 }
 
@@ -213,7 +215,7 @@ impl Split {
     pub fn new(name: &str, train: Dataset, test: Dataset) -> Split {
         let digest = sha256([train.digest().as_bytes(), test.digest().as_bytes()]);
         let origin = Origin::new(name, None, &train, &test, digest);
-        Split { train, test, origin, names: Vec::new(), remarks: Vec::new() }
+        Split { train, test, origin, names: Vec::new(), by: SplitBy::Images, remarks: Vec::new() }
     }
 
     /// What a model wants done to pictures, done to images that are in memory and have the right size.

@@ -124,6 +124,12 @@ pub struct Evaluation {
     pub positive_pairs: usize,
     /// How many negative pairs the verification figures rest on.
     pub negative_pairs: usize,
+    /// How many queries there are.
+    #[serde(default)]
+    pub images: usize,
+    /// How many labels they have.
+    #[serde(default)]
+    pub identities: usize,
     /// Queries whose label no reference has; they do not count in `knn5` and `centroid`.
     #[serde(default)]
     pub unseen: usize,
@@ -356,7 +362,7 @@ pub fn evaluate(
         centroid: centroid_accuracy(reference, query).filter(|_| has("centroid")),
         one_shot: recognised.as_ref().map(|found| found.accuracy),
         one_shot_galleries: within.galleries.filter(|_| has("one_shot_galleries")),
-        gallery,
+        gallery: gallery.clone(),
         thresholds: recognised.map(|found| found.thresholds).unwrap_or_default(),
         recall_at_1: retrieved.map(|found| found.recall_at_1),
         recall_at_2: retrieved.map(|found| found.recall_at_2),
@@ -382,6 +388,8 @@ pub fn evaluate(
         roc,
         positive_pairs: pairs.map_or(0, |pairs| pairs.positive.len()),
         negative_pairs: pairs.map_or(0, |pairs| pairs.negative.len()),
+        images: query.labels.len(),
+        identities: gallery.len(),
         unseen: query.labels.iter().filter(|label| !known.contains(label)).count(),
         collapsed: collapsed(query),
         left_out: BTreeMap::new(),

@@ -49,7 +49,14 @@ pub struct Figure {
 }
 
 impl Evaluation {
-    /// The figures, in the order in which they are shown.
+    /// Whether no query has a label of the references, so that it is told by the queries alone how foreign identities
+    /// are kept apart.
+    pub fn is_of_identities(&self) -> bool {
+        self.images > 0 && self.unseen == self.images
+    }
+
+    /// The figures, in the order in which they are shown. Of foreign identities those come first that tell them apart
+    /// most sharply, and those are not among them that compare with references.
     pub fn figures(&self) -> Vec<Figure> {
         let figure = |key: &str, name, unit: Unit, value: Option<f64>, words: Option<String>| {
             let own = key.split('/').next().unwrap_or(key);
@@ -78,24 +85,35 @@ impl Evaluation {
         let folds = self
             .verification_accuracy_error
             .map(|error| format!("standard error {} over {FOLDS} folds", Unit::Percent.write(error)));
+        let foreign = self.is_of_identities();
+        let images = foreign
+            .then(|| format!("each of {} images of {} identities among the others", self.images, self.identities));
+        let pairs = foreign.then(|| format!("{} pairs of one, {} of two", self.positive_pairs, self.negative_pairs));
+        let of_auc = [pairs, between(Unit::Plain, self.auc_interval)].into_iter().flatten().collect::<Vec<_>>();
         let mut figures = vec![
             percent("knn5", "5-NN accuracy", self.knn5, seen.clone()),
             percent("centroid", "centroid accuracy", self.centroid, seen),
             percent("one_shot", "one-shot accuracy", self.one_shot, None),
             percent("one_shot_galleries/mean", "random galleries", galleries.map(|found| found.mean), spread),
-            percent("recall_at_1", "recall at 1", self.recall_at_1, None),
+            percent("recall_at_1", "recall at 1", self.recall_at_1, images),
             percent("recall_at_2", "recall at 2", self.recall_at_2, None),
             percent("recall_at_4", "recall at 4", self.recall_at_4, None),
             percent("recall_at_8", "recall at 8", self.recall_at_8, None),
             percent("r_precision", "R-precision", self.r_precision, None),
             percent("map_at_r", "MAP at R", self.map_at_r, None),
-            figure("auc", "ROC AUC", Unit::Plain, self.auc, between(Unit::Plain, self.auc_interval)),
+            figure("auc", "ROC AUC", Unit::Plain, self.auc, Some(of_auc.join("; "))),
             rate("eer", "EER", self.eer, self.eer_interval),
             rate("tar_far_1e2", "TAR at FAR 1e-2", self.tar_far_1e2, self.tar_far_1e2_interval),
             rate("tar_far_1e3", "TAR at FAR 1e-3", self.tar_far_1e3, self.tar_far_1e3_interval),
             rate("tar_far_1e4", "TAR at FAR 1e-4", self.tar_far_1e4, self.tar_far_1e4_interval),
             percent("verification_accuracy", "same or different", self.verification_accuracy, folds),
         ];
+        if foreign {
+            const FIRST: [&str; 6] =
+                ["/recall_at_1", "/map_at_r", "/one_shot", "/one_shot_galleries/mean", "/tar_far_1e3", "/tar_far_1e4"];
+            figures.retain(|figure| !["/knn5", "/centroid"].contains(&figure.key.as_str()));
+            figures.sort_by_key(|figure| FIRST.iter().position(|&key| key == figure.key).unwrap_or(FIRST.len()));
+        }
         figures.extend(self.thresholds.iter().enumerate().map(|(at, found)| {
             let accepted = Unit::Percent.write(found.accepted);
             let words = format!("accepted and right; {accepted} accepted, under {}", found.threshold as f32);

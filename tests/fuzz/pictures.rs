@@ -137,7 +137,7 @@ fn folders(dice: &mut Dice, place: &Path) -> Result<()> {
         }
     }
     let input = dice.one_in(2).then_some([6, 6, 1]);
-    let split = data::load(&root, input, Pictures::default())?;
+    let split = data::load(&root, input, Pictures::default(), None)?;
     let shape = [split.train.height, split.train.width, split.train.channels];
     assert!(input.is_none_or(|input| input == shape));
     for set in [&split.train, &split.test] {

@@ -74,6 +74,67 @@ fn classes_are_chosen_by_their_names() {
     assert!(words.contains("`5`") && words.contains("there are 0, 1, 2, 2019-2021, 3, 4"), "{words}");
 }
 
+/// Sixty identities of four pictures: some train, others watch, others judge, all is said, and found again by whoever
+/// asks the model.
+#[test]
+fn identities_are_divided_and_judged_as_such() {
+    let (folder, root, _) = place();
+    let names: Vec<String> = (0..60).map(|person| format!("p{person:02}")).collect();
+    for (person, name) in names.iter().enumerate() {
+        // A grey and a noise of their own.
+        let class = folder.path().join("people").join(name);
+        fs::create_dir_all(&class).unwrap();
+        for picture in 0..4 {
+            let noise = |x: u32, y: u32| (x * 31 + y * 17 * (person as u32 % 7 + 1) + picture * 7) % 60;
+            let values = GrayImage::from_fn(8, 8, |x, y| Luma([3 * person as u8 + noise(x, y) as u8]));
+            values.save(class.join(format!("{picture}.png"))).unwrap();
+        }
+    }
+    let [people, model] = ["people", "run"].map(|name| format!("{root}/{name}"));
+    let train = |out: &str, more: &[&str]| {
+        let common = ["train", "--spec", SPEC, "--adapter", "cpu", "--steps", "4", "--batch", "8x4"];
+        let output = run(&[common.as_slice(), &["--data", &people, "--out", out], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let (figures, words) = train(&model, &["--validation", "4"]);
+    for told in ["identities (", "judged on the other", "--split images", "whole identities: 2, of 8 images"] {
+        assert!(words.contains(told), "{told} in {words}");
+    }
+    // What compares with training images is not there, in no form; what it rests on is.
+    assert!(figures.starts_with("recall at 1") && figures.contains("identities among the others"), "{figures}");
+    assert!(!figures.contains("5-NN") && !figures.contains("centroid"), "{figures}");
+    let file = |name: &str| -> Value { serde_json::from_slice(&fs::read(format!("{model}/{name}")).unwrap()).unwrap() };
+    let config = &file("run.json")["config"];
+    assert_eq!(config["split"], serde_json::json!({ "identities": 0.25 }));
+    assert_eq!(config["validation"]["identities"], true);
+    let (evaluation, shown) = (&file("figures.json")["evaluation"], &file("figures.json")["confusion"]);
+    assert!(evaluation["knn5"].is_null() && evaluation["centroid"].is_null() && shown.as_array().unwrap().is_empty());
+    assert!(evaluation["left_out"]["knn5"].as_str().unwrap().contains("no test image has a label"), "{evaluation}");
+    let (images, identities) = (evaluation["images"].as_u64().unwrap(), evaluation["identities"].as_u64().unwrap());
+    assert_eq!((images, evaluation["unseen"].as_u64().unwrap()), (4 * identities, images), "all pictures of each");
+
+    // Whoever asks for the model's data gets the same, and the run goes on with them.
+    assert_eq!(succeed(&["eval", &model, "--adapter", "cpu"]), figures);
+    let test = format!("{root}/test.csv");
+    succeed(&["embed", &model, "--set", "test", "--out", &test, "--adapter", "cpu"]);
+    assert_eq!(fs::read_to_string(&test).unwrap().lines().count() as u64, images + 1);
+    let resume = ["train", "--out", &model, "--resume", "--steps", "5", "--adapter", "cpu"];
+    assert!(succeed(&resume).contains(&format!("each of {images} images of {identities} identities")));
+
+    let (figures, _) = train(&format!("{root}/classes"), &["--split", "images"]);
+    assert!(figures.starts_with("5-NN accuracy"), "{figures}");
+    for (more, words) in [
+        (["--split", "identities", "--train-classes", "p01,p02,p03"].as_slice(), "--train-classes says already"),
+        (&["--split", "people"], "by images, or by identities=0.25"),
+        (&["--validation", "1000"], "0 left to train on"),
+    ] {
+        let said = fail(&[&["train", "--data", &people][..], more].concat());
+        assert!(said.contains(words), "{more:?}: {said}");
+    }
+    assert!(fail(&["train", "--split", "identities"]).contains("says itself which images"), "MNIST");
+}
+
 /// An image is the same to a model as a row of a set and as a picture.
 #[test]
 fn sets_are_inverted_as_pictures_are() {

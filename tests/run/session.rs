@@ -47,7 +47,7 @@ fn watched() -> Config {
         spec: "dense8 relu dense4 l2".to_owned(),
         batch: random(6),
         steps: 40,
-        validation: Some(Validation { images: 30, bound: Some(0), every: 10, patience: None }),
+        validation: Some(Validation { images: 30, bound: Some(0), identities: false, every: 10, patience: None }),
         ..PRESETS[0].config()
     }
 }
@@ -211,7 +211,7 @@ fn a_run_says_how_it_ended() {
     // Weights that do not move are never better than at the first look.
     let folder = tempfile::tempdir().unwrap();
     let run = Folder::create(folder.path()).unwrap();
-    let validation = Some(Validation { images: 30, bound: Some(0), every: 5, patience: Some(2) });
+    let validation = Some(Validation { images: 30, bound: Some(0), identities: false, every: 5, patience: Some(2) });
     let still = Config { learning_rate: 1e-30, validation, ..watched() };
     let ending = train(&run, &initial(&still), &NEVER, on_cpu).unwrap();
     drop(run);

@@ -399,7 +399,7 @@ fn sets_are_found_where_downloads_put_them() {
             fs::write(downloads.path().join(dir).join(format!("{prefix}{name}.gz")), gzip(&bytes)).unwrap();
         }
     };
-    let load = |dir: &str| data::load(&downloads.path().join(dir), None, Pictures::default());
+    let load = |dir: &str| data::load(&downloads.path().join(dir), None, Pictures::default(), None);
     write("MNIST/raw", "");
     for dir in ["MNIST/raw", "MNIST", "."] {
         assert_eq!(load(dir).unwrap().train.labels, [1, 26, 1], "{dir}");
@@ -416,12 +416,12 @@ fn sets_are_found_where_downloads_put_them() {
 #[test]
 fn a_folder_of_neither_kind_is_told_so() {
     let neither = folder(&[("notes.txt", Vec::new())]);
-    let error = data::load(neither.path(), None, Pictures::default()).unwrap_err();
+    let error = data::load(neither.path(), None, Pictures::default(), None).unwrap_err();
     assert!(error.to_string().contains("no picture, but 1 other file (1 .txt"), "{error}");
     let hint = error.hint().unwrap();
     assert!(hint.contains("pictures for each class") && hint.contains("IDX") && !hint.contains("again"), "{hint}");
     for (name, found) in [("notes.txt", "a file"), ("none", "nothing there")] {
-        let result = data::load(&neither.path().join(name), None, Pictures::default());
+        let result = data::load(&neither.path().join(name), None, Pictures::default(), None);
         assert_data_error(result, name, found, "a folder of pictures, or of the four files of an IDX set");
     }
     let broken = Error::data(neither.path(), "found", "expected").hint().unwrap();
@@ -431,7 +431,7 @@ fn a_folder_of_neither_kind_is_told_so() {
 #[test]
 fn images_in_memory_are_inverted_as_pictures_are() {
     let set = folder(&small_set());
-    let load = |invert| data::load(set.path(), None, Pictures { invert }).unwrap();
+    let load = |invert| data::load(set.path(), None, Pictures { invert }, None).unwrap();
     let (own, inverted) = (load(false), load(true));
     for (own, inverted) in [(&own.train, &inverted.train), (&own.test, &inverted.test)] {
         assert!(own.images.iter().zip(&inverted.images).all(|(own, inverted)| own + inverted == 255));

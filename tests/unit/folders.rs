@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageEncoder, Luma, Rgb, RgbImage};
 use siamese::data::pictures::{self, Pictures};
 use siamese::data::search::{self, Found, find};
-use siamese::data::{Dataset, HoldBack, Origin, Split, folder};
+use siamese::data::{Bound, Dataset, HoldBack, Origin, Split, SplitBy, folder};
 use siamese::error::{Error, Result};
 use tempfile::TempDir;
 
@@ -52,7 +52,7 @@ fn a_folder_is_a_data_set() {
         .chain(["owl/0.png".into()])
         .collect();
     let folder = tree(&paths.iter().map(String::as_str).collect::<Vec<_>>());
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
+    let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(split.train.label_names, ["cat", "dog", "owl"]);
     let counts = |set: &siamese::data::Dataset| set.rows_by_label().iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!((counts(&split.train), counts(&split.test)), (vec![8, 4, 1], vec![2, 1]), "about a fifth");
@@ -61,34 +61,36 @@ fn a_folder_is_a_data_set() {
         [&split.train, &split.test].iter().flat_map(|set| set.images.chunks(24).map(|image| image[0])).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..16).collect::<Vec<u8>>(), "each picture is in one of the two");
-    assert_eq!(folder::load(folder.path(), None, AS_IS).unwrap(), split, "and always the same");
-    let other = folder::load(folder.path(), Some([12, 12, 3]), AS_IS).unwrap();
+    assert_eq!(folder::load(folder.path(), None, AS_IS, None).unwrap(), split, "and always the same");
+    let other = folder::load(folder.path(), Some([12, 12, 3]), AS_IS, None).unwrap();
     assert_eq!(other.test.images.len(), 3 * 12 * 12 * 3);
 }
 
 #[test]
 fn pictures_that_no_memory_holds_are_refused() {
     let folder = tree(&["train/a/1.png", "train/b/2.png", "test/a/3.png"]);
-    let error = folder::load(folder.path(), Some([10_000_000, 10_000_000, 3]), AS_IS).unwrap_err();
+    let error = folder::load(folder.path(), Some([10_000_000, 10_000_000, 3]), AS_IS, None).unwrap_err();
     assert!(matches!(error, Error::Memory { .. }) && error.hint().unwrap().contains("--input"), "{error}");
 }
 
 #[test]
 fn a_folder_may_say_what_is_for_testing() {
     let folder = tree(&["train/a/1.png", "train/b/2.png", "test/b/3.png", "test/c/4.png"]);
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
+    let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!((split.train.labels, split.test.labels), (vec![0, 1], vec![1, 2]));
     let flat = tree(&["1.png", "2.png"]);
-    assert!(folder::load(flat.path(), None, AS_IS).unwrap_err().to_string().contains("one folder a class"));
+    assert!(folder::load(flat.path(), None, AS_IS, None).unwrap_err().to_string().contains("one folder a class"));
     let few = tree(&["a/2.png", "b/2.png"]);
-    assert!(folder::load(few.path(), None, AS_IS).unwrap_err().to_string().contains("2 pictures, all of which fall"));
+    assert!(
+        folder::load(few.path(), None, AS_IS, None).unwrap_err().to_string().contains("2 pictures, all of which fall")
+    );
 }
 
 /// A set is the same wherever it lies and whatever it is called, and another once a picture comes, goes or is renamed.
 #[test]
 fn a_folder_is_known_again() {
     let names = ["a/1.png", "a/2.png", "b/1.png", "b/2.png"];
-    let origin = |names: &[&str]| folder::load(tree(names).path(), None, AS_IS).unwrap().origin;
+    let origin = |names: &[&str]| folder::load(tree(names).path(), None, AS_IS, None).unwrap().origin;
     let own = origin(&names);
     assert_eq!((own.train, own.test, own.labels), (3, 1, 2));
     assert!(own.path.as_ref().is_some_and(|path| path.is_absolute()));
@@ -107,16 +109,16 @@ fn a_folder_is_known_again() {
 fn mixed_sizes_become_one() {
     let folder = tree(&["a/1.png", "a/2.png", "b/1.png", "b/2.png"]);
     RgbImage::from_pixel(200, 100, Rgb([255, 0, 0])).save(folder.path().join("b/3.png")).unwrap();
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
+    let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(shape(&split.train), [4, 6, 3]);
     assert!(told(&split, "brought to 4x6x3, the size of 4 of 5, with the colour of 1 of 5"), "{:?}", split.remarks);
     for name in ["a/3.png", "b/4.png", "b/5.png"] {
         grey(7, 7, 0).save(folder.path().join(name)).unwrap();
     }
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
+    let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(shape(&split.train), [64, 64, 3]);
     assert!(told(&split, "brought to 64x64x3, being of 3 sizes"), "{:?}", split.remarks);
-    let split = folder::load(folder.path(), Some([5, 5, 1]), AS_IS).unwrap();
+    let split = folder::load(folder.path(), Some([5, 5, 1]), AS_IS, None).unwrap();
     assert!(split.remarks.is_empty(), "a size that is given is not told: {:?}", split.remarks);
 }
 
@@ -146,7 +148,7 @@ fn sizes_are_those_of_upright_pictures() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         lying(32, 16, &path);
     }
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
+    let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(shape(&split.train), [32, 16, 1]);
     assert!(split.train.images.iter().all(|&value| value > 190), "no black beside the picture");
     assert!(told(&split, "brought to 32x16x1, the size of all"), "{:?}", split.remarks);
@@ -155,7 +157,7 @@ fn sizes_are_those_of_upright_pictures() {
 // ------------------------------------------------------------------------------------------------------------ sides
 
 /// Which pictures are trained on, watched and tested, by their values.
-fn parts(folder: &TempDir, hold_back: HoldBack) -> ([BTreeSet<u8>; 3], u64) {
+fn parts(folder: &TempDir, hold_back: HoldBack) -> ([BTreeSet<u8>; 3], Bound) {
     let parts = load(folder).unwrap().divide(None, Some(hold_back), 7).unwrap();
     let sets = [&parts.train, parts.validation.as_ref().unwrap(), &parts.evaluation.test];
     (sets.map(|set| values(set).into_iter().collect()), parts.bound.unwrap())
@@ -203,10 +205,96 @@ fn images_held_back_follow_from_the_seed() {
     assert_ne!(held(1), held(2));
 }
 
+// ------------------------------------------------------------------------------------------------------- identities
+
+/// Three pictures each of so many identities.
+fn people(identities: std::ops::Range<usize>) -> Vec<String> {
+    identities.flat_map(|person| (0..3).map(move |picture| format!("p{person}/{picture}.png"))).collect()
+}
+
+fn by(names: &[String], by: Option<SplitBy>) -> Result<Split> {
+    folder::load(tree(&names.iter().map(String::as_str).collect::<Vec<_>>()).path(), Some([4, 6, 1]), AS_IS, by)
+}
+
+/// Names of the classes of a set.
+fn names_of(set: &Dataset) -> BTreeSet<String> {
+    set.labels.iter().map(|&label| set.label_name(label)).collect()
+}
+
+/// Above fifty classes identities judge that are not trained on, with all of their pictures; each stays where it is
+/// whoever comes or goes.
+#[test]
+fn an_identity_keeps_its_side_whatever_happens_to_others() {
+    let quarter = Some(SplitBy::OF_IDENTITIES);
+    let all = by(&people(0..80), None).unwrap();
+    assert_eq!(all.by, SplitBy::OF_IDENTITIES, "more than 50 classes");
+    assert!(all.is_disjoint());
+    assert!((10..31).contains(&all.test.label_count()), "about a quarter: {}", all.test.label_count());
+    assert_eq!((all.train.len() + all.test.len(), all.test.len()), (240, 3 * all.test.label_count()));
+    let words = format!("judged on the other {} ({} pictures)", all.test.label_count(), all.test.len());
+    assert!(told(&all, &words) && told(&all, "--split images"), "{:?}", all.remarks);
+    assert!(!told(&all, "no training picture"), "{:?}", all.remarks);
+    let [train, test] = [&all.train, &all.test].map(names_of);
+    for other in [people(30..80), people(0..120)] {
+        let other = by(&other, quarter).unwrap();
+        assert!(names_of(&other.train).is_disjoint(&test) && names_of(&other.test).is_disjoint(&train));
+    }
+
+    let few = by(&people(0..50), None).unwrap();
+    assert_eq!(few.by, SplitBy::Images, "50 are classes");
+    assert_eq!(by(&people(0..80), Some(SplitBy::Images)).unwrap().by, SplitBy::Images);
+    let none = by(&people(0..2), Some(SplitBy::Identities(0.01))).unwrap_err();
+    assert!(none.to_string().contains("pictures of identities, all of which fall to one side"), "{none}");
+    let said = tree(&["train/a/1.png", "train/b/2.png", "test/a/3.png"]);
+    assert_eq!(folder::load(said.path(), None, AS_IS, quarter).unwrap().by, SplitBy::Images, "the folder says it");
+}
+
+/// Where identities judge, identities watch: as many images at least as were asked for, and two identities.
+#[test]
+fn whole_identities_are_held_back() {
+    let all = by(&people(0..80), None).unwrap();
+    for (images, identities) in [(1, 2), (4, 2), (6, 2), (7, 3), (30, 10)] {
+        let parts = all.clone().divide(None, Some(HoldBack::Images(images)), 3).unwrap();
+        let held = parts.validation.unwrap();
+        assert_eq!((held.len(), held.label_count()), (3 * identities, identities), "{images} asked for");
+        let [train, held] = [&parts.train, &held].map(names_of);
+        assert!(train.is_disjoint(&held) && names_of(&parts.evaluation.test).is_disjoint(&held));
+        // Who has come since was never trained on, and who was held back stays held back.
+        let bound = parts.bound.unwrap();
+        assert!(bound.identities);
+        let grown = by(&people(0..90), None).unwrap().divide(None, Some(HoldBack::Below(bound)), 3).unwrap();
+        assert!(names_of(&grown.train).is_disjoint(&held) && names_of(&grown.validation.unwrap()).is_superset(&held));
+    }
+    let error = all.divide(None, Some(HoldBack::Images(1000)), 3).unwrap_err().to_string();
+    assert!(error.contains("0 left to train on"), "{error}");
+}
+
+#[test]
+fn what_divides_is_a_text() {
+    for (text, by) in [
+        ("images", SplitBy::Images),
+        ("identities", SplitBy::Identities(0.25)),
+        ("identities=0.5", SplitBy::Identities(0.5)),
+    ] {
+        assert_eq!(text.parse::<SplitBy>().unwrap(), by, "{text}");
+        assert_eq!(by.to_string().parse::<SplitBy>().unwrap(), by);
+    }
+    for (text, words) in [
+        ("identities=0", "0 is not between 0 and 1"),
+        ("identities=1", "1 is not between 0 and 1"),
+        ("identities=many", "`many` is no number"),
+        ("pictures", "by images, or by identities=0.25"),
+        ("images identities=0.5", "by images, or by identities=0.25"),
+    ] {
+        let error = text.parse::<SplitBy>().unwrap_err().to_string();
+        assert!(error.contains("--split") && error.contains(words), "{text}: {error}");
+    }
+}
+
 // ---------------------------------------------------------------------------------------------------------- layouts
 
 fn load(folder: &TempDir) -> Result<Split> {
-    folder::load(folder.path(), Some([4, 6, 1]), AS_IS)
+    folder::load(folder.path(), Some([4, 6, 1]), AS_IS, None)
 }
 
 /// The values of the pictures of a set, which are their places in what [`tree`] was given.
@@ -295,7 +383,7 @@ fn what_is_left_out_is_told() {
         "{remarks}"
     );
     assert!(remarks.contains("no picture in owl/"), "{remarks}");
-    let split = folder::load(folder.path(), None, AS_IS).unwrap();
+    let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(split.train.label_names, ["cat", "dog"]);
     assert!(told(&split, "no picture in owl/"), "{:?}", split.remarks);
 
