@@ -9,6 +9,9 @@
 //
 // The elastic distortion adds a smooth random displacement: control points a quarter of the image apart, each moved by
 // up to `elastic` pixels as a hash of key and point says, joined by cubic B-splines. One thread makes one pixel.
+//
+// It takes the four pixels around a place, whatever the map does: one that shrinks an image to less than half passes
+// over pixels, so that fine patterns alias. Those of an augmentation hardly shrink any.
 
 override images: u32;
 override batch: u32;

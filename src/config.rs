@@ -547,7 +547,7 @@ fn pictures(input: [usize; 3]) -> Config {
         spec,
         loss: "multi-similarity".parse().expect("a loss"),
         batch,
-        augment: Augment { shift: side as f32 / 16.0, rotate: 10.0, scale: 0.15, shear: 0.1, elastic: 0.0 },
+        augment: Augment { shift: side as f32 / 16.0, rotate: 10.0, scale: 0.15, shear: 0.1, ..Augment::NONE },
         update: Update::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-4 },
         learning_rate: 3e-3,
         warmup: 50,

@@ -33,7 +33,7 @@
 //!           files ─ data ─▶ Dataset ─ write(images) ─▶ device        u8, four to a word
 //!           init(seed) or a checkpoint ─ write(parameters, moments) ─▶ device
 //!
-//! a step    sampler(seed, step) ─ write(rows, warps) ─▶ device       row numbers; eight numbers a row to augment
+//! a step    sampler(seed, step) ─ write(rows, warps) ─▶ device       row numbers; a few numbers a row to augment
 //!           Config::scalars(step) ─ write(step) ─▶ device            four numbers
 //!           run(all)   gather ▸ forward ▸ loss ▸ backward ▸ update   one submission
 //!           snapshot(stats) … collect ─▶ Stats                       a few numbers, two steps later

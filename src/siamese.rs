@@ -8,7 +8,8 @@ use crate::head::Head;
 use crate::kernel::Element;
 use crate::kernels::{
     Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather,
-    GatherShape, Norm, NormShape, Scale, Statistics, StatisticsShape, TopK, TopKShape, Warp, WarpShape,
+    GatherShape, Norm, NormShape, Scale, Statistics, StatisticsShape, Tint, TintShape, TopK, TopKShape, Warp,
+    WarpShape,
 };
 use crate::losses::Embeddings;
 use crate::net::Net;
@@ -68,8 +69,12 @@ pub mod slots {
 
     /// Row numbers of the batch.
     pub const ROWS: &str = "rows";
-    /// How the images of the batch are moved and bent, see [`Warps`](crate::sampler::Warps).
+    /// Where the images of the batch are taken from, see [`Warps`](crate::sampler::Warps).
     pub const MAPS: &str = "maps";
+    /// Which colours those of the batch become, likewise.
+    pub const COLOURS: &str = "colours";
+    /// What of the images of the batch is blanked, likewise.
+    pub const BLANKS: &str = "blanks";
     /// Scalars that change each step, see [`Config::scalars`](crate::config::Config::scalars).
     pub const STEP: &str = "step";
     /// Factor of the learning rate and weight decay of each [`ALIGNMENT`](crate::plan::ALIGNMENT) parameters side by
@@ -134,21 +139,31 @@ fn gather(
     let rows = builder.slot(slots::ROWS, Element::U32, &[batch], Role::Input);
     let [height, width, channels] = net.input;
     let scale = source.scale;
-    if *augment == Augment::NONE {
-        let x = builder.stored("batch", element, &[batch, height, width, channels]);
-        builder.call::<Gather>(
-            Section::Gather,
-            GatherShape { images, batch, pixels, channels, scale },
-            &[bytes, rows, x],
-        );
+    let dims = [batch, height, width, channels];
+    let first =
+        |builder: &mut Builder| builder.stored(if augment.tints() { "untinted" } else { "batch" }, element, &dims);
+    let x = if augment.moves() {
+        let maps = builder.slot(slots::MAPS, Element::F32, &[batch, 6], Role::Input);
+        let keys = builder.slot(slots::KEYS, Element::U32, &[batch], Role::Input);
+        let x = first(builder);
+        let shape = WarpShape { images, batch, height, width, channels, scale, elastic: augment.elastic };
+        builder.call::<Warp>(Section::Gather, shape, &[bytes, rows, maps, keys, x]);
+        x
+    } else {
+        let x = first(builder);
+        let shape = GatherShape { images, batch, pixels, channels, scale };
+        builder.call::<Gather>(Section::Gather, shape, &[bytes, rows, x]);
+        x
+    };
+    if !augment.tints() {
         return x;
     }
-    let maps = builder.slot(slots::MAPS, Element::F32, &[batch, 6], Role::Input);
-    let keys = builder.slot(slots::KEYS, Element::U32, &[batch], Role::Input);
-    let x = builder.stored("batch", element, &[batch, height, width, channels]);
-    let shape = WarpShape { images, batch, height, width, channels, scale, elastic: augment.elastic };
-    builder.call::<Warp>(Section::Gather, shape, &[bytes, rows, maps, keys, x]);
-    x
+    let colours = builder.slot(slots::COLOURS, Element::F32, &[batch, 3, 4], Role::Input);
+    let blanks = builder.slot(slots::BLANKS, Element::F32, &[batch, 4], Role::Input);
+    let y = builder.stored("batch", element, &dims);
+    let shape = TintShape { batch, height, width, channels, scale };
+    builder.call::<Tint>(Section::Gather, shape, &[x, colours, blanks, y]);
+    y
 }
 
 /// The plan of a training step as `config` has it. Of random triplets the rows are in the order of [`Branch::ALL`].

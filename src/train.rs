@@ -174,6 +174,8 @@ pub struct Trainer<R: Runner> {
     memory: Option<Memory>,
     maps: Option<SlotId>,
     keys: Option<SlotId>,
+    colours: Option<SlotId>,
+    blanks: Option<SlotId>,
     step: SlotId,
     head_step: Option<SlotId>,
     stats: SlotId,
@@ -232,7 +234,8 @@ impl<R: Runner> Trainer<R> {
             classes: vec![EMPTY; config.memory],
         });
         let (begun, reported) = (start.step, start.step);
-        let [maps, keys] = [slots::MAPS, slots::KEYS].map(|name| runner.plan().find(name));
+        let [maps, keys, colours, blanks] =
+            [slots::MAPS, slots::KEYS, slots::COLOURS, slots::BLANKS].map(|name| runner.plan().find(name));
         let host_time = Duration::ZERO;
         let origin = start.origin.clone();
         let mut trainer = Trainer {
@@ -250,6 +253,8 @@ impl<R: Runner> Trainer<R> {
             memory,
             maps,
             keys,
+            colours,
+            blanks,
             step,
             head_step,
             stats,
@@ -309,7 +314,9 @@ impl<R: Runner> Trainer<R> {
 
     fn begin(&mut self) -> Result<()> {
         let batch = self.sampler.batch(self.begun);
-        let warps = self.keys.map(|keys| (keys, self.sampler.warps(self.begun, &self.config.augment)));
+        let [height, width, _] = self.net.input;
+        let drawn = self.keys.or(self.colours);
+        let warps = drawn.map(|_| self.sampler.warps(self.begun, &self.config.augment, [height, width]));
         let start = Instant::now();
         if let Some(memory) = &mut self.memory {
             let position = memory.position(self.begun, batch.len()) as u32;
@@ -322,10 +329,13 @@ impl<R: Runner> Trainer<R> {
         if let Some(labels) = self.labels {
             self.runner.write(labels, self.sampler.classes(&batch).as_slice())?;
         }
-        if let Some((keys, warps)) = warps {
-            self.runner.write(keys, warps.keys.as_slice())?;
-            if let Some(maps) = self.maps {
-                self.runner.write(maps, warps.maps.as_slice())?;
+        if let Some(warps) = warps {
+            if let Some(keys) = self.keys {
+                self.runner.write(keys, warps.keys.as_slice())?;
+            }
+            let parts = [(self.maps, &warps.maps), (self.colours, &warps.colours), (self.blanks, &warps.blanks)];
+            for (slot, values) in parts.into_iter().filter_map(|(slot, values)| Some((slot?, values))) {
+                self.runner.write(slot, values.as_slice())?;
             }
         }
         self.runner.write(self.step, self.config.scalars(self.begun).as_slice())?;

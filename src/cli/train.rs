@@ -68,7 +68,7 @@ fn with_settings(text: &str) -> String {
         list(&mut text, loss.known_settings());
     }
     text.push_str("\n\nAmounts of --augment:");
-    list(&mut text, &Augment::SETTINGS);
+    list(&mut text, Augment::SETTINGS);
     text
 }
 
@@ -150,8 +150,8 @@ struct RecipeArgs {
     /// Of the triplet loss: the soft margin ln(1 + exp(s (d_ap - d_an))) / s with this s, instead of --margin
     #[arg(long, value_name = "S", conflicts_with = "margin")]
     soft_margin: Option<f32>,
-    /// How images are changed: none, affine, elastic, or amounts such as "shift=1 rotate=8 scale=0.08 shear=0.08
-    /// elastic=2", which is elastic; amounts behind such a word go before its own
+    /// How images are changed: none, affine, elastic, pictures, or amounts such as "shift=1 rotate=8 scale=0.08
+    /// shear=0.08 elastic=2", which is elastic; amounts behind such a word go before its own. All are listed below
     #[arg(long, value_name = "HOW", value_parser = parse_text::<Augment>)]
     augment: Option<Augment>,
     /// Step size of Adam at its highest

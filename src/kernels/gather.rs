@@ -26,12 +26,19 @@ impl Scale {
 
     /// Makes the number that a byte of a channel is, or what lies between such bytes.
     #[inline(always)]
-    fn scaled<R: Real>(&self) -> impl Fn(R, usize) -> R + use<R> {
+    pub(super) fn scaled<R: Real>(&self) -> impl Fn(R, usize) -> R + use<R> {
         let [mean, factor] = [self.mean, self.factor].map(|of| of.map(|value| R::of(f64::from(value))));
         move |byte, channel| (byte - mean[channel % SCALED]) * factor[channel % SCALED]
     }
 
-    fn constants(&self) -> impl Iterator<Item = (&'static str, f64)> {
+    /// What [`Scale::scaled`] made a number of.
+    #[inline(always)]
+    pub(super) fn unscaled<R: Real>(&self) -> impl Fn(R, usize) -> R + use<R> {
+        let [mean, factor] = [self.mean, self.factor].map(|of| of.map(|value| R::of(f64::from(value))));
+        move |value, channel| value / factor[channel % SCALED] + mean[channel % SCALED]
+    }
+
+    pub(super) fn constants(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let means = ["mean_0", "mean_1", "mean_2", "mean_3"].into_iter().zip(self.mean.map(f64::from));
         means.chain(["factor_0", "factor_1", "factor_2", "factor_3"].into_iter().zip(self.factor.map(f64::from)))
     }
@@ -61,7 +68,8 @@ impl Constants for GatherShape {
 }
 
 /// Numbers of each channel's own.
-const BY_CHANNEL: Scale = Scale { mean: [123.0, 116.0, 104.0, 0.0], factor: [1.0 / 58.0, 1.0 / 57.0, 1.0 / 56.0, 0.0] };
+pub(super) const BY_CHANNEL: Scale =
+    Scale { mean: [123.0, 116.0, 104.0, 0.0], factor: [1.0 / 58.0, 1.0 / 57.0, 1.0 / 56.0, 0.0] };
 
 type GatherArg = Arg<GatherShape>;
 

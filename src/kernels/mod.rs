@@ -30,6 +30,7 @@ mod prelu;
 mod reduce;
 mod routines;
 mod supcon;
+mod tint;
 mod topk;
 mod triplet;
 mod window;
@@ -61,6 +62,7 @@ pub use pool::{AvgPool, AvgPoolDx, MaxPool, MaxPoolDx, Mean, MeanShape, PoolShap
 pub use prelu::{Prelu, PreluDw, PreluDx, PreluShape};
 pub use reduce::{MOST_TERMS, Norm, NormShape, Statistics, StatisticsShape, SumRows, SumRowsShape};
 pub use supcon::SupCon;
+pub use tint::{Tint, TintShape};
 pub use topk::{Distances, DistancesShape, TopK, TopKShape};
 pub use triplet::{Triplet, TripletDx, TripletShape, terms};
 pub use window::{Taps, Window};
@@ -102,6 +104,7 @@ fn cases<K: Kernel>() -> Vec<At> {
 kernels! {
     Gather,
     Warp,
+    Tint,
     Conv2d,
     Conv2dDx,
     Conv2dDw,

@@ -60,7 +60,7 @@ fn loss(text: &str) -> Loss {
 pub fn recipes(base: &Config) -> Vec<(&'static str, Config)> {
     let mined = |mining| Config { batch: Batch::Mined { labels: 5, images: 6, mining }, ..base.clone() };
     let everything = Config {
-        augment: Augment::ELASTIC,
+        augment: Augment { elastic: 1.0, ..Augment::PICTURES },
         warmup: 4,
         clip: Some(0.2),
         average: Some(0.9),

@@ -100,16 +100,19 @@ fn spec(dice: &mut Dice, _: &Path) -> Result<()> {
 }
 
 fn augment(dice: &mut Dice, _: &Path) -> Result<()> {
-    let kinds = ["shift=", "rotate=", "scale=", "shear=", "elastic=", "shift=1", "none", "affine", "elastic", "bend"];
+    let words = ["shift=1", "none", "affine", "elastic", "pictures", "bend"].map(str::to_owned);
+    let kinds: Vec<_> = Augment::SETTINGS.iter().map(|setting| format!("{}=", setting.name)).chain(words).collect();
+    let kinds: Vec<_> = kinds.iter().map(String::as_str).collect();
     let augment: Augment = match dice.below(4) {
-        0 => format!("shift={} scale=0.{}", dice.below(9), dice.below(9)),
+        0 => format!("shift={} scale=0.{} crop=0.{} hue=0.1", dice.below(9), dice.below(9), dice.below(9)),
         _ => mutate::text(dice, &kinds, 5),
     }
     .parse()?;
     augment.validate()?;
     let sampler = Sampler::new(&[0, 0, 1, 1], 1, Batch::Random { triplets: 2, positive: Positive::Other })?;
-    let warps = sampler.warps(dice.number(), &augment);
-    assert!(warps.maps.iter().all(|value| value.is_finite()), "{augment:?}");
+    let warps = sampler.warps(dice.number(), &augment, [28, 20]);
+    let values = [&warps.maps, &warps.colours, &warps.blanks];
+    assert!(values.into_iter().flatten().all(|value| value.is_finite()), "{augment:?}");
     Ok(())
 }
 

@@ -25,7 +25,7 @@ fn left_out(plan: &Arc<Plan>, seed: u64, step: u64) -> [Vec<bool>; 2] {
     let batch = crate::common::random(ROWS / 3);
     let sampler = Sampler::new(&[0, 0, 0, 1, 1, 1], seed, batch).unwrap();
     let mut runner = cpu::Runner::<f64>::new(plan.clone());
-    runner.write(plan.id(slots::KEYS), sampler.warps(step, &Augment::NONE).keys.as_slice()).unwrap();
+    runner.write(plan.id(slots::KEYS), sampler.warps(step, &Augment::NONE, [40, 25]).keys.as_slice()).unwrap();
     runner.set(plan.id("batch"), &vec![1.0; plan.slot(plan.id("batch")).len()]);
     let calls = plan.section(Section::Forward);
     runner.run(calls.start..calls.start + 1).unwrap();

@@ -9,6 +9,8 @@ use ::mnist::MnistBuilder;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lzma_rust2::XzReader;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use siamese::data::pictures::Pictures;
 use siamese::data::{self, Dataset, HoldBack, Split, idx, mnist};
@@ -588,7 +590,8 @@ fn a_batch_follows_from_seed_and_step_alone() {
         assert_eq!(one.batch(500), sampler(1).batch(500));
         assert_ne!(one.batch(500), one.batch(501));
         assert_ne!(one.batch(500), sampler(2).batch(500));
-        let warps = |seed, step| sampler(seed).warps(step, &Augment::ELASTIC);
+        let all = Augment { elastic: 2.0, grey: 0.1, ..Augment::PICTURES };
+        let warps = |seed, step| sampler(seed).warps(step, &all, [28, 28]);
         assert_eq!(warps(1, 500), warps(1, 500));
         assert_ne!(warps(1, 500), warps(1, 501));
         assert_ne!(warps(1, 500), warps(2, 500));
@@ -656,11 +659,14 @@ fn warps_keep_their_bounds() {
     let labels = labels();
     let sampler = Sampler::new(&labels, 5, random(500, Positive::Other)).unwrap();
     let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-    assert!(sampler.warps(3, &Augment::NONE).maps.chunks(6).all(|map| map == identity));
-    let shifts = sampler.warps(3, &Augment { shift: 3.0, ..Augment::NONE });
+    let draw = |augment: Augment| sampler.warps(3, &augment, [20, 30]);
+    let none = draw(Augment::NONE);
+    assert!(none.maps.chunks(6).all(|map| map == identity));
+    assert!(none.colours.is_empty() && none.blanks.is_empty());
+    let shifts = draw(Augment { shift: 3.0, ..Augment::NONE });
     let furthest = shifts.maps.chunks(6).flat_map(|map| [map[2], map[5]]).fold(0f32, |most, x| most.max(x.abs()));
     assert!((2.9..=3.0).contains(&furthest), "shifts of up to {furthest}");
-    let turned = sampler.warps(3, &Augment { rotate: 30.0, ..Augment::NONE });
+    let turned = draw(Augment { rotate: 30.0, ..Augment::NONE });
     let least = turned.maps.chunks(6).map(|map| map[0]).fold(1f32, f32::min);
     assert!((least - 30f32.to_radians().cos()).abs() < 0.01, "turns of up to {}", least.acos().to_degrees());
     for map in turned.maps.chunks(6) {
@@ -668,6 +674,128 @@ fn warps_keep_their_bounds() {
     }
     let keys: HashSet<u32> = turned.keys.iter().copied().collect();
     assert!(keys.len() > 1490, "keys repeat");
+
+    let mirrored = draw(Augment { flip: 0.3, ..Augment::NONE }).maps;
+    let count = mirrored.chunks(6).filter(|map| **map == [-1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).count();
+    assert!((400..500).contains(&count), "{count} of 1500 are mirrored, three in ten should be");
+    assert!(mirrored.chunks(6).all(|map| map[1..] == identity[1..] && map[0].abs() == 1.0), "a flip is nothing else");
+
+    let cuts = draw(Augment { crop: 0.5, ..Augment::NONE }).maps;
+    let (mut least, mut longest, mut furthest) = (1f32, 1f32, 0f32);
+    for map in cuts.chunks(6) {
+        let [wide, high] = [map[0], map[4]];
+        assert!(map[1] == 0.0 && map[3] == 0.0 && wide <= 1.0 && high <= 1.0, "{map:?} is no part of the image");
+        // Half of what is cut away is the furthest that the rest can go.
+        let room = [(30.0 * (1.0 - wide), map[2]), (20.0 * (1.0 - high), map[5])];
+        assert!(room.iter().all(|(room, moved)| 2.0 * moved.abs() <= room + 1e-4), "{map:?} leaves the image");
+        least = least.min(wide * high);
+        longest = longest.max(wide / high);
+        furthest = furthest.max(map[2].abs());
+    }
+    assert!((0.5..0.51).contains(&least), "the least area is {least}");
+    assert!((1.3..1.334).contains(&longest), "the longest is {longest}");
+    assert!((4.0..7.5).contains(&furthest), "moved by up to {furthest}");
+
+    let blanks = draw(Augment { erase: 0.25, ..Augment::NONE }).blanks;
+    let some: Vec<_> = blanks.chunks(4).filter(|blank| **blank != [0.0; 4]).collect();
+    assert!((330..420).contains(&some.len()), "{} of 1500 are blanked, a quarter should be", some.len());
+    for blank in &some {
+        let [left, top, right, bottom] = <[f32; 4]>::try_from(*blank).unwrap();
+        assert!(blank.iter().all(|place| place.fract() == 0.0), "{blank:?}");
+        assert!(0.0 <= left && left < right && right <= 30.0 && 0.0 <= top && top < bottom && bottom <= 20.0);
+        let share = (right - left) * (bottom - top) / 600.0;
+        assert!((0.01..0.36).contains(&share), "{blank:?} is {share} of the image");
+    }
+    assert!(some.iter().any(|blank| blank[2] == 30.0) && some.iter().any(|blank| blank[0] == 0.0), "edges are blanked");
+}
+
+/// Matrices of colours, by what they do to some: greys stay grey, luminance stays where hue and saturation change.
+#[test]
+fn colours_are_what_they_are_called() {
+    let sampler = Sampler::new(&labels(), 5, random(500, Positive::Other)).unwrap();
+    let amounts = |text: &str| sampler.warps(3, &text.parse().unwrap(), [8, 8]).colours;
+    let apply = |matrix: &[f32], colour: [f32; 3]| {
+        std::array::from_fn::<_, 3, _>(|row| {
+            let row = &matrix[4 * row..][..4];
+            row[3] + (0..3).map(|column| row[column] * colour[column]).sum::<f32>()
+        })
+    };
+    let near = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.2);
+    let luminance = |colour: [f32; 3]| 0.213 * colour[0] + 0.715 * colour[1] + 0.072 * colour[2];
+    let orange = [200.0, 120.0, 40.0];
+    let range = |values: &mut dyn Iterator<Item = f32>| {
+        values.fold((f32::MAX, f32::MIN), |(least, most), value| (least.min(value), most.max(value)))
+    };
+
+    for matrix in amounts("erase=1").chunks(12) {
+        assert!(near(apply(matrix, orange), orange), "nothing is asked of colours");
+    }
+    let (least, most) = range(&mut amounts("brightness=0.4").chunks(12).map(|matrix| apply(matrix, [100.0; 3])[0]));
+    assert!((60.0..61.0).contains(&least) && (139.0..=140.0).contains(&most), "from {least} to {most}");
+    let contrast = amounts("contrast=0.4");
+    let (least, most) = range(&mut contrast.chunks(12).map(|matrix| apply(matrix, [227.5; 3])[1]));
+    assert!((187.5..188.5).contains(&least) && (266.5..=267.5).contains(&most), "from {least} to {most}");
+    assert!(contrast.chunks(12).all(|matrix| near(apply(matrix, [127.5; 3]), [127.5; 3])), "middle grey moves");
+    for matrix in amounts("saturation=0.5 hue=0.5").chunks(12) {
+        assert!(near(apply(matrix, [77.0; 3]), [77.0; 3]), "grey is coloured");
+        assert!((luminance(apply(matrix, orange)) - luminance(orange)).abs() < 0.2, "luminance changes");
+    }
+    let (least, most) = range(&mut amounts("saturation=0.5").chunks(12).map(|matrix| {
+        let [red, _, blue] = apply(matrix, orange);
+        red - blue
+    }));
+    assert!((80.0..81.0).contains(&least) && (239.0..=240.0).contains(&most), "from {least} to {most}");
+    // A hue that is turned is another one, most of all when turned half around.
+    let (_, turned) = range(&mut amounts("hue=0.5").chunks(12).map(|matrix| apply(matrix, orange)[2]));
+    assert!(turned > 150.0, "orange becomes no blue: {turned}");
+    let greys = amounts("grey=0.25");
+    let count = greys.chunks(12).filter(|matrix| near(apply(matrix, orange), [luminance(orange); 3])).count();
+    assert!((330..420).contains(&count), "{count} of 1500 are grey, a quarter should be");
+    let rest = greys.chunks(12).filter(|matrix| near(apply(matrix, orange), orange)).count();
+    assert_eq!(count + rest, 1500, "an image is grey or as it was");
+}
+
+/// What is asked for besides does not change what an amount draws, today's draws are those of older versions, and those
+/// of a row do not depend on how many rows there are.
+#[test]
+fn amounts_are_drawn_apart() {
+    let sampler = Sampler::new(&labels(), 5, random(50, Positive::Other)).unwrap();
+    let draw = |augment: &Augment| sampler.warps(3, augment, [8, 8]);
+    let before = draw(&Augment::ELASTIC);
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    rng.set_stream(3 | 1 << 63);
+    for (map, &key) in before.maps.chunks(6).zip(&before.keys) {
+        let mut amount = |bound: f64| bound * (f64::from(rng.next_u32() >> 8) / f64::from(1 << 23) - 1.0);
+        let [x, y, turn, wide, high, shear] =
+            [1.0, 1.0, 8.0, 0.08f32.into(), 0.08f32.into(), 0.08f32.into()].map(&mut amount);
+        let ((sin, cos), wide, high) = (turn.to_radians().sin_cos(), 1.0 + wide, 1.0 + high);
+        let expected = [cos * wide, (cos * shear - sin) * high, x, sin * wide, (sin * shear + cos) * high, y];
+        assert_eq!(map, expected.map(|value| value as f32));
+        assert_eq!(key, rng.next_u32());
+    }
+    let more = draw(&Augment { hue: 0.1, erase: 0.5, ..Augment::ELASTIC });
+    assert_eq!((&more.maps, &more.keys), (&before.maps, &before.keys));
+    let cut = draw(&Augment { crop: 0.2, ..Augment::ELASTIC });
+    assert_eq!(cut.keys, before.keys);
+    let flipped = draw(&Augment { crop: 0.2, flip: 0.5, ..Augment::ELASTIC });
+    assert!(cut.maps.iter().zip(&flipped.maps).all(|(a, b)| a.abs() == b.abs()), "a flip draws another rectangle");
+    let coloured = draw(&Augment { hue: 0.1, ..Augment::NONE });
+    assert_eq!(coloured.colours, more.colours);
+    let fewer = Sampler::new(&labels(), 5, random(20, Positive::Other)).unwrap().warps(3, &Augment::PICTURES, [8, 8]);
+    let all = draw(&Augment::PICTURES);
+    assert_eq!(fewer.maps, all.maps[..fewer.maps.len()]);
+    assert_eq!(fewer.colours, all.colours[..fewer.colours.len()]);
+    assert_eq!(fewer.blanks, all.blanks[..fewer.blanks.len()]);
+}
+
+/// Checkpoints of before there were more have five amounts, and those that have no more are written so.
+#[test]
+fn five_amounts_are_enough_in_a_file() {
+    let five = r#"{"shift":1.0,"rotate":8.0,"scale":0.08,"shear":0.08,"elastic":2.0}"#;
+    assert_eq!(serde_json::from_str::<Augment>(five).unwrap(), Augment::ELASTIC);
+    assert_eq!(serde_json::to_string(&Augment::ELASTIC).unwrap(), five);
+    let text = serde_json::to_string(&Augment::PICTURES).unwrap();
+    assert_eq!(serde_json::from_str::<Augment>(&text).unwrap(), Augment::PICTURES);
 }
 
 #[test]
@@ -677,13 +805,20 @@ fn amounts_are_read_and_checked() {
     let some = Augment { shift: 2.5, elastic: 1.0, ..Augment::NONE };
     assert_eq!("shift=2.5 elastic=1".parse::<Augment>().unwrap(), some);
     assert_eq!("affine elastic=2".parse::<Augment>().unwrap(), Augment::ELASTIC);
+    let pictures = Augment { crop: 0.5, hue: 0.0, ..Augment::PICTURES };
+    assert_eq!("pictures crop=0.5 hue=0".parse::<Augment>().unwrap(), pictures);
     for (wrong, words) in [
-        ("shift", "`shift`: there are none, affine, elastic"),
+        ("shift", "`shift`: there are none, affine, elastic, pictures"),
         ("affine elastic", "`elastic`: a setting is a name and a number"),
-        ("bend=1", "`bend=1`: augmentation has no setting `bend`; it has shift, rotate, scale, shear, elastic"),
+        (
+            "bend=1",
+            "`bend=1`: augmentation has no setting `bend`; it has shift, rotate, scale, shear, elastic, flip, crop, ",
+        ),
         ("shift=x", "`shift=x`: `x` is no number; shift is from 0 to 1000, such as 0"),
         ("shift=1 shift=2", "`shift=2`: shift is set twice"),
         ("scale=2", "scale=2 is not from 0 to 0.9"),
+        ("flip=1.5", "flip=1.5 is not from 0 to 1"),
+        ("crop=1", "crop=1 is not from 0 to 0.95"),
         ("rotate=-1", "rotate=-1 is not from 0 to 180"),
         ("shift=nan", "shift=NaN is not from 0 to 1000"),
     ] {

@@ -1,17 +1,19 @@
 //! Which images go into a step's batch and how they are changed on the way, as a pure function of (seed, step): a run
 //! that is resumed draws what it would have drawn, and no sampler state is saved.
 
+mod augment;
+
 use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use rand::seq::index;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use augment::{Augment, Warps};
+
 use crate::error::{Error, Result};
-use crate::settings::{self, Setting, Text};
 
 /// Which images may be the positive of a random triplet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,114 +137,6 @@ impl fmt::Display for Batch {
     }
 }
 
-/// How far an image may be moved and bent on its way into a batch: every amount is drawn uniformly from zero to its
-/// bound, to either side. All zero: images stay as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Augment {
-    /// Shift to each side, in pixels.
-    pub shift: f32,
-    /// Turn about the centre, in degrees.
-    pub rotate: f32,
-    /// Change of height and of width, as a share; the two are drawn apart.
-    pub scale: f32,
-    /// Shear, in pixels of width a pixel of height.
-    pub shear: f32,
-    /// Displacement of the control points of an elastic distortion, in pixels, to each side. The points lie a quarter
-    /// of the image apart and are joined by cubic B-splines: the smooth random fields of Simard, Steinkraus & Platt
-    /// 2003 with a deviation of 0.58 times the points' distance.
-    pub elastic: f32,
-}
-
-impl Augment {
-    /// Images as they are.
-    pub const NONE: Augment = Augment { shift: 0.0, rotate: 0.0, scale: 0.0, shear: 0.0, elastic: 0.0 };
-    /// Moved, turned, scaled and sheared as handwriting is.
-    pub const AFFINE: Augment = Augment { shift: 1.0, rotate: 8.0, scale: 0.08, shear: 0.08, elastic: 0.0 };
-    /// The same, and bent.
-    pub const ELASTIC: Augment = Augment { elastic: 2.0, ..Augment::AFFINE };
-
-    /// The amounts as a text sets them.
-    pub const SETTINGS: [Setting; 5] = [
-        Setting {
-            name: "shift",
-            default: 0.0,
-            range: settings::Range::Within(0.0, 1e3),
-            about: "how far to each side, in pixels",
-        },
-        Setting {
-            name: "rotate",
-            default: 0.0,
-            range: settings::Range::Within(0.0, 180.0),
-            about: "how far to each side, in degrees",
-        },
-        Setting {
-            name: "scale",
-            default: 0.0,
-            range: settings::Range::Within(0.0, 0.9),
-            about: "change of height and of width, as shares",
-        },
-        Setting {
-            name: "shear",
-            default: 0.0,
-            range: settings::Range::Within(0.0, 10.0),
-            about: "pixels of width a pixel of height",
-        },
-        Setting {
-            name: "elastic",
-            default: 0.0,
-            range: settings::Range::Within(0.0, 1e3),
-            about: "how far the control points of a distortion go, in pixels",
-        },
-    ];
-
-    /// Checks the amounts.
-    ///
-    /// # Errors
-    /// [`Error::Config`] naming the amount and its range.
-    pub fn validate(&self) -> Result<()> {
-        let Augment { shift, rotate, scale, shear, elastic } = *self;
-        settings::check("--augment", &Augment::SETTINGS, [shift, rotate, scale, shear, elastic])
-    }
-}
-
-impl FromStr for Augment {
-    type Err = Error;
-
-    /// `none`, `affine`, `elastic`; amounts such as `shift=2 rotate=10`, in place of those of such a word.
-    fn from_str(text: &str) -> Result<Augment> {
-        let text = Text::new("--augment", text);
-        let own = match text.word()? {
-            None | Some("none") => Augment::NONE,
-            Some("affine") => Augment::AFFINE,
-            Some("elastic") => Augment::ELASTIC,
-            Some(word) => {
-                return Err(text.fault(word, "there are none, affine, elastic, and amounts such as shift=2 rotate=10"));
-            }
-        };
-        let given = text.settings("augmentation", &Augment::SETTINGS)?;
-        let amount = |name, own| given.given(name).unwrap_or(own);
-        let augment = Augment {
-            shift: amount("shift", own.shift),
-            rotate: amount("rotate", own.rotate),
-            scale: amount("scale", own.scale),
-            shear: amount("shear", own.shear),
-            elastic: amount("elastic", own.elastic),
-        };
-        augment.validate()?;
-        Ok(augment)
-    }
-}
-
-/// How the images of one batch are changed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Warps {
-    /// `[rows, 6]`: the map from a place of the new image to one of the old, both as (x, y) from the centre, in pixels:
-    /// `x' = m0·x + m1·y + m2`, `y' = m3·x + m4·y + m5`.
-    pub maps: Vec<f32>,
-    /// `[rows]`: where the displacements of the elastic distortion come from, and what a dropout leaves out.
-    pub keys: Vec<u32>,
-}
-
 /// Draws the batches of one data set.
 pub struct Sampler {
     /// All rows, those of one label side by side.
@@ -353,32 +247,9 @@ impl Sampler {
         self.starts[label]..self.starts.get(label + 1).copied().unwrap_or(self.by_label.len())
     }
 
-    /// How the images of a step's batch are changed.
-    pub fn warps(&self, step: u64, augment: &Augment) -> Warps {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        // The streams below 2⁶³ belong to the batches.
-        rng.set_stream(step | 1 << 63);
-        let rows = self.batch.rows();
-        let mut warps = Warps { maps: Vec::with_capacity(6 * rows), keys: Vec::with_capacity(rows) };
-        for _ in 0..rows {
-            let mut amount = |bound: f32| {
-                // 24 bits are what an f32 holds exactly.
-                f64::from(bound) * (f64::from(rng.next_u32() >> 8) / f64::from(1 << 23) - 1.0)
-            };
-            let [shift_x, shift_y] = [amount(augment.shift), amount(augment.shift)];
-            let (sin, cos) = amount(augment.rotate).to_radians().sin_cos();
-            let [width, height] = [1.0 + amount(augment.scale), 1.0 + amount(augment.scale)];
-            let shear = amount(augment.shear);
-            // Rotation × shear × scale.
-            let map = [cos * width, (cos * shear - sin) * height, shift_x].into_iter().chain([
-                sin * width,
-                (sin * shear + cos) * height,
-                shift_y,
-            ]);
-            warps.maps.extend(map.map(|value| value as f32));
-            warps.keys.push(rng.next_u32());
-        }
-        warps
+    /// How the images of a step's batch, of so many rows and columns, are changed.
+    pub fn warps(&self, step: u64, augment: &Augment, sides: [usize; 2]) -> Warps {
+        augment.draw(self.seed, step, self.batch.rows(), sides)
     }
 }
 
