@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use siamese::checkpoint::{self, Checkpoint, Taken};
 use siamese::config::{Config, Group, Length, PRESETS, Preset, Schedule, Update, Validation};
-use siamese::data::pictures::Pictures;
+use siamese::data::pictures::{Ground, Pictures};
 use siamese::data::{Bound, Dataset, HoldBack, Parts, SplitBy};
 use siamese::figures::Figures;
 use siamese::import::Weights;
@@ -87,6 +87,10 @@ pub struct Train {
     /// Images are dark on light: turn them light on dark, as MNIST is; the model does so with whatever it is shown
     #[arg(long)]
     invert: bool,
+    /// What shows behind transparent pictures, and beside those of other proportions: black, grey or white, as the
+    /// network sees it after --invert [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    ground: Option<Ground>,
     #[command(flatten)]
     pixels: PixelArgs,
     #[command(flatten)]
@@ -108,7 +112,7 @@ pub struct Train {
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "loss", "memory", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
         "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
-        "patience", "split", "train_classes", "seed", "threshold", "input", "invert", "mean", "deviation",
+        "patience", "split", "train_classes", "seed", "threshold", "input", "invert", "ground", "mean", "deviation",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -405,7 +409,8 @@ impl Train {
         let from = self.recipe.from.as_deref().map(Given::open).transpose()?;
         // What a model makes of images belongs to its weights.
         let model = from.as_ref().and_then(|from| from.model.as_ref());
-        let pictures = Pictures { invert: self.invert || model.is_some_and(|model| model.config.pictures.invert) };
+        let own = model.map(|model| model.config.pictures).unwrap_or_default();
+        let pictures = Pictures { invert: self.invert || own.invert, ground: self.ground.unwrap_or(own.ground) };
         let input = self.input.or(model.map(|model| model.input)).or(brought);
         let by = self.recipe.split_by()?;
         let split = self.data.load(input, pictures, by)?;

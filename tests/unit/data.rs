@@ -433,7 +433,7 @@ fn a_folder_of_neither_kind_is_told_so() {
 #[test]
 fn images_in_memory_are_inverted_as_pictures_are() {
     let set = folder(&small_set());
-    let load = |invert| data::load(set.path(), None, Pictures { invert }, None).unwrap();
+    let load = |invert| data::load(set.path(), None, Pictures { invert, ..Pictures::default() }, None).unwrap();
     let (own, inverted) = (load(false), load(true));
     for (own, inverted) in [(&own.train, &inverted.train), (&own.test, &inverted.test)] {
         assert!(own.images.iter().zip(&inverted.images).all(|(own, inverted)| own + inverted == 255));

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageEncoder, Luma, Rgb, RgbImage};
-use siamese::data::pictures::{self, Pictures};
+use siamese::data::pictures::{self, Ground, Pictures};
 use siamese::data::search::{self, Found, find};
 use siamese::data::{Bound, Dataset, HoldBack, Origin, Split, SplitBy, folder};
 use siamese::error::{Error, Result};
 use tempfile::TempDir;
 
-const AS_IS: Pictures = Pictures { invert: false };
+const AS_IS: Pictures = Pictures { invert: false, ground: Ground::Black };
 
 fn grey(width: u32, height: u32, value: u8) -> GrayImage {
     GrayImage::from_pixel(width, height, Luma([value]))
