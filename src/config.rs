@@ -112,7 +112,7 @@ pub enum Initialisation {
 pub struct Validation {
     /// Images held back.
     pub images: usize,
-    /// The largest lot that is held back, see [`crate::data::Bound`]; `None` in checkpoints of before there were bounds.
+    /// The largest lot held back, see [`crate::data::Bound`]; `None` in checkpoints of before there were bounds.
     #[serde(default)]
     pub bound: Option<u64>,
     /// Whether whole classes were held back.

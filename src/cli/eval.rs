@@ -16,7 +16,7 @@ use siamese::siamese::{Source, inference_plan, slots};
 use siamese::{Error, Result, embed, host};
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, DataArg, Failure, Outcome, model_file};
+use super::{AdapterArg, DataArg, Failure, Outcome, model_file, pairs};
 use crate::report::{evaluation_bar, evaluation_table, print};
 
 /// Evaluates a saved network: 5-NN, centroid, one-shot, recognition under thresholds, ROC AUC, EER, TAR at FAR 1e-3.
@@ -24,6 +24,7 @@ use crate::report::{evaluation_bar, evaluation_table, print};
 #[command(after_help = "\
 Examples:
   siamese eval runs/cnn --roc roc.csv
+  siamese eval runs/faces --data lfw/ --pairs pairs.txt     the protocol of Labeled Faces in the Wild
   siamese eval weights.safetensors --adapter cpu --json")]
 pub struct Eval {
     /// Run folder, or a safetensors file that `train` or `export` wrote
@@ -44,6 +45,10 @@ pub struct Eval {
     /// Write the ROC as a table of threshold (squared distance), FAR and TAR
     #[arg(long, value_name = "FILE.csv")]
     roc: Option<PathBuf>,
+    /// Verify the pairs of a list as Labeled Faces in the Wild has it, over its folds: a first line `10<TAB>300`, lines
+    /// `name 1 4` and `name 1 other 2`, pictures --data DIR/name/name_0001.jpg or .png
+    #[arg(long, value_name = "FILE", requires = "data", conflicts_with_all = ["other_data", "threshold", "roc"])]
+    pairs: Option<PathBuf>,
     /// Print the evaluation as a JSON line
     #[arg(long)]
     json: bool,
@@ -58,6 +63,12 @@ impl Eval {
         if !self.threshold.is_empty() {
             checkpoint.config.thresholds.clone_from(&self.threshold);
             checkpoint.config.validate()?;
+        }
+        if let Some(pairs) = &self.pairs {
+            let folder = self.data.data.as_deref().expect("clap requires --data");
+            let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
+            let engine = Engine::open(&self.adapter.adapter)?;
+            return pairs::verify(&engine, &weights.export(), pairs, folder, self.json);
         }
         let roc = self.roc.as_ref().map(|file| Output::prepare(file, ROC)).transpose()?;
         let parts = self.data.load_parts(&checkpoint, self.other_data)?;

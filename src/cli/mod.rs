@@ -14,6 +14,7 @@ mod export;
 mod images;
 mod import;
 mod man;
+mod pairs;
 mod plan;
 mod recognize;
 mod report;

@@ -194,8 +194,8 @@ struct RecipeArgs {
     /// Keep the outputs of joins alone and make what lies between again on the way back: less memory, the same bits
     #[arg(long)]
     again: bool,
-    /// Training images held back to watch the run; the weights that did best are kept and evaluated. Where no class that
-    /// is trained on judges, whole classes are held back, of so many images at least
+    /// Training images held back to watch the run; the weights that did best are kept and evaluated. Where no class is
+    /// both trained on and judged by, whole classes are held back, of so many images at least
     #[arg(long, value_name = "IMAGES")]
     validation: Option<usize>,
     /// Steps between two looks at them [default: a twentieth of the run]

@@ -134,8 +134,8 @@ impl Split {
     /// Divides the set for a run: `train_classes`, as [`Dataset::labels_named`] has them, are trained on and the others
     /// evaluated (`None`: all both), and some images are held back from what is trained on: those with the smallest
     /// hashes of `seed` and the names of their class and file, or of their pixels where they have none. Where no class
-    /// of the training images is one of the test images, whole classes are held back, by hashes of `seed` and name: what
-    /// watches a run is then as foreign to it as what judges it.
+    /// of the training images is one of the test images, whole classes are held back, by hashes of `seed` and name:
+    /// what watches a run is then as foreign to it as what judges it.
     ///
     /// # Errors
     /// [`Error::Config`] where a class does not occur, fewer than two are left for the evaluation, or no image is held

@@ -15,6 +15,7 @@ pub mod decode;
 mod divide;
 pub mod folder;
 pub mod idx;
+pub mod lfw;
 pub mod mnist;
 mod origin;
 pub mod pictures;

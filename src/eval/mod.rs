@@ -5,9 +5,10 @@
 //! Every share lies between 0 and 1. Distances are Euclidean; only their squares are computed, and only their order
 //! matters, except where a threshold is named: then its unit is stated. `tests/unit/eval.rs` compares every figure and
 //! the pair list with a NumPy script, `tests/golden/eval.py`, and retrieval with pytorch-metric-learning,
-//! `tests/golden/retrieval.py`.
+//! `tests/golden/retrieval.py`; `tests/unit/lfw.rs` compares LFW's protocol with `tests/golden/lfw.py`.
 
 mod clustering;
+mod lfw;
 mod numpy;
 mod table;
 mod verification;
@@ -23,6 +24,7 @@ use crate::error::{Error, Result};
 use within::within;
 
 pub use clustering::{Agreement, agreement};
+pub use lfw::{Lfw, lfw, pair_distances};
 pub use table::{Figure, Unit};
 pub use verification::{
     Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,

@@ -135,6 +135,45 @@ fn identities_are_divided_and_judged_as_such() {
     assert!(fail(&["train", "--split", "identities"]).contains("says itself which images"), "MNIST");
 }
 
+/// A list of pairs is verified by whatever model, its lines are checked, and what is missing is counted.
+#[test]
+fn pairs_are_verified_as_lfw_has_them() {
+    let (folder, root, data) = place();
+    let [faces, model, list] = ["faces", "run", "pairs.txt"].map(|name| format!("{root}/{name}"));
+    train(&data, &model, &[]);
+    for (number, name) in ["Ann", "Bob_Lee", "Cy"].iter().enumerate() {
+        let class = folder.path().join("faces").join(name);
+        fs::create_dir_all(&class).unwrap();
+        for picture in 1..=4 {
+            let noise = |x: u32, y: u32| ((x * 31 + y * 17 + picture * 7) % 20) as u8;
+            let values =
+                GrayImage::from_fn(8, 8, |x, y| Luma([if x / 4 == number as u32 { 200 } else { noise(x, y) }]));
+            values.save(class.join(format!("{name}_{picture:04}.png"))).unwrap();
+        }
+    }
+    let lines = "3 2\nAnn 1 2\nBob_Lee 1 2\nAnn 1 Cy 1\nBob_Lee 2 Cy 4\nCy 1 2\nAnn 3 4\nAnn 2 Cy 2\nAnn 4 Bob_Lee 4\n\
+                 Cy 3 4\nAnn 1 4\nAnn 3 Bob_Lee 1\nCy 3 Bob_Lee 3\n";
+    fs::write(&list, lines).unwrap();
+    let eval = ["eval", &model, "--data", &faces, "--pairs", &list, "--adapter", "cpu"];
+    let shown = succeed(&eval);
+    assert!(shown.contains("accuracy ") && shown.contains("over 3 folds; 6 pairs of one, 6 of two"), "{shown}");
+    assert!(["VAL at FAR 1e-3", "AUC", "EER"].iter().all(|name| shown.contains(name)), "{shown}");
+    let found = events(&succeed(&[&eval[..], &["--json"]].concat())).pop().unwrap();
+    assert_eq!((&found["event"], &found["same"], &found["left_out"]), (&"lfw".into(), &6.into(), &0.into()));
+
+    fs::remove_file(format!("{faces}/Cy/Cy_0004.png")).unwrap();
+    let output = run(&[&eval[..], &["--json"]].concat());
+    let words = text(&output.stderr);
+    assert!(words.contains("2 of 12 pairs left out: 1 pictures are not there") && words.contains("Cy_0004"), "{words}");
+    assert_eq!(events(&text(&output.stdout)).pop().unwrap()["left_out"], 2);
+    fs::write(&list, "3 2\nAnn 1 2\nBob_Lee one 2\n").unwrap();
+    let words = fail(&eval);
+    assert!(words.contains("`Bob_Lee one 2` in line 3") && words.contains("hint:"), "{words}");
+    fs::write(&list, lines).unwrap();
+    let words = fail(&["eval", &model, "--data", &root, "--pairs", &list, "--adapter", "cpu"]);
+    assert!(words.contains("a folder of pictures for each name"), "{words}");
+}
+
 /// An image is the same to a model as a row of a set and as a picture.
 #[test]
 fn sets_are_inverted_as_pictures_are() {

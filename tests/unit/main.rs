@@ -10,6 +10,7 @@ mod figures;
 mod folders;
 mod gallery;
 mod heap;
+mod lfw;
 mod memory;
 mod output;
 mod pictures;
