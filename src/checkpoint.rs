@@ -234,10 +234,12 @@ impl Checkpoint {
     }
 
     /// What tells this model's embeddings from those of any other: the first 16 digits of the SHA-256 of network,
-    /// input, what is done to images before, and the weights to be used with their states.
+    /// input, what is done to images before, whether their mirror images take part, and the weights to be used with
+    /// their states.
     pub fn fingerprint(&self) -> String {
-        let Config { spec, pixels, pictures, .. } = &self.config;
-        let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {pixels} {pictures:?}", self.input));
+        let Config { spec, pixels, pictures, flip, .. } = &self.config;
+        let flip = if *flip { " flip" } else { "" };
+        let mut hash = Sha256::new_with_prefix(format!("{spec} {:?} {pixels} {pictures:?}{flip}", self.input));
         self.weights().iter().chain(self.states()).for_each(|value| hash.update(value.to_le_bytes()));
         hex(&hash.finalize()[..8])
     }

@@ -254,6 +254,10 @@ pub struct Config {
     /// How pictures become inputs, beyond their shape.
     #[serde(default)]
     pub pictures: Pictures,
+    /// Whether an embedding is made of an image and its mirror image: their sum, made of length 1 again. It is for
+    /// models that embed; a training's batches are what they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flip: bool,
     /// What a batch costs.
     pub loss: Loss,
     /// Embeddings of the batches before that a loss on pairs pairs the images of a batch with as well; 0: none.
@@ -480,6 +484,7 @@ fn cnn() -> Config {
         spec: "conv32 relu pool conv64 relu pool dense128 relu dense64 l2".to_owned(),
         pixels: Pixels::divided_by(255.0),
         pictures: Pictures::default(),
+        flip: false,
         loss: Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) }.into(),
         memory: 0,
         batch,

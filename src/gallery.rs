@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
@@ -497,11 +498,19 @@ impl Gallery {
     pub fn check_model(&self, path: &Path, model: &Checkpoint) -> Result<()> {
         let (fingerprint, dims) = (model.fingerprint(), model.net()?.dims());
         let reason = if fingerprint != self.model {
-            format!(
-                "it holds embeddings of the model {}, and this model is {fingerprint}: their distances mean nothing \
-                 to each other",
-                self.model
-            )
+            let flip = !model.config.flip;
+            let other = Checkpoint { config: Config { flip, ..model.config.clone() }, ..model.clone() };
+            if other.fingerprint() == self.model {
+                let how =
+                    if flip { "its embeddings were made with --flip" } else { "--flip made none of its embeddings" };
+                format!("{how}: distances to others mean nothing")
+            } else {
+                format!(
+                    "it holds embeddings of the model {}, and this model is {fingerprint}: their distances mean \
+                     nothing to each other",
+                    self.model
+                )
+            }
         } else if dims != self.dims {
             format!("its embeddings have {} numbers, those of its model have {dims}", self.dims)
         } else if self.distance != model.config.loss.distance() {

@@ -8,8 +8,8 @@ use crate::head::Head;
 use crate::kernel::Element;
 use crate::kernels::{
     Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather,
-    GatherShape, Norm, NormShape, Scale, Statistics, StatisticsShape, Tint, TintShape, TopK, TopKShape, Warp,
-    WarpShape,
+    GatherShape, L2Norm, L2NormShape, Mean, MeanShape, Mirror, MirrorShape, Norm, NormShape, Scale, Statistics,
+    StatisticsShape, Tint, TintShape, TopK, TopKShape, Warp, WarpShape,
 };
 use crate::losses::Embeddings;
 use crate::net::Net;
@@ -229,18 +229,38 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
 
 /// The plan that embeds `batch` images: gather and forward only, with the weights of arena `arena`
 /// ([`slots::PARAMETERS`] or [`slots::AVERAGE`]), everything stored in 32 bits. The embeddings are the slot
-/// [`embedding_slot`].
+/// [`embedding_slot`]. Where mirror images [take part](crate::config::Config::flip), each goes through the network
+/// behind its image.
 pub fn inference_plan(net: &Net, source: &Source, batch: usize, arena: &str) -> Plan {
     let mut builder = Builder::default();
     let tensors = net.declare(&mut builder, arena, false);
     let x = gather(&mut builder, net, source, batch, &Augment::NONE, Storage::F32);
-    net.forward(&mut builder, &tensors, batch, x);
+    if !net.flip {
+        net.forward(&mut builder, &tensors, batch, x);
+        return builder.finish();
+    }
+    let ([height, width, channels], dims) = (net.input, net.dims());
+    let both = builder.activation("mirrored", &[batch, 2, height, width, channels]);
+    builder.call::<Mirror>(Section::Gather, MirrorShape { batch, height, width, channels }, &[x, both]);
+    let single = net.forward(&mut builder, &tensors, 2 * batch, both).embedding();
+    // A mean is a sum of another length.
+    let mean = builder.activation("mirrored.mean", &[batch, dims]);
+    builder.call::<Mean>(Section::Forward, MeanShape { batch, pixels: 2, channels: dims }, &[single, mean]);
+    let embedding = builder.activation(MIRRORED, &[batch, dims]);
+    let norm = builder.activation("mirrored.norm", &[batch]);
+    builder.call::<L2Norm>(Section::Forward, L2NormShape { rows: batch, dims }, &[mean, embedding, norm]);
     builder.finish()
 }
+
+/// Name of the slot with the embeddings that images and their mirror images make together.
+const MIRRORED: &str = "mirrored.embedding";
 
 /// Name of the slot that holds the embeddings of a training or inference plan of `net`: that of the last layer that
 /// does anything there.
 pub fn embedding_slot<'a>(net: &'a Net, plan: &Plan) -> &'a str {
+    if plan.find(MIRRORED).is_some() {
+        return MIRRORED;
+    }
     let last = net.nodes.iter().rev().find(|node| plan.find(&node.name).is_some());
     last.map_or("batch", |node| &node.name)
 }

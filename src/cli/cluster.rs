@@ -1,11 +1,9 @@
 //! `siamese cluster`
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use siamese::checkpoint::Checkpoint;
 use siamese::cluster::{self, Cut};
 use siamese::eval::agreement;
 use siamese::losses::Distance;
@@ -14,7 +12,7 @@ use siamese::{Error, Result};
 
 use super::engine::Engine;
 use super::images::{self, ImagesArgs, Tally};
-use super::{AdapterArg, Outcome, model_file, number_from_1};
+use super::{AdapterArg, ModelArg, Outcome, number_from_1};
 
 /// Groups images by whom they show, without being told who there is: one line an image, name and cluster with a tab
 /// between. Where the images have classes, NMI and AMI follow on stderr.
@@ -25,8 +23,8 @@ Examples:
   siamese cluster runs/faces album/ --method dbscan --distance 0.3 --min-images 4
   siamese cluster runs/cnn --set test --clusters 10")]
 pub struct Cluster {
-    /// Run folder, or a model file
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArg,
     #[command(flatten)]
     images: ImagesArgs,
     /// How
@@ -69,7 +67,7 @@ impl Cluster {
         if self.distance.is_some_and(|distance| !(distance.is_finite() && distance >= 0.0)) {
             return Err(Error::config("--distance", "it is no distance").into());
         }
-        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let model = self.model.load()?.export();
         let mut tally = Tally::new(self.json);
         let images = self.images.load(&model, &mut tally)?;
         if let Some(clusters) = self.clusters.filter(|&clusters| clusters > images.names.len()) {

@@ -1,16 +1,14 @@
 //! `siamese compare`
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use siamese::checkpoint::Checkpoint;
 use siamese::text::plain;
 
 use super::engine::Engine;
 use super::images::{self, ImagesArgs, Tally};
-use super::{AdapterArg, Outcome, model_file};
+use super::{AdapterArg, ModelArg, Outcome};
 
 /// Prints the distances between images, in the loss's distance: a table with tabs between, one row and one column an
 /// image.
@@ -20,8 +18,8 @@ Examples:
   siamese compare runs/faces anna-1.jpg anna-2.jpg ben.jpg
   siamese compare runs/cnn --set test --take first")]
 pub struct Compare {
-    /// Run folder, or a model file
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArg,
     #[command(flatten)]
     images: ImagesArgs,
     /// Print JSON lines, one a pair
@@ -34,7 +32,7 @@ pub struct Compare {
 impl Compare {
     pub fn run(self) -> Outcome {
         self.images.check(None)?;
-        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let model = self.model.load()?.export();
         let mut tally = Tally::new(self.json);
         let images = self.images.load(&model, &mut tally)?;
         let engine = Engine::open(&self.adapter.adapter)?;

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use siamese::checkpoint::Checkpoint;
 use siamese::vectors::{Destination, Precision, Shard, Vectors};
 
 use super::engine::Engine;
 use super::images::{self, ImagesArgs, Tally};
-use super::{AdapterArg, Outcome, model_file};
+use super::{AdapterArg, ModelArg, Outcome};
 
 /// Writes the embeddings of images, with their names and classes.
 ///
@@ -22,8 +21,8 @@ Examples:
   siamese embed runs/cnn --set test --out projector && tensorboard --logdir projector
   siamese embed runs/faces people/ --out part-1.npy --shard 1/4        one of four machines")]
 pub struct Embed {
-    /// Run folder, or a model file
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArg,
     #[command(flatten)]
     images: ImagesArgs,
     /// File or folder to write
@@ -43,7 +42,7 @@ impl Embed {
     pub fn run(self) -> Outcome {
         self.images.check(None)?;
         let destination = Destination::prepare(&self.out)?;
-        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let model = self.model.load()?.export();
         let mut tally = Tally::new(false);
         let images = self.images.load_part(&model, self.shard, &mut tally)?;
         let engine = Engine::open(&self.adapter.adapter)?;

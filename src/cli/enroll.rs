@@ -14,7 +14,7 @@ use siamese::text::plain;
 use super::engine::Engine;
 use super::images::{self, Images, ImagesArgs, Tally};
 use super::recognize::UNKNOWN;
-use super::{AdapterArg, Failure, Outcome, model_file};
+use super::{AdapterArg, Failure, ModelArg, Outcome};
 
 /// Makes a gallery of identities, or changes one.
 #[derive(Args)]
@@ -27,8 +27,8 @@ Examples:
   siamese enroll runs/cnn digits.gallery --far 0.01 --calibrate validation
   siamese enroll runs/faces faces.gallery --threshold 0.8")]
 pub struct Enroll {
-    /// Run folder, or a model file
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArg,
     /// The gallery: made if it is not there, else extended
     gallery: PathBuf,
     #[command(flatten)]
@@ -59,7 +59,7 @@ impl Enroll {
     pub fn run(self) -> Outcome {
         self.images.check(self.calibrate.as_deref())?;
         let _lock = Lock::take(&self.gallery)?;
-        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let model = self.model.load()?.export();
         let mut gallery = if self.gallery.exists() {
             let gallery = Gallery::load(&self.gallery)?;
             gallery.check_model(&self.gallery, &model)?;

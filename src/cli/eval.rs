@@ -16,7 +16,7 @@ use siamese::siamese::{Source, inference_plan, slots};
 use siamese::{Error, Result, embed, host};
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, DataArg, Failure, Outcome, model_file, pairs};
+use super::{AdapterArg, DataArg, Failure, ModelArg, Outcome, pairs};
 use crate::report::{evaluation_bar, evaluation_table, print};
 
 /// Evaluates a saved network: 5-NN, centroid, one-shot, recognition under thresholds, ROC AUC, EER, TAR at FAR 1e-3.
@@ -27,8 +27,8 @@ Examples:
   siamese eval runs/faces --data lfw/ --pairs pairs.txt     the protocol of Labeled Faces in the Wild
   siamese eval weights.safetensors --adapter cpu --json")]
 pub struct Eval {
-    /// Run folder, or a safetensors file that `train` or `export` wrote
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArg,
     #[command(flatten)]
     data: DataArg,
     /// Judge by another set than the model's own
@@ -59,7 +59,7 @@ const ROC: Kind = Kind { name: "a table of a ROC", is: |head| head.starts_with(R
 
 impl Eval {
     pub fn run(self) -> Outcome {
-        let mut checkpoint = Checkpoint::load(&model_file(&self.model))?;
+        let mut checkpoint = self.model.load()?;
         if !self.threshold.is_empty() {
             checkpoint.config.thresholds.clone_from(&self.threshold);
             checkpoint.config.validate()?;

@@ -133,6 +133,26 @@ impl Cli {
     }
 }
 
+/// Which model embeds, and how.
+#[derive(Args)]
+struct ModelArg {
+    /// Run folder, or a safetensors file that `train`, `export` or `import` wrote
+    model: PathBuf,
+    /// Embed each image and its mirror image, and take their sum, made of length 1 again: better where left and right
+    /// mean nothing, in twice the time. A gallery is made and asked so throughout
+    #[arg(long)]
+    flip: bool,
+}
+
+impl ModelArg {
+    fn load(&self) -> siamese::Result<Checkpoint> {
+        let mut model = Checkpoint::load(&model_file(&self.model))?;
+        model.config.flip |= self.flip;
+        // Says what is wrong before anything is done.
+        model.net().map(|_| model)
+    }
+}
+
 /// Which adapter runs the work.
 #[derive(Args)]
 struct AdapterArg {

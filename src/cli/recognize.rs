@@ -17,7 +17,7 @@ use siamese::{Error, Result};
 
 use super::engine::{Engine, Job};
 use super::images::{self, ImagesArgs, Tally};
-use super::{AdapterArg, Failure, Outcome, model_file};
+use super::{AdapterArg, Failure, ModelArg, Outcome};
 
 /// Says whom images show: the identity, its distance, and how much farther the next one is; or `unknown`.
 ///
@@ -32,8 +32,8 @@ Examples:
   siamese recognize runs/cnn digits.gallery --set test --take random       ten test digits at random
   find . -name '*.png' | siamese recognize runs/faces faces.gallery -      each as it comes")]
 pub struct Recognize {
-    /// Run folder, or a model file
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArg,
     /// The gallery that `enroll` made
     gallery: PathBuf,
     #[command(flatten)]
@@ -58,7 +58,7 @@ impl Recognize {
     pub fn run(self) -> Outcome {
         self.images.check(None)?;
         let stream = self.images.is_stream()?;
-        let model = Checkpoint::load(&model_file(&self.model))?.export();
+        let model = self.model.load()?.export();
         let mut gallery = Gallery::load(&self.gallery)?;
         gallery.check_model(&self.gallery, &model)?;
         if gallery.identities().is_empty() {

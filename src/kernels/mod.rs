@@ -20,6 +20,7 @@ mod l2norm;
 mod map;
 mod memory;
 mod mine;
+mod mirror;
 mod multi_similarity;
 mod norm;
 mod normalise;
@@ -53,6 +54,7 @@ pub use l2norm::{L2Norm, L2NormDx, L2NormShape};
 pub use map::{Function, Map, MapDx, MapShape};
 pub use memory::{Enqueue, EnqueueShape, JoinCosts, JoinCostsShape, MemoryDx, MemoryDxShape};
 pub use mine::{Mine, MineDx, MineDxShape, MineHard, MineShape};
+pub use mirror::{Mirror, MirrorShape};
 pub use multi_similarity::MultiSimilarity;
 pub use norm::{Fold, FoldShape, Moments, MomentsJoin, MomentsJoinShape, Sets, Track, TrackShape};
 pub use normalise::{Normalise, NormaliseDx, NormaliseDxShape, NormaliseShape, NormaliseSums};
@@ -105,6 +107,7 @@ kernels! {
     Gather,
     Warp,
     Tint,
+    Mirror,
     Conv2d,
     Conv2dDx,
     Conv2dDw,

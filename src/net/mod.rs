@@ -101,6 +101,8 @@ pub struct Net {
     pub nodes: Vec<Node>,
     /// Tensors that stay as they are, see [`Net::freeze`].
     pub frozen: Option<Names>,
+    /// See [`Config::flip`]; without a bearing on training.
+    pub flip: bool,
     /// Length of an arena of the trained tensors.
     pub arena: usize,
     /// Length of an arena of the states; 0 where there are none.
@@ -154,10 +156,17 @@ impl Net {
     ///
     /// # Errors
     /// As [`Net::parse`] and [`Net::freeze`]; [`Error::Config`] if the images have other channels than their mean and
-    /// deviation.
+    /// deviation, or if embeddings are not of length 1 where mirror images take part in them.
     pub fn of(config: &Config, input: [usize; 3]) -> Result<Net> {
         config.pixels.fit(input[2])?;
-        let net = Net::parse(&config.spec, input)?;
+        let net = Net { flip: config.flip, ..Net::parse(&config.spec, input)? };
+        if net.flip && !net.normalises() {
+            let reason = format!(
+                "embeddings of length 1 are summed and made so again; the network `{}` does not end in `l2`",
+                net.spec
+            );
+            return Err(Error::config("--flip", reason));
+        }
         match &config.freeze {
             Some(names) => net.freeze(names),
             None => Ok(net),
@@ -229,7 +238,8 @@ impl Net {
     /// The largest array of a batch: values of each image, and its name.
     fn largest(&self) -> (usize, &str) {
         let outputs = self.nodes.iter().map(|node| (node.output.values(), node.name.as_str()));
-        outputs.fold((self.pixels(), "images"), Ord::max)
+        let (values, name) = outputs.fold((self.pixels(), "images"), Ord::max);
+        (if self.flip { 2 * values } else { values }, name)
     }
 
     /// Most rows of a batch: those for which 32-bit indices reach every element of every array.

@@ -36,7 +36,7 @@ impl Net {
             return Err(Error::config("--spec", format!("{} words are more than {MOST_WORDS}", words.len())));
         }
         let text = words.iter().map(|word| word.text).collect::<Vec<_>>().join(" ");
-        let net = Net { spec: text, input, nodes: vec![], frozen: None, arena: 0, state: 0 };
+        let net = Net { spec: text, input, nodes: vec![], frozen: None, flip: false, arena: 0, state: 0 };
         let mut parser = Parser { words, net, numbers: HashMap::new(), read: 0, origins: vec![] };
         let mut path = Path { first: 0, value: 0 };
         let end = parser.items(0, &mut path, 0)?;

@@ -117,6 +117,8 @@ pub fn other_plans() -> Vec<(String, Plan)> {
         let net = Net::parse(spec, *input).expect("a spec that proves a word");
         plans.extend(named(spec, &net, &config));
     }
+    let net = Net { flip: true, ..Net::parse("conv3 relu dense4 l2", [11, 8, 3]).expect("a spec") };
+    plans.push(("flip".to_owned(), inference_plan(&net, &source(&PRESETS[0].config()), 3, slots::PARAMETERS)));
     plans.push(("neighbours".to_owned(), neighbours_plan(64, 5000, 64, 5)));
     plans
 }

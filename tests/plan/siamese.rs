@@ -50,6 +50,7 @@ impl Exact for gpu::Runner {
 }
 
 /// A network, its first weights, and a data set of random bytes.
+#[derive(Clone)]
 struct Case {
     net: Net,
     source: Source,
@@ -281,4 +282,55 @@ fn weights_exist_once() {
             assert_eq!(writers, 1, "{}: calls that write the gradient of {}", case.net.spec, parameter.name);
         }
     }
+}
+
+/// With mirror images an embedding is the sum of the image's and its mirror image's, made of length 1 again; so that of
+/// the mirror image is the same.
+fn assert_flip<R: Exact>(make: impl Fn(Arc<Plan>) -> R, tolerance: f64) {
+    for case in Case::all().into_iter().filter(|case| case.net.normalises()) {
+        let [height, width, channels] = case.net.input;
+        let (pixels, dims) = (case.net.pixels(), case.net.dims());
+        let mut mirrored = Case { bytes: vec![], ..case.clone() };
+        let bytes: Vec<u8> = case.bytes.iter().flat_map(|word| word.to_le_bytes()).take(IMAGES * pixels).collect();
+        let lines = bytes.chunks(width * channels);
+        mirrored.bytes =
+            pack(&lines.flat_map(|line| line.chunks(channels).rev().flatten().copied()).collect::<Vec<_>>());
+        assert_eq!(bytes.len() / height / width / channels, IMAGES);
+        let embed = |case: &Case, flip| {
+            let net = Net { flip, ..case.net.clone() };
+            let plan = inference_plan(&net, &case.source, case.rows.len(), slots::PARAMETERS);
+            let name = embedding_slot(&net, &plan).to_owned();
+            let mut runner = case.runner(&make, plan, &case.rows);
+            runner.run(runner.plan().all()).unwrap();
+            runner.get(&name)
+        };
+        let sum: Vec<f64> = embed(&case, false).iter().zip(embed(&mirrored, false)).map(|(a, b)| a + b).collect();
+        let expected: Vec<f64> = sum
+            .chunks(dims)
+            .flat_map(|row| {
+                let length = row.iter().map(|value| value * value).sum::<f64>().sqrt();
+                row.iter().map(move |value| value / length)
+            })
+            .collect();
+        for case in [&case, &mirrored] {
+            let apart = crate::common::apart(&embed(case, true), &expected);
+            assert!(apart <= tolerance, "{}: {apart}", case.net.spec);
+        }
+        assert!(
+            crate::common::apart(&embed(&case, false), &expected) > 1e-3,
+            "{}: mirroring does something",
+            case.net.spec
+        );
+    }
+}
+
+#[test]
+fn mirror_images_take_part_on_the_cpu() {
+    assert_flip(cpu::Runner::<f64>::new, 1e-12);
+}
+
+#[test]
+fn mirror_images_take_part_on_the_gpu() {
+    let device = crate::common::device();
+    assert_flip(|plan| gpu::Runner::new(device.clone(), plan).unwrap(), 1e-5);
 }

@@ -205,6 +205,16 @@ fn galleries_are_guarded() {
         assert!(words.contains("a.gallery") && words.contains("model"), "{words}");
     }
 
+    for command in ["enroll", "recognize"] {
+        let words = fail(&[command, &model, &gallery, &pictures, "--flip"]);
+        assert!(words.contains("a.gallery") && words.contains("--flip made none"), "{words}");
+    }
+    let flipped = format!("{root}/flipped.gallery");
+    succeed(&["enroll", &model, &flipped, &pictures, "--take", "first", "--flip"]);
+    succeed(&["recognize", &model, &flipped, &pictures, "--flip"]);
+    let words = fail(&["recognize", &model, &flipped, &pictures]);
+    assert!(words.contains("flipped.gallery") && words.contains("made with --flip"), "{words}");
+
     let lock = Lock::take(Path::new(&gallery)).unwrap();
     let words = fail(&["enroll", &model, &gallery, &pictures]);
     assert!(words.contains("a.gallery") && words.contains("another program"), "{words}");
@@ -262,6 +272,9 @@ fn piped(arguments: &[&str], input: &[u8]) -> Output {
 /// Of a network without l2, whose weights let a white picture overflow and not a black one.
 #[test]
 fn embeddings_that_cannot_be_compared_are_refused_by_name() {
+    let (_folder, _, model) = untrained("dense2", |_| ());
+    let words = fail(&["eval", &model, "--flip"]);
+    assert!(words.contains("--flip") && words.contains("`l2`") && words.contains("dense2"), "{words}");
     let (_folder, root, model) = untrained("dense2", |model| model.parameters[..128].fill(1e37));
     let at = |name: &str| format!("{root}/{name}");
     let [black, white, long] = [("black.png", 0), ("white.png", 255), ("long.png", 1)].map(|(name, value)| {
