@@ -12,6 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::PRESETS;
 use siamese::data::Dataset;
+use siamese::data::store::Images;
+use siamese::feed::Residence;
 use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
@@ -40,6 +42,7 @@ fn data([height, width, channels]: [usize; 3]) -> Dataset {
     let pixels = height * width * channels;
     let rows = (8_000_000 / pixels).max(256);
     let images = ChaCha8Rng::seed_from_u64(0).random_iter().take(rows * pixels).collect();
+    let images = Images::new(images, pixels);
     let labels = (0..rows as u32).map(|row| row % 50).collect();
     Dataset { name: "random".to_owned(), images, labels, label_names: Vec::new(), height, width, channels }
 }
@@ -54,7 +57,7 @@ fn bench<R: Runner>(options: &Options, make: impl Fn(Arc<Plan>) -> Result<R>) ->
         let data = data(preset.input);
         let net = Net::parse(&config.spec, preset.input)?;
         let begin = Instant::now();
-        let mut trainer = Trainer::new(&Checkpoint::initial(&config, &net), &data, &make)?;
+        let mut trainer = Trainer::new(&Checkpoint::initial(&config, &net), &data, Residence::Device, &make)?;
         let stop = AtomicBool::new(false);
         trainer.run(1, &stop, |_| ())?;
         let first = begin.elapsed().as_secs_f64();

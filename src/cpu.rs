@@ -405,6 +405,15 @@ impl<R: Number> crate::run::Runner for Runner<R> {
         Ok(())
     }
 
+    fn write_part(&mut self, slot: SlotId, start: usize, values: &[u32]) -> Result<()> {
+        let (buffer, range) = self.storage(slot);
+        match &mut *buffer.write().expect(POISONED) {
+            Array::Uint(own) => own[range][start..][..values.len()].copy_from_slice(values),
+            Array::Float(_) => panic!("slot `{}` holds real numbers", self.plan.slot(slot).name),
+        }
+        Ok(())
+    }
+
     /// Chains of which `calls` names only a part are run call by call.
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
         let first = self.steps.partition_point(|step| step.calls.end <= calls.start);

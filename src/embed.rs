@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::data::store::Images;
 use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation, Nearest, Progress};
-use crate::host;
+use crate::feed::Feed;
 use crate::kernels::Scale;
 use crate::losses::Distance;
 use crate::net::Net;
@@ -28,50 +29,109 @@ pub fn batch(net: &Net, images: usize) -> usize {
 }
 
 /// Embeds a data set with the parameters of `runner`, or their moving average where it keeps one: `[rows, dims]`.
-/// Images that `runner` has on the device are not sent again. `progress` hears how many images are done.
+/// Images that `runner` has on the device are not sent again; of others a batch at a time goes up. `progress` hears how
+/// many images are done.
+///
+/// # Errors
+/// What is wrong with an image; what the device reports.
 pub fn embed<R: Runner>(
     runner: &R,
     net: &Net,
     data: &Dataset,
     scale: Scale,
-    mut progress: impl FnMut(usize),
+    progress: impl FnMut(usize),
 ) -> Result<Vec<f32>> {
     if data.is_empty() {
         return Ok(Vec::new());
     }
-    let source = Source::new(data, scale);
     let batch = batch(net, data.len());
+    let resident = Some(Source::new(data, scale)).filter(|source| runner.plan().find(&source.slot).is_some());
+    let is_resident = resident.is_some();
+    let source = resident.unwrap_or_else(|| Source::streamed(batch, 1, scale));
     let averaged = runner.plan().find(slots::AVERAGE).is_some();
     let arena = if averaged { slots::AVERAGE } else { slots::PARAMETERS };
     let mut fork = runner.fork(Arc::new(inference_plan(net, &source, batch, arena)))?;
-    let images = fork.plan().id(&source.slot);
-    if runner.plan().find(&source.slot).is_none() {
-        fork.write(images, host::pack(&data.images).as_slice())?;
-    }
-    let (rows, embedding) = (fork.plan().id(slots::ROWS), fork.plan().id(embedding_slot(net, fork.plan())));
-    let (prepare, each) = (fork.plan().section(Section::Prepare), fork.plan().each());
+    let prepare = fork.plan().section(Section::Prepare);
     fork.run(prepare)?;
-    let mut embeddings = Vec::with_capacity(data.len() * net.dims());
-    for start in (0..data.len()).step_by(batch) {
-        let count = batch.min(data.len() - start);
-        // The last batch is filled up with its own last image.
-        let numbers: Vec<u32> = (0..batch).map(|row| (start + row.min(count - 1)) as u32).collect();
-        fork.write(rows, numbers.as_slice())?;
-        fork.run(each.clone())?;
-        embeddings.extend_from_slice(&fork.read(embedding)?.floats()[..count * net.dims()]);
-        progress(start + count);
+    let mut passes = Passes::new(&mut fork, net, &source, batch);
+    if is_resident { passes.resident(data.len(), progress) } else { passes.streamed(&data.images, progress) }
+}
+
+/// Threads that read images which are not in memory.
+fn readers(images: &Images) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    if images.is_in_memory() { 1 } else { all }
+}
+
+/// Forward passes of an inference plan, some images at a time.
+struct Passes<'a, R: Runner> {
+    runner: &'a mut R,
+    /// Images of a pass.
+    batch: usize,
+    dims: usize,
+    images: SlotId,
+    rows: SlotId,
+    embedding: SlotId,
+}
+
+impl<'a, R: Runner> Passes<'a, R> {
+    fn new(runner: &'a mut R, net: &Net, source: &Source, batch: usize) -> Passes<'a, R> {
+        let [images, rows, embedding] =
+            [&source.slot, slots::ROWS, embedding_slot(net, runner.plan())].map(|name| runner.plan().id(name));
+        Passes { runner, batch, dims: net.dims(), images, rows, embedding }
     }
-    Ok(embeddings)
+
+    /// The embeddings of the first `count` of the images that are written.
+    fn pass(&mut self, count: usize, embeddings: &mut Vec<f32>) -> Result<()> {
+        let each = self.runner.plan().each();
+        self.runner.run(each)?;
+        embeddings.extend_from_slice(&self.runner.read(self.embedding)?.floats()[..count * self.dims]);
+        Ok(())
+    }
+
+    /// Of all `count` images of a set that lies on the device.
+    fn resident(&mut self, count: usize, mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
+        let mut embeddings = Vec::with_capacity(count * self.dims);
+        for start in (0..count).step_by(self.batch) {
+            let own = self.batch.min(count - start);
+            // The last batch is filled up with its own last image.
+            let numbers: Vec<u32> = (0..self.batch).map(|row| (start + row.min(own - 1)) as u32).collect();
+            self.runner.write(self.rows, numbers.as_slice())?;
+            self.pass(own, &mut embeddings)?;
+            progress(start + own);
+        }
+        Ok(embeddings)
+    }
+
+    /// Of images that go up a batch at a time.
+    fn streamed(&mut self, images: &Images, mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
+        let (count, batch) = (images.len(), self.batch);
+        let mut embeddings = Vec::with_capacity(count * self.dims);
+        let numbers: Vec<u32> = (0..batch as u32).collect();
+        self.runner.write(self.rows, numbers.as_slice())?;
+        let start = move |number: u64| number as usize * batch;
+        let rows = move |number| {
+            let start = start(number);
+            // As above.
+            (start < count).then(|| (start..start + batch).map(|row| row.min(count - 1) as u32).collect())
+        };
+        let mut feed = Feed::new(images.clone(), rows, 0, readers(images));
+        for number in 0..count.div_ceil(batch) as u64 {
+            let own = batch.min(count - start(number));
+            let (images, _) = feed.take()?;
+            self.runner.write(self.images, images.as_slice())?;
+            self.pass(own, &mut embeddings)?;
+            progress(start(number) + own);
+        }
+        Ok(embeddings)
+    }
 }
 
 /// Embeds any number of images with the weights of a model, some at a time in bounded memory.
 pub struct Embedder<R: Runner> {
     runner: R,
     net: Net,
-    /// Images that the plan takes at once.
-    batch: usize,
-    images: SlotId,
-    embedding: SlotId,
+    source: Source,
 }
 
 impl<R: Runner> Embedder<R> {
@@ -82,17 +142,12 @@ impl<R: Runner> Embedder<R> {
     /// What `make` reports; [`Error::Spec`] if the model's spec cannot be understood.
     pub fn new(model: &Checkpoint, batch: usize, make: impl FnOnce(Arc<Plan>) -> Result<R>) -> Result<Embedder<R>> {
         let net = model.net()?;
-        let batch = batch.clamp(1, net.most_rows());
-        let source = Source { slot: "images".to_owned(), images: batch, scale: model.config.scale(), classes: 1 };
-        let mut runner = make(Arc::new(inference_plan(&net, &source, batch, slots::PARAMETERS)))?;
+        let source = Source::streamed(batch.clamp(1, net.most_rows()), 1, model.config.scale());
+        let mut runner = make(Arc::new(inference_plan(&net, &source, source.images, slots::PARAMETERS)))?;
         model.export().restore(&mut runner)?;
-        let [rows, images, embedding] =
-            [slots::ROWS, &source.slot, embedding_slot(&net, runner.plan())].map(|name| runner.plan().id(name));
-        let numbers: Vec<u32> = (0..batch as u32).collect();
-        runner.write(rows, numbers.as_slice())?;
         runner.run(runner.plan().all())?;
-        runner.read(embedding)?;
-        Ok(Embedder { runner, net, batch, images, embedding })
+        runner.read(runner.plan().id(embedding_slot(&net, runner.plan())))?;
+        Ok(Embedder { runner, net, source })
     }
 
     /// What runs the plan.
@@ -100,24 +155,12 @@ impl<R: Runner> Embedder<R> {
         &mut self.runner
     }
 
-    /// The embeddings `[rows, dims]` of images `[rows, height, width, channels]`. `progress` hears how many are done.
+    /// The embeddings `[rows, dims]` of images. `progress` hears how many are done.
     ///
     /// # Errors
-    /// What the device reports.
-    pub fn embed(&mut self, images: &[u8], mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
-        let (pixels, dims) = (self.net.pixels(), self.net.dims());
-        let each = self.runner.plan().each();
-        let mut embeddings = Vec::with_capacity(images.len() / pixels * dims);
-        let mut bytes = vec![0; self.batch * pixels];
-        for part in images.chunks(self.batch * pixels) {
-            // What the last batch lacks is embedded and dropped.
-            bytes[..part.len()].copy_from_slice(part);
-            self.runner.write(self.images, host::pack(&bytes).as_slice())?;
-            self.runner.run(each.clone())?;
-            embeddings.extend_from_slice(&self.runner.read(self.embedding)?.floats()[..part.len() / pixels * dims]);
-            progress(embeddings.len() / dims);
-        }
-        Ok(embeddings)
+    /// What is wrong with an image; what the device reports.
+    pub fn embed(&mut self, images: &Images, progress: impl FnMut(usize)) -> Result<Vec<f32>> {
+        Passes::new(&mut self.runner, &self.net, &self.source, self.source.images).streamed(images, progress)
     }
 }
 

@@ -43,6 +43,13 @@ pub enum Error {
         expected: String,
     },
 
+    /// Pictures of a data set cannot be used.
+    #[error("{}", listed(faults))]
+    Pictures {
+        /// What is wrong with each.
+        faults: Vec<Error>,
+    },
+
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -213,6 +220,19 @@ pub enum Error {
     },
 }
 
+/// Errors in lines, the first twenty of many.
+fn listed(faults: &[Error]) -> String {
+    const SHOWN: usize = 20;
+    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(Error::to_string).collect();
+    if faults.len() > SHOWN {
+        lines.push(format!("… and {} more", faults.len() - SHOWN));
+    }
+    if faults.len() > 1 {
+        lines.push(format!("{} pictures cannot be used", faults.len()));
+    }
+    lines.join("\n")
+}
+
 fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }
@@ -274,6 +294,7 @@ impl Error {
                  that hold such, or with the four IDX files of a set"
                     .into()
             }
+            Error::Pictures { .. } => "`--skip-bad` leaves such pictures out".into(),
             Error::Io { .. } => return None,
             Error::Spec { words, .. } => format!("layers are {words}"),
             Error::Config { .. } => "`siamese help COMMAND` has the settings and their ranges".into(),

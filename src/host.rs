@@ -114,8 +114,9 @@ impl<R: Real> Array<R> {
 
 /// Packs bytes four to a word, the first in the lowest bits; the last word is padded with zeros.
 pub fn pack(bytes: &[u8]) -> Vec<u32> {
-    bytes
-        .chunks(4)
-        .map(|chunk| chunk.iter().enumerate().fold(0, |word, (i, &byte)| word | u32::from(byte) << (8 * i)))
-        .collect()
+    let (words, rest) = bytes.as_chunks();
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    let last = (!rest.is_empty()).then_some(&last);
+    words.iter().chain(last).map(|&word| u32::from_le_bytes(word)).collect()
 }

@@ -104,7 +104,7 @@
 //! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard
 //!    check
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
-//! 4  net  siamese  config  head
+//! 4  net  siamese  config  head  feed
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
@@ -144,6 +144,7 @@ pub mod data;
 pub mod embed;
 pub mod error;
 pub mod eval;
+pub mod feed;
 pub mod figures;
 pub mod gallery;
 pub mod gpu;

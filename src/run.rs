@@ -46,6 +46,10 @@ pub trait Runner: Sized {
     /// Overwrites a slot.
     fn write<'a>(&mut self, slot: SlotId, values: impl Into<Values<'a>>) -> Result<()>;
 
+    /// Overwrites the integers of a slot from place `start` on, and waits until they are there, so that what is on its
+    /// way does not pile up where much is written piece by piece.
+    fn write_part(&mut self, slot: SlotId, start: usize, values: &[u32]) -> Result<()>;
+
     /// Runs calls of the plan: [`Plan::all`], a [`Plan::section`], or a single one. May return before they are done.
     fn run(&mut self, calls: Range<usize>) -> Result<()>;
 

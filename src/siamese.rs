@@ -42,7 +42,8 @@ impl Branch {
 /// The data set that a plan gathers from.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Name of its images' slot. Equal names mean equal images, since their digest is in it: runners share the slot.
+    /// Name of its images' slot. Equal names mean equal images, since what they are known by is in it: runners share the
+    /// slot.
     pub slot: String,
     /// Number of images.
     pub images: usize,
@@ -53,10 +54,15 @@ pub struct Source {
 }
 
 impl Source {
-    /// The images of `data`, scaled.
+    /// All images of `data`, on the device.
     pub fn new(data: &Dataset, scale: Scale) -> Source {
-        let slot = format!("{}.images.{}", data.name, &data.digest()[..16]);
+        let slot = format!("{}.images.{}", data.name, &data.images.digest()[..16]);
         Source { slot, images: data.len(), scale, classes: data.label_count() }
+    }
+
+    /// The images of a batch of so many rows, which are written before each run.
+    pub fn streamed(rows: usize, classes: usize, scale: Scale) -> Source {
+        Source { slot: slots::IMAGES.to_owned(), images: rows, scale, classes }
     }
 }
 
@@ -67,6 +73,8 @@ pub mod slots {
     pub use crate::losses::{LABELS, MEMORY_LABELS, MEMORY_POSITION};
     pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
+    /// Images of a batch, where they do not stay on the device.
+    pub const IMAGES: &str = "images";
     /// Row numbers of the batch.
     pub const ROWS: &str = "rows";
     /// Where the images of the batch are taken from, see [`Warps`](crate::sampler::Warps).

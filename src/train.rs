@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::data::store::Images;
 use crate::data::{Dataset, Origin};
 use crate::error::{Error, NonFinite, Result};
+use crate::feed::{Feed, Residence};
 use crate::head::Head;
 use crate::host::{self, Array};
 use crate::kernels::EMPTY;
@@ -30,6 +32,8 @@ pub struct StepReport {
     pub images: u64,
     /// Its statistics.
     pub stats: Stats,
+    /// How long it and the steps before were kept waiting for images, where those do not lie on the device.
+    pub waited: Option<Duration>,
 }
 
 /// Values that mean and variance of a channel are worth being taken of; of fewer they are other ones in each batch.
@@ -157,13 +161,62 @@ impl Memory {
     }
 }
 
+/// Images that go up with each batch.
+struct Stream {
+    images: SlotId,
+    pixels: Images,
+    workers: usize,
+    /// What reads ahead, from the step on that is begun next.
+    feed: Option<Feed>,
+    /// How long it was waited for.
+    waited: Duration,
+}
+
+impl Stream {
+    /// The images of a step, packed.
+    fn batch(&mut self, sampler: &Arc<Sampler>, step: u64) -> Result<Vec<u32>> {
+        let mut feed = self.feed.take().filter(|feed| feed.position() == step).unwrap_or_else(|| {
+            let sampler = Arc::clone(sampler);
+            Feed::new(self.pixels.clone(), move |step| Some(sampler.batch(step)), step, self.workers)
+        });
+        let (images, waited) = feed.take()?;
+        self.waited += waited;
+        self.feed = Some(feed);
+        Ok(images)
+    }
+}
+
+/// What a training gathers its batches from.
+pub fn source(data: &Dataset, residence: Residence, config: &Config) -> Source {
+    match residence {
+        Residence::Device => Source::new(data, config.scale()),
+        Residence::Host { .. } => Source::streamed(config.batch.rows(), data.label_count(), config.scale()),
+    }
+}
+
+/// Bytes that go up at once.
+const PIECE: usize = 16 << 20;
+
+/// Sends images to a slot, some at a time.
+fn upload<R: Runner>(runner: &mut R, slot: SlotId, images: &Images) -> Result<()> {
+    // As many as make whole words.
+    let count = (PIECE / images.size()).next_multiple_of(4);
+    for start in (0..images.len()).step_by(count) {
+        let rows: Vec<usize> = (start..images.len().min(start + count)).collect();
+        let words = host::pack(&images.subset(&rows).all()?);
+        runner.write_part(slot, start * images.size() / 4, &words)?;
+    }
+    Ok(())
+}
+
 /// Trains one network on one data set.
 pub struct Trainer<R: Runner> {
     config: Config,
     origin: Option<Origin>,
     net: Net,
     head: Head,
-    sampler: Sampler,
+    sampler: Arc<Sampler>,
+    stream: Option<Stream>,
     runner: R,
     /// Steps begun and steps reported.
     begun: u64,
@@ -182,12 +235,17 @@ pub struct Trainer<R: Runner> {
 }
 
 impl<R: Runner> Trainer<R> {
-    /// Makes the plan and, with `make`, its runner; sends the images and the weights of `start`, from which training
-    /// goes on.
+    /// Makes the plan and, with `make`, its runner; sends the weights of `start`, from which training goes on, and where
+    /// they stay on the device the images. Where they lie changes no bit of what is trained.
     ///
     /// # Errors
     /// What `make` reports; [`Error::Config`] for settings out of range or data that do not fit the network.
-    pub fn new(start: &Checkpoint, data: &Dataset, make: impl FnOnce(Arc<Plan>) -> Result<R>) -> Result<Trainer<R>> {
+    pub fn new(
+        start: &Checkpoint,
+        data: &Dataset,
+        residence: Residence,
+        make: impl FnOnce(Arc<Plan>) -> Result<R>,
+    ) -> Result<Trainer<R>> {
         let config = start.config.clone();
         config.validate()?;
         let net = start.net()?;
@@ -216,12 +274,20 @@ impl<R: Runner> Trainer<R> {
                 "the file has no optimiser moments: it is an export, not a checkpoint",
             ));
         }
-        let sampler = Sampler::new(&data.labels, config.seed, config.batch)?;
-        let source = Source::new(data, config.scale());
+        let sampler = Arc::new(Sampler::new(&data.labels, config.seed, config.batch)?);
+        let source = source(data, residence, &config);
         let plan = Arc::new(training_plan(&net, &source, &config));
         let mut runner = make(plan)?;
         let images = runner.plan().id(&source.slot);
-        runner.write(images, host::pack(&data.images).as_slice())?;
+        let stream = match residence {
+            Residence::Device => {
+                upload(&mut runner, images, &data.images)?;
+                None
+            }
+            Residence::Host { workers } => {
+                Some(Stream { images, pixels: data.images.clone(), workers, feed: None, waited: Duration::ZERO })
+            }
+        };
         if let Some(slot) = runner.plan().find(slots::RATES) {
             runner.write(slot, rates(&config, &net).as_slice())?;
         }
@@ -244,6 +310,7 @@ impl<R: Runner> Trainer<R> {
             net,
             head,
             sampler,
+            stream,
             runner,
             begun,
             reported,
@@ -309,7 +376,11 @@ impl<R: Runner> Trainer<R> {
             self.submit()?;
             self.finish(IN_FLIGHT, &mut report)?;
         }
-        self.finish(0, &mut report)
+        self.finish(0, &mut report)?;
+        if let Some(stream) = self.stream.as_mut().filter(|_| self.begun >= self.config.steps) {
+            stream.feed = None;
+        }
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -317,6 +388,8 @@ impl<R: Runner> Trainer<R> {
         let [height, width, _] = self.net.input;
         let drawn = self.keys.or(self.colours);
         let warps = drawn.map(|_| self.sampler.warps(self.begun, &self.config.augment, [height, width]));
+        let batch_of = |stream: &mut Stream| Ok((stream.images, stream.batch(&self.sampler, self.begun)?));
+        let images = self.stream.as_mut().map(batch_of).transpose()?;
         let start = Instant::now();
         if let Some(memory) = &mut self.memory {
             let position = memory.position(self.begun, batch.len()) as u32;
@@ -325,7 +398,14 @@ impl<R: Runner> Trainer<R> {
             memory.enter(self.begun, &self.sampler.classes(&batch));
         }
         self.begun += 1;
-        self.runner.write(self.rows, batch.as_slice())?;
+        match images {
+            None => self.runner.write(self.rows, batch.as_slice())?,
+            Some((slot, images)) => {
+                self.runner.write(slot, images.as_slice())?;
+                let rows: Vec<u32> = (0..batch.len() as u32).collect();
+                self.runner.write(self.rows, rows.as_slice())?;
+            }
+        }
         if let Some(labels) = self.labels {
             self.runner.write(labels, self.sampler.classes(&batch).as_slice())?;
         }
@@ -364,7 +444,8 @@ impl<R: Runner> Trainer<R> {
                 return Err(Error::Diverged { step, first: None });
             }
             self.reported = step;
-            report(StepReport { step, images: self.config.batch.rows() as u64 * step, stats });
+            let images = self.config.batch.rows() as u64 * step;
+            report(StepReport { step, images, stats, waited: self.stream.as_ref().map(|stream| stream.waited) });
         }
         Ok(())
     }

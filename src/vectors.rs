@@ -290,7 +290,7 @@ impl Vectors {
             }
             file.flush()
         })?;
-        let (sprite, side) = sprite(images);
+        let (sprite, side) = sprite(images)?;
         let mut png = std::io::Cursor::new(Vec::new());
         sprite.write_to(&mut png, ImageFormat::Png).expect("memory takes a picture");
         let picture = picture.draft(|file| file.write_all(&png.into_inner()))?;
@@ -329,14 +329,15 @@ fn parquet_fault(error: ParquetError) -> std::io::Error {
 }
 
 /// Images in a square, row after row, and the side of each in pixels: smaller where they are too many.
-fn sprite(images: &Dataset) -> (DynamicImage, u32) {
+fn sprite(images: &Dataset) -> Result<(DynamicImage, u32)> {
     let across = (images.len() as f64).sqrt().ceil().max(1.0) as u32;
     let side = (images.height.max(images.width) as u32).min(SPRITE / across).max(1);
     let mut sprite = RgbImage::new(across * side, across * side);
     for row in 0..images.len() {
+        let values = images.image(row)?;
         let pixel = |x: u32, y: u32| {
             let at = (y as usize * images.width + x as usize) * images.channels;
-            let channel = |c: usize| images.image(row)[at + c.min(images.channels - 1)];
+            let channel = |c: usize| values[at + c.min(images.channels - 1)];
             image::Rgb([channel(0), channel(1), channel(2)])
         };
         let own = RgbImage::from_fn(images.width as u32, images.height as u32, pixel);
@@ -344,7 +345,7 @@ fn sprite(images: &Dataset) -> (DynamicImage, u32) {
         let (column, line) = (row as u32 % across, row as u32 / across);
         imageops::replace(&mut sprite, &tile, i64::from(column * side), i64::from(line * side));
     }
-    (sprite.into(), side)
+    Ok((sprite.into(), side))
 }
 
 /// Which of many machines this is: part `number` of `of`, from 1.

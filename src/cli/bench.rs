@@ -14,7 +14,9 @@ use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset};
 use siamese::data::Dataset;
+use siamese::data::store::Images;
 use siamese::embed::Embedder;
+use siamese::feed::Residence;
 use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
@@ -104,7 +106,7 @@ fn noise([height, width, channels]: [usize; 3]) -> Dataset {
     ChaCha8Rng::seed_from_u64(0).fill(&mut images);
     Dataset {
         name: "noise".to_owned(),
-        images,
+        images: Images::new(images, height * width * channels),
         labels: (0..labels).flat_map(|label| std::iter::repeat_n(label, each)).collect(),
         label_names: Vec::new(),
         height,
@@ -177,7 +179,7 @@ impl Bench {
         let tasks = self.tasks(&self.config(preset, preset.input))?;
         let train = match self.workload {
             Some(Workload::W3 | Workload::W4) => noise([64, 64, 3]),
-            _ => self.data.load(self.input.or(brought), siamese::data::pictures::Pictures::default(), None)?.train,
+            _ => self.data.open(self.input.or(brought), siamese::data::pictures::Pictures::default(), None)?.train,
         };
         let config = self.config(preset, [train.height, train.width, train.channels]);
         let engine = Engine::open(&self.adapter.adapter)?;
@@ -274,13 +276,12 @@ impl Job for Measure<'_> {
         if let Task::Embed(rows) = self.task {
             let mut embedder = Embedder::new(&self.model, rows, make)?;
             let first = begin.elapsed();
-            let pixels = self.data.pixels();
-            let images: Vec<u8> = self.data.images.iter().copied().cycle().take(rows * pixels).collect();
+            let images = self.data.images.subset(&(0..rows).map(|row| row % self.data.len()).collect::<Vec<_>>());
             let images_per_s = rows as f64 * self.per_second(|| embedder.embed(&images, |_| ()).map(drop))?;
             let kernels = kernels(embedder.runner())?;
             return Ok(Measured { images_per_s, first, host_ms: 0.0, kernels });
         }
-        let mut trainer = Trainer::new(&self.model, self.data, make)?;
+        let mut trainer = Trainer::new(&self.model, self.data, Residence::Device, make)?;
         let stop = AtomicBool::new(false);
         trainer.run(1, &stop, |_| ())?;
         let first = begin.elapsed();

@@ -49,6 +49,15 @@ impl Engine {
         }
     }
 
+    /// Bytes that the images of a set may have to lie on it all at once: what a device binds; of the processor's memory,
+    /// where they lie twice, a quarter.
+    pub fn most_images(&self) -> u64 {
+        match self {
+            Engine::Cpu => memory::available() / 4,
+            Engine::Gpu(device) => device.most_array(),
+        }
+    }
+
     /// What a run's manifest says of it.
     pub fn manifest(&self) -> serde_json::Value {
         match self {

@@ -13,7 +13,7 @@ use siamese::output::{Kind, Output};
 use siamese::run::Runner;
 use siamese::session::Event;
 use siamese::siamese::{Source, inference_plan, slots};
-use siamese::{Error, Result, embed, host};
+use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{AdapterArg, DataArg, Failure, ModelArg, Outcome, pairs};
@@ -110,11 +110,8 @@ impl Job for Evaluate<'_> {
     fn run<R: Runner>(self, make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>) -> Result<Evaluation, Failure> {
         let net = self.checkpoint.net()?;
         let train = &self.parts.evaluation.train;
-        let source = Source::new(train, self.config.scale());
-        let mut runner =
-            make(Arc::new(inference_plan(&net, &source, embed::batch(&net, train.len()), slots::PARAMETERS)))?;
-        let images = runner.plan().id(&source.slot);
-        runner.write(images, host::pack(&train.images).as_slice())?;
+        let source = Source::streamed(embed::batch(&net, train.len()), 1, self.config.scale());
+        let mut runner = make(Arc::new(inference_plan(&net, &source, source.images, slots::PARAMETERS)))?;
         self.checkpoint.restore(&mut runner)?;
         let bar = evaluation_bar();
         let evaluated = embed::evaluate(&runner, &net, self.config, self.parts, |progress| bar.show(progress))?;

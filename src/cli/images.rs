@@ -15,9 +15,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde_json::json;
 use siamese::checkpoint::Checkpoint;
-use siamese::data::Dataset;
-use siamese::data::pictures;
 use siamese::data::search::{self, Found};
+use siamese::data::{Dataset, pictures, store};
 use siamese::embed::{Embedder, batch};
 use siamese::eval::flaw;
 use siamese::gallery::{Content, Gallery};
@@ -271,8 +270,17 @@ impl ImagesArgs {
             })?,
         };
         say!("data {} ({} images)", data.name, data.len());
+        // They are asked for twice: by their contents they are known, and then they are embedded.
+        let bar = counter(data.len() as u64, "images");
+        let (images, faults) = data.images.load(|| bar.inc(1));
+        bar.finish_and_clear();
+        if !faults.is_empty() {
+            return Err(Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() });
+        }
+        let data = Dataset { images, ..data };
         let names = (0..data.len()).map(|row| format!("{}/{row}", data.name)).collect();
-        let contents = (0..data.len()).into_par_iter().map(|row| Content::of_pixels(data.image(row))).collect();
+        let of = |row| data.image(row).map(|image| Content::of_pixels(&image));
+        let contents = (0..data.len()).into_par_iter().map(of).collect::<Result<_>>()?;
         Ok(Images { data, names, contents, labelled: true })
     }
 }
@@ -297,7 +305,14 @@ fn read(name: &str, found: &[Found], model: &Checkpoint, tally: &mut Tally) -> R
             kept.push(found.clone());
         }
     }
-    let data = pictures::labelled(name.to_owned(), &kept, pictures::classes(&kept), images, model.input);
+    let size = model.input.iter().product();
+    let data = pictures::labelled(
+        name.to_owned(),
+        &kept,
+        pictures::classes(&kept),
+        store::Images::new(images, size),
+        model.input,
+    );
     Ok(Images { data, names, contents, labelled: kept.iter().all(|found| found.class.is_some()) })
 }
 
@@ -376,15 +391,14 @@ pub fn comparable(embedding: &[f32], name: &str) -> Result<()> {
 
 struct Embed<'a> {
     model: &'a Checkpoint,
-    images: &'a [u8],
+    images: &'a store::Images,
 }
 
 impl Job for Embed<'_> {
     type Output = Vec<f32>;
 
     fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<Vec<f32>, Failure> {
-        let pixels: usize = self.model.input.iter().product();
-        let count = self.images.len() / pixels;
+        let count = self.images.len();
         let begin = Instant::now();
         let mut embedder = Embedder::new(self.model, batch(&self.model.net()?, count), make)?;
         say!("network ready after {:.2} s", begin.elapsed().as_secs_f64());

@@ -14,6 +14,7 @@ mod export;
 mod images;
 mod import;
 mod man;
+mod pack;
 mod pairs;
 mod plan;
 mod recognize;
@@ -24,18 +25,23 @@ mod train;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use bytesize::ByteSize;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Preset, Storage};
-use siamese::data::pictures::Pictures;
-use siamese::data::{self, HoldBack, Parts, Split, SplitBy};
+use siamese::data::pictures::{Ground, Pictures};
+use siamese::data::{self, Bad, HoldBack, Parts, Split, SplitBy};
+use siamese::feed::Residence;
 use siamese::losses::Loss;
 use siamese::sampler::{Batch, Mining, Positive};
 use siamese::session::{BEST, CHECKPOINT};
 use siamese::text::plain;
 
+use engine::Engine;
+
 use crate::outcome::{Failure, Outcome};
+use crate::report::counter;
 
 /// Trains Siamese embedding networks on any GPU.
 #[derive(Parser)]
@@ -85,6 +91,8 @@ enum Command {
     Cluster(Box<cluster::Cluster>),
     /// Print the distances between images
     Compare(compare::Compare),
+    /// Write a data set to one file, its pictures decoded, for quick starts and sets larger than memory
+    Pack(pack::Pack),
     /// Write a network for other programs: as safetensors or ONNX, in 32 or 16 bits
     Export(export::Export),
     /// Make a model file of weights that another program wrote
@@ -125,6 +133,7 @@ impl Cli {
             Command::Embed(embed) => embed.run(),
             Command::Cluster(cluster) => cluster.run(),
             Command::Compare(compare) => compare.run(),
+            Command::Pack(pack) => pack.run(),
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
             Command::Completions(completions) => completions.run(),
@@ -204,20 +213,29 @@ struct TuneArgs {
 /// Which images.
 #[derive(Args)]
 struct DataArg {
-    /// Folder with a folder of pictures for each class, which may lie in train/ and test/ (or val/); or with the four
-    /// IDX files of a data set, plain or gzipped. EMNIST's are turned upright [default: MNIST, built in]
-    #[arg(long, value_name = "DIR")]
+    /// Folder with a folder of pictures for each class, which may lie in train/ and test/ (or val/); with tar files of
+    /// pictures, as webdataset has them; or with the four IDX files of a data set, plain or gzipped, EMNIST's turned
+    /// upright. Or a file that `siamese pack` wrote [default: MNIST, built in]
+    #[arg(long, value_name = "DIR|FILE")]
     data: Option<PathBuf>,
+    /// Leave out pictures that cannot be used, instead of stopping at them; each is named
+    #[arg(long)]
+    skip_bad: bool,
 }
 
 impl DataArg {
     /// Training and test images. Pictures are brought to the shape `input`, or to one that suits them; other sets must
-    /// have it. `by` is what a folder that names no sides is divided by.
-    fn load(&self, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> siamese::Result<Split> {
-        DataArg::load_from(self.data.as_deref(), input, pictures, by)
+    /// have it. They are not decoded yet. `by` is what a folder that names no sides is divided by.
+    fn open(&self, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> siamese::Result<Split> {
+        DataArg::open_from(self.data.as_deref(), input, pictures, by)
     }
 
-    fn load_from(
+    /// What becomes of pictures that cannot be used.
+    fn bad(&self) -> Bad {
+        if self.skip_bad { Bad::Skipped } else { Bad::Refused }
+    }
+
+    fn open_from(
         folder: Option<&Path>,
         input: Option<[usize; 3]>,
         pictures: Pictures,
@@ -231,9 +249,9 @@ impl DataArg {
                 test_images: include_bytes!("../../data/mnist/t10k-images-idx3-ubyte.xz"),
                 test_labels: include_bytes!("../../data/mnist/t10k-labels-idx1-ubyte.xz"),
             })
-            .map(|split| split.adapted(pictures)),
+            .and_then(|split| split.adapted(pictures)),
         }?;
-        split.remarks.iter().for_each(|remark| say!("{}", plain(remark)));
+        say_remarks(&split.remarks);
         let found = [split.train.height, split.train.width, split.train.channels];
         match input {
             Some(input) if input != found => {
@@ -243,12 +261,16 @@ impl DataArg {
         }
     }
 
-    /// The set that a model was trained on, from where it lay unless `--data` says where it is now. Another one only
-    /// where it is `other` that is wanted.
-    fn load_of(&self, model: &Checkpoint, other: bool) -> siamese::Result<Split> {
+    /// The set that a model was trained on, from where it lay unless `--data` says where it is now.
+    fn open_of(&self, model: &Checkpoint) -> siamese::Result<Split> {
         let own = model.origin.as_ref();
         let folder = self.data.as_deref().or(own.and_then(|origin| origin.path.as_deref()));
-        let split = DataArg::load_from(folder, Some(model.input), model.config.pictures, Some(model.config.split))?;
+        DataArg::open_from(folder, Some(model.input), model.config.pictures, Some(model.config.split))
+    }
+
+    /// Checks that a set is the one that a model was trained on, where it is not `other` that is wanted.
+    fn same(model: &Checkpoint, split: Split, other: bool) -> siamese::Result<Split> {
+        let own = model.origin.as_ref();
         match own.and_then(|own| own.difference(&split.origin)).filter(|_| !other) {
             None => Ok(split),
             Some(difference) => {
@@ -262,12 +284,120 @@ impl DataArg {
         }
     }
 
+    /// The set of [`DataArg::open_of`], of which bad pictures have been left out if that is wished. Another one than the
+    /// model's only where it is `other` that is wanted.
+    fn load_of(&self, model: &Checkpoint, other: bool) -> siamese::Result<Split> {
+        let split = self.open_of(model)?;
+        let split = if self.skip_bad { read_all(split, false, self.bad())? } else { split };
+        DataArg::same(model, split, other)
+    }
+
     /// The images as the training of a model divided them; see [`DataArg::load_of`].
     fn load_parts(&self, model: &Checkpoint, other: bool) -> siamese::Result<Parts> {
-        let config = &model.config;
-        let held_back = config.validation.and_then(|validation| validation.bound()).map(HoldBack::Below);
-        let split = self.load_of(model, other)?;
-        split.divide(config.train_classes.as_deref(), held_back, config.seed)
+        divide_as(model, self.load_of(model, other)?)
+    }
+}
+
+/// Divides a set as the training of a model did.
+fn divide_as(model: &Checkpoint, split: Split) -> siamese::Result<Parts> {
+    let config = &model.config;
+    let held_back = config.validation.and_then(|validation| validation.bound()).map(HoldBack::Below);
+    split.divide(config.train_classes.as_deref(), held_back, config.seed)
+}
+
+fn say_remarks(remarks: &[String]) {
+    remarks.iter().for_each(|remark| say!("{}", plain(remark)));
+}
+
+/// Reads all images of a set, and keeps them in memory if `keep`.
+fn read_all(split: Split, keep: bool, bad: Bad) -> siamese::Result<Split> {
+    let lazy = split.sets().into_iter().filter(|set| !keep || !set.images.is_in_memory());
+    let bar = counter(lazy.map(|set| set.len() as u64).sum(), "images");
+    let known = split.remarks.len();
+    let done = || bar.inc(1);
+    let split = if keep { split.loaded(bad, done) } else { split.checked(bad, done) };
+    bar.finish_and_clear();
+    let split = split?;
+    say_remarks(&split.remarks[known..]);
+    Ok(split)
+}
+
+/// Bytes, for people.
+fn size(bytes: u64) -> impl std::fmt::Display {
+    ByteSize(bytes).display().si()
+}
+
+/// Where the images of a training lie, and who reads them.
+#[derive(Args)]
+#[command(next_help_heading = "Images")]
+struct FeedArgs {
+    /// Where training images lie: on the device, or on the host, from where those of a batch go up in its step. It makes
+    /// no other numbers [default: on the device, if they fit]
+    #[arg(long, value_enum, value_name = "WHERE")]
+    data_on: Option<DataOn>,
+    /// How much of the device training images may take, such as 500MB [default: what it can bind at once; of the
+    /// processor's memory a quarter]
+    #[arg(long, value_name = "SIZE")]
+    data_memory: Option<ByteSize>,
+    /// Threads that read and decode images on the host [default: one a processor core]
+    #[arg(long, value_name = "THREADS", value_parser = number_from_1)]
+    workers: Option<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DataOn {
+    /// All of them, from the start
+    Device,
+    /// Those of a batch at a time
+    Host,
+}
+
+impl FeedArgs {
+    /// Where the training images of a set will lie. A set that fits on the device is read at once, so that each picture
+    /// is decoded once and all that cannot be used are known before the first step.
+    fn place(&self, split: Split, bad: Bad, engine: &Engine) -> siamese::Result<(Split, Residence)> {
+        let (total, most) = (split.train.images.total(), engine.most_images());
+        let most = self.data_memory.map_or(most, |memory| memory.as_u64().min(most));
+        let fits = total <= most;
+        if self.data_on == Some(DataOn::Device) && !fits {
+            let reason = format!(
+                "the training images have {}, more than the {} that may lie on the device; leave --data-on out",
+                size(total),
+                size(most)
+            );
+            return Err(Error::config("--data-on", reason));
+        }
+        if fits && self.data_on != Some(DataOn::Host) {
+            say!("images   on the device, {}", size(total));
+            return Ok((read_all(split, true, bad)?, Residence::Device));
+        }
+        let workers = self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        say!("images   on the host, {}; those of a batch go up in its step, read by {workers} threads", size(total));
+        let split = if bad == Bad::Skipped { read_all(split, false, bad)? } else { split };
+        Ok((split, Residence::Host { workers }))
+    }
+}
+
+/// What is made of pictures.
+#[derive(Args)]
+struct PictureArgs {
+    /// Size that pictures are brought to, such as 28x28x1 or 64x64x3 [default: that of most of them up to 64 a side,
+    /// else 64x64]
+    #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
+    input: Option<[usize; 3]>,
+    /// Images are dark on light: turn them light on dark, as MNIST is; the model does so with whatever it is shown
+    #[arg(long)]
+    invert: bool,
+    /// What shows behind transparent pictures, and beside those of other proportions: black, grey or white, as the
+    /// network sees it after --invert [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    ground: Option<Ground>,
+}
+
+impl PictureArgs {
+    /// What is done to pictures, given what a model does already.
+    fn over(&self, own: Pictures) -> Pictures {
+        Pictures { invert: self.invert || own.invert, ground: self.ground.unwrap_or(own.ground) }
     }
 }
 

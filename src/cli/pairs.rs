@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
 use siamese::data::lfw::Pairs;
@@ -96,17 +95,10 @@ impl Job for Embed<'_> {
 
     fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<Vec<f32>, Failure> {
         let Embed { model, pictures: paths } = self;
-        let at_once = batch(&model.net()?, paths.len());
-        let mut embedder = Embedder::new(model, at_once, make)?;
+        let mut embedder = Embedder::new(model, batch(&model.net()?, paths.len()), make)?;
         let bar = counter(paths.len() as u64, "pictures");
-        let mut values = Vec::new();
-        // Some at a time: a list of faces is larger than a memory needs to be.
-        for part in paths.chunks(at_once.max(1)) {
-            let images = part.par_iter().map(|path| pictures::read(path, model.input, model.config.pictures));
-            let images: Result<Vec<_>> = images.collect();
-            values.extend(embedder.embed(&images?.concat(), |_| ())?);
-            bar.inc(part.len() as u64);
-        }
+        let images = pictures::images(paths.to_vec(), model.input, model.config.pictures);
+        let values = embedder.embed(&images, |done| bar.set_position(done as u64))?;
         bar.finish_and_clear();
         Ok(values)
     }

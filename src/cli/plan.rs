@@ -63,7 +63,7 @@ impl Plan {
             }
             None => {
                 let brought = preset.brings.then_some(preset.input);
-                let train = self.data.load(self.input.or(brought), Pictures::default(), None)?.train;
+                let train = self.data.open(self.input.or(brought), Pictures::default(), None)?.train;
                 let input = [train.height, train.width, train.channels];
                 let config = config(input)?;
                 let source = Source::new(&train, config.scale());

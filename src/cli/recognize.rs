@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
+use siamese::data::store::Images;
 use siamese::embed::Embedder;
 use siamese::gallery::{Answer, Gallery, Recognition, Share, Threshold};
 use siamese::plan::Plan;
@@ -154,7 +155,8 @@ impl Job for Stream<'_> {
                 enrolled += 1;
                 continue;
             }
-            let embedding = embedder.embed(&image, |_| ())?;
+            let size = image.len();
+            let embedding = embedder.embed(&Images::new(image, size), |_| ())?;
             if let Err(error) = images::comparable(&embedding, &name) {
                 self.tally.refuse(&name, &error)?;
                 continue;

@@ -13,8 +13,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use siamese::checkpoint::{self, Checkpoint, Taken};
 use siamese::config::{Config, Group, Length, PRESETS, Preset, Schedule, Update, Validation};
-use siamese::data::pictures::{Ground, Pictures};
 use siamese::data::{Bound, Dataset, HoldBack, Parts, SplitBy};
+use siamese::feed::Residence;
 use siamese::figures::Figures;
 use siamese::import::Weights;
 use siamese::losses::triplet::Margin;
@@ -27,13 +27,13 @@ use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::session::{CHECKPOINT, Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
 use siamese::settings::Setting;
-use siamese::siamese::{Source, training_plan};
+use siamese::siamese::training_plan;
 use siamese::{Error, Result, embed, train};
 
 use super::engine::{Engine, Job};
 use super::{
-    AdapterArg, BatchArgs, DataArg, Failure, NetworkArgs, Outcome, PixelArgs, PrecisionArg, Tune, TuneArgs, model_file,
-    parse_input, parse_text,
+    AdapterArg, BatchArgs, DataArg, Failure, FeedArgs, NetworkArgs, Outcome, PictureArgs, PixelArgs, PrecisionArg,
+    Tune, TuneArgs, divide_as, model_file, parse_text,
 };
 use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
@@ -80,23 +80,16 @@ pub struct Train {
     network: NetworkArgs,
     #[command(flatten)]
     data: DataArg,
-    /// Size that pictures are brought to, such as 28x28x1 or 64x64x3 [default: that of most of them up to 64 a side,
-    /// else 64x64]
-    #[arg(long, value_name = "HxWxC", value_parser = parse_input)]
-    input: Option<[usize; 3]>,
-    /// Images are dark on light: turn them light on dark, as MNIST is; the model does so with whatever it is shown
-    #[arg(long)]
-    invert: bool,
-    /// What shows behind transparent pictures, and beside those of other proportions: black, grey or white, as the
-    /// network sees it after --invert [default: black]
-    #[arg(long, value_name = "COLOUR")]
-    ground: Option<Ground>,
+    #[command(flatten)]
+    pictures: PictureArgs,
     #[command(flatten)]
     pixels: PixelArgs,
     #[command(flatten)]
     adapter: AdapterArg,
     #[command(flatten)]
     tune: TuneArgs,
+    #[command(flatten)]
+    feed: FeedArgs,
     #[command(flatten)]
     length: LengthArgs,
     /// How often to save: each so many seconds, as 30s, or each so many steps, as 500
@@ -349,20 +342,21 @@ impl Train {
     }
 
     pub fn run(self) -> Outcome {
-        let Start { folder, path, start, parts } = if self.resume { self.resumed()? } else { self.fresh()? };
+        let engine = Engine::open(&self.adapter.adapter)?;
+        let start = if self.resume { self.resumed(&engine)? } else { self.fresh(&engine)? };
+        let Start { folder, path, start, parts, residence } = start;
         for (figure, reason) in embed::foresee(&parts)? {
             say!("the evaluation will leave out {figure}: {reason}");
         }
-        let engine = Engine::open(&self.adapter.adapter)?;
         engine.can_store(start.config.storage)?;
         let folder = folder.map_or_else(|| Folder::create(&path), Ok)?;
         if !self.resume {
             output::write(&folder.file(SETTINGS), Kind::OWN, self.settings.as_bytes())?;
         }
-        engine.run(Run { arguments: &self, engine: &engine, folder: &folder, start: &start, parts: &parts })
+        engine.run(Run { arguments: &self, engine: &engine, folder: &folder, start: &start, parts: &parts, residence })
     }
 
-    fn resumed(&self) -> Result<Start> {
+    fn resumed(&self, engine: &Engine) -> Result<Start> {
         let path = self.out.clone().expect("clap requires --out");
         let Unfinished { folder, mut start, torn } = Folder::open(&path)?;
         if let Some(error) = torn {
@@ -375,7 +369,9 @@ impl Train {
             let reason = "does not say which images were held back, as checkpoints of this version do; begin a new run";
             return Err(Error::Checkpoint { path: folder.file(CHECKPOINT), reason: reason.to_owned() });
         }
-        let parts = self.data.load_parts(&start, self.other_data)?;
+        let split = self.data.open_of(&start)?;
+        let (split, residence) = self.feed.place(split, self.data.bad(), engine)?;
+        let parts = divide_as(&start, DataArg::same(&start, split, self.other_data)?)?;
         start.origin = Some(parts.origin().clone());
         start.config.learning_rate = self.recipe.learning_rate.unwrap_or(start.config.learning_rate);
         if let Some(length) = self.length.length() {
@@ -386,7 +382,7 @@ impl Train {
             return Err(Error::config("--steps", format!("{done} steps are done, more than the {wanted} wished")));
         }
         start.config.validate()?;
-        Ok(Start { folder: Some(folder), path, start, parts })
+        Ok(Start { folder: Some(folder), path, start, parts, residence })
     }
 
     /// The preset for a training set where none was asked for. A network of one's own, or options of triplets, ask for
@@ -401,7 +397,7 @@ impl Train {
         preset
     }
 
-    fn fresh(&self) -> Result<Start> {
+    fn fresh(&self, engine: &Engine) -> Result<Start> {
         let asked = self.network.asked()?;
         // What does not go together is said before images are read.
         self.recipe.loss_and_batch(&asked.unwrap_or(PRESETS[0]).config())?;
@@ -410,14 +406,15 @@ impl Train {
         // What a model makes of images belongs to its weights.
         let model = from.as_ref().and_then(|from| from.model.as_ref());
         let own = model.map(|model| model.config.pictures).unwrap_or_default();
-        let pictures = Pictures { invert: self.invert || own.invert, ground: self.ground.unwrap_or(own.ground) };
-        let input = self.input.or(model.map(|model| model.input)).or(brought);
+        let pictures = self.pictures.over(own);
+        let input = self.pictures.input.or(model.map(|model| model.input)).or(brought);
         let by = self.recipe.split_by()?;
-        let split = self.data.load(input, pictures, by)?;
+        let split = self.data.open(input, pictures, by)?;
         if by.is_some_and(|by| by != split.by) {
             let reason = format!("{} says itself which images are trained on and which judge", split.origin.name);
             return Err(Error::config("--split", reason));
         }
+        let (split, residence) = self.feed.place(split, self.data.bad(), engine)?;
         let Dataset { height, width, channels, .. } = split.train;
         let preset = asked.unwrap_or_else(|| self.suited(&split.train));
         let mut config = Config { pictures, split: split.by, ..self.network.config(preset, [height, width, channels]) };
@@ -460,7 +457,7 @@ impl Train {
             Some(path) => path.clone(),
         };
         start.origin = Some(parts.origin().clone());
-        Ok(Start { folder: None, path, start, parts })
+        Ok(Start { folder: None, path, start, parts, residence })
     }
 }
 
@@ -517,6 +514,7 @@ struct Start {
     path: PathBuf,
     start: Checkpoint,
     parts: Parts,
+    residence: Residence,
 }
 
 /// How often to save, on the command line.
@@ -536,18 +534,19 @@ struct Run<'a> {
     folder: &'a Folder,
     start: &'a Checkpoint,
     parts: &'a Parts,
+    residence: Residence,
 }
 
 impl Job for Run<'_> {
     type Output = ExitCode;
 
     fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
-        let Run { arguments, engine, folder, start, parts } = self;
+        let Run { arguments, engine, folder, start, parts, residence } = self;
         let begin = Instant::now();
         let config = &start.config;
         let facts = self.announce(&start.net()?)?;
         say!("compiling shaders …");
-        let mut session = Session::new(folder, start, parts, arguments.save_every, make)?;
+        let mut session = Session::new(folder, start, parts, residence, arguments.save_every, make)?;
         if let Some(StopOn::Collapse) = arguments.stop_on {
             session.end_on(COLLAPSED);
         }
@@ -598,6 +597,9 @@ impl Job for Run<'_> {
         let page = folder.file(PAGE);
         output::write(&page, Kind::OWN, page::render(&[run::Run::load(folder.path())?]).as_bytes())?;
         say!("report {}", page.display());
+        if parts.evaluation.left_out > 0 {
+            say!("{} pictures could not be used and were left out", parts.evaluation.left_out);
+        }
         judged.map(|()| ExitCode::SUCCESS)
     }
 }
@@ -632,7 +634,7 @@ impl Run<'_> {
     fn announce(&self, net: &Net) -> Result<Vec<(&'static str, String)>, Failure> {
         let config = &self.start.config;
         let data = &self.parts.train;
-        let source = Source::new(data, config.scale());
+        let source = train::source(data, self.residence, config);
         let plan = training_plan(net, &source, config);
         let images = config.batch.rows() as u64 * config.steps;
         let batch = match config.batch {
@@ -723,8 +725,12 @@ mod tests {
     use crate::cli::Cli;
 
     /// What takes effect on a run that is gone on with.
-    const EFFECTIVE: [&str; 17] = [
+    const EFFECTIVE: [&str; 21] = [
         "data",
+        "skip-bad",
+        "data-on",
+        "data-memory",
+        "workers",
         "other-data",
         "adapter",
         "tune",

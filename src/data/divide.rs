@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -194,10 +196,13 @@ impl Split {
             rows.iter().map(|&row| lots[&self.train.labels[row]]).collect()
         } else {
             let lot = |row: usize| {
-                let known_by = self.names.get(row).map_or(self.train.image(row), |name| name.as_bytes());
-                lot([b"validation\0".as_slice(), &seed, known_by])
+                let known_by = match self.names[0].get(row) {
+                    Some(name) => Cow::Borrowed(name.as_bytes()),
+                    None => self.train.image(row)?,
+                };
+                Ok(lot([b"validation\0".as_slice(), &seed, &known_by]))
             };
-            rows.par_iter().map(|&row| lot(row)).collect()
+            rows.par_iter().map(|&row| lot(row)).collect::<Result<_>>()?
         };
         let bound = match hold_back {
             HoldBack::Below(bound) => bound,

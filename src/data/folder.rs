@@ -7,10 +7,9 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::decode::shape;
-use super::origin::sha256;
 use super::pictures::{self, Pictures};
 use super::search::{self, Found, Search, Side};
-use super::{Origin, Split, SplitBy};
+use super::{Origin, Split, SplitBy, digest_of_names};
 use crate::error::{Error, Result};
 
 /// The largest side that training takes as it is, without being told.
@@ -26,7 +25,7 @@ const SIDE: usize = 64;
 ///
 /// # Errors
 /// [`Error::DataSet`] naming the folder where it has no classes, no picture, or not both sides; [`Error::Data`] naming
-/// the picture that cannot be read.
+/// the picture whose size cannot be read, where that is asked for.
 pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> Result<Split> {
     let Search { found, sides, mut remarks } = search::folder(dir)?;
     if found.iter().any(|found| found.class.is_none()) {
@@ -69,24 +68,15 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Optio
         None => common_shape(dir, &all, &mut remarks)?,
     };
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
-    let load =
-        |part: &str, found: &[Found]| pictures::load(format!("{name} {part}"), found, classes.clone(), input, pictures);
-    let digest = sides_digest([("train", &train), ("test", &test)]);
-    let names = train.iter().map(full_name).collect();
-    let (train, test) = (load("train", &train)?, load("test", &test)?);
-    let origin = Origin::new(&name, Some(dir), &train, &test, digest);
-    Ok(Split { train, test, origin, names, by, remarks })
+    let names = [&train, &test].map(|found| found.iter().map(full_name).collect());
+    let set = |part: &str, found| pictures::data_set(format!("{name} {part}"), found, classes.clone(), input, pictures);
+    let (train, test) = (set("train", &train), set("test", &test));
+    let origin = Origin::new(&name, Some(dir), &train, &test, digest_of_names(&names));
+    Ok(Split { train, test, origin, names, by, remarks, left_out: 0 })
 }
 
 fn count_classes(found: &[Found]) -> usize {
     found.iter().map(|found| &found.class).collect::<BTreeSet<_>>().len()
-}
-
-/// A digest of which picture is of which class and on which side.
-fn sides_digest(sides: [(&str, &[Found]); 2]) -> String {
-    let names =
-        sides.map(|(side, found)| found.iter().map(|found| format!("{side}\0{}\0", full_name(found))).collect());
-    sha256(names.iter().flat_map(|names: &Vec<String>| names.iter().map(String::as_bytes)))
 }
 
 /// Names of class and file.

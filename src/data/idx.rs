@@ -5,7 +5,7 @@
 //! Images have the dimensions `[rows, height, width]`, or `[rows, height, width, channels]` for colour, labels
 //! `[rows]`. Files may be packed with gzip, which shows in their first two bytes, whatever their name.
 //!
-//! Pixels and labels are kept as they are, but for EMNIST (Cohen et al. 2017): its files hold the images transposed,
+//! Images and labels are kept as they are, but for EMNIST (Cohen et al. 2017): its files hold the images transposed,
 //! and are known by their names, so they are turned upright. Its letters are labelled from 1.
 
 use std::fs::{self, File};
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::store::Images;
 use super::{Dataset, Origin, Split};
 use crate::error::{Error, Result};
 
@@ -160,7 +161,7 @@ pub fn load(dir: &Path) -> Result<Split> {
         let expected = format!("{} as in {}", size(&train), train_images.display());
         return Err(Error::data(test_images, size(&test), expected));
     }
-    let split = Split::new(&name, train, test);
+    let split = Split::new(&name, train, test)?;
     let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let turned = is_transposed(train_images) || is_transposed(test_images);
     let remark = turned.then(|| format!("{}: EMNIST's images are transposed; they are turned upright", dir.display()));
@@ -191,6 +192,7 @@ fn read_set(name: String, images_path: &Path, labels_path: &Path) -> Result<Data
         (height, width) = (width, height);
     }
     let labels = read_labels_of(labels_path, images.len() / (height * width * channels), images_path)?;
+    let images = Images::new(images, height * width * channels);
     Ok(Dataset { name, images, labels, label_names: Vec::new(), height, width, channels })
 }
 

@@ -12,6 +12,7 @@ use lzma_rust2::XzReaderMt;
 use rayon::prelude::*;
 
 use super::origin::sha256;
+use super::store::Images;
 use super::{Dataset, Split};
 use crate::error::{Error, Result};
 
@@ -85,11 +86,12 @@ pub fn load(files: &Files) -> Result<Split> {
         unpacked.try_into().expect("as many files come out as go in");
     let train = dataset("MNIST train", train_images, &train_labels);
     let test = dataset("MNIST test", test_images, &test_labels);
-    Ok(Split::new("MNIST", train, test))
+    Split::new("MNIST", train, test)
 }
 
 fn dataset(name: &str, images: Vec<u8>, labels: &[u8]) -> Dataset {
     let labels = labels.iter().map(|&label| u32::from(label)).collect();
+    let images = Images::new(images, SIDE * SIDE);
     Dataset { name: name.to_owned(), images, labels, label_names: Vec::new(), height: SIDE, width: SIDE, channels: 1 }
 }
 

@@ -1,15 +1,17 @@
-//! Labelled images on the host: the bundled MNIST ([`mnist`]), any set in the IDX format ([`idx`]), and folders of
-//! pictures ([`folder`], [`search`], [`pictures`], [`decode`]).
+//! Labelled images on the host: the bundled MNIST ([`mnist`]), any set in the IDX format ([`idx`]), folders of pictures
+//! and of tar shards ([`folder`], [`search`], [`pictures`], [`decode`]), and files that [`packed`] made of such. Labels
+//! are in memory; pixels lie in a [`store`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::text::composed;
 use pictures::Pictures;
+use store::{Images, Unreadable};
 
 pub mod decode;
 mod divide;
@@ -18,8 +20,10 @@ pub mod idx;
 pub mod lfw;
 pub mod mnist;
 mod origin;
+pub mod packed;
 pub mod pictures;
 pub mod search;
+pub mod store;
 
 pub use divide::{Bound, HoldBack, Parts, SplitBy};
 pub use origin::Origin;
@@ -31,14 +35,14 @@ pub struct Dataset {
     /// What the set is called in reports, for example `MNIST train`.
     pub name: String,
     /// `[rows, height, width, channels]`, row-major; 0 to 255.
-    pub images: Vec<u8>,
+    pub images: Images,
     /// `[rows]`: the class each image shows. Labels need not start at zero, nor be without gaps.
     pub labels: Vec<u32>,
     /// What the labels are called, by label; empty where they are numbers and no more.
     pub label_names: Vec<String>,
-    /// Pixels of an image from top to bottom.
+    /// Images of an image from top to bottom.
     pub height: usize,
-    /// Pixels of an image from left to right.
+    /// Images of an image from left to right.
     pub width: usize,
     /// Values of a pixel: 1 for grey, 3 for colour.
     pub channels: usize,
@@ -79,8 +83,10 @@ impl Dataset {
 
     /// The first `n` images, or all where there are fewer; for a quick run.
     pub fn take(mut self, n: usize) -> Dataset {
-        self.images.truncate(n.saturating_mul(self.pixels()));
-        self.labels.truncate(n);
+        if n < self.len() {
+            self.images = self.images.subset(&(0..n).collect::<Vec<_>>());
+            self.labels.truncate(n);
+        }
         self
     }
 
@@ -89,11 +95,9 @@ impl Dataset {
     /// # Panics
     /// If there is no such row.
     pub fn subset(&self, name: String, rows: &[usize]) -> Dataset {
-        let mut images = Vec::with_capacity(rows.len() * self.pixels());
-        rows.iter().for_each(|&row| images.extend_from_slice(self.image(row)));
         Dataset {
             name,
-            images,
+            images: self.images.subset(rows),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
             label_names: self.label_names.clone(),
             ..*self
@@ -101,20 +105,25 @@ impl Dataset {
     }
 
     /// SHA-256 of sizes, labels and pixels, as hexadecimal digits; whatever the set is called.
-    pub fn digest(&self) -> String {
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    pub fn digest(&self) -> Result<String> {
         let sizes = [self.len(), self.height, self.width, self.channels].map(|size| (size as u64).to_le_bytes());
         let labels: Vec<u8> = self.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
-        // In pieces, so that all processors hash.
-        let pixels: Vec<String> = self.images.par_chunks(1 << 20).map(|piece| sha256([piece])).collect();
-        sha256([sizes.as_flattened(), &labels].into_iter().chain(pixels.iter().map(String::as_bytes)))
+        let pixels = store::digests(&self.images.all()?);
+        Ok(sha256([sizes.as_flattened(), &labels].into_iter().chain(pixels.iter().map(String::as_bytes))))
     }
 
-    /// One image, `[height, width, channels]`.
+    /// One image, `[height, width, channels]`: lent where it is in memory.
+    ///
+    /// # Errors
+    /// What is wrong with it, or with what holds it.
     ///
     /// # Panics
     /// If there is no such row.
-    pub fn image(&self, row: usize) -> &[u8] {
-        &self.images[row * self.pixels()..][..self.pixels()]
+    pub fn image(&self, row: usize) -> Result<Cow<'_, [u8]>> {
+        self.images.image(row)
     }
 
     /// What a label is called: its name, or its number.
@@ -189,42 +198,147 @@ pub struct Split {
     pub test: Dataset,
     /// Which set they are, or are parts of.
     pub origin: Origin,
-    /// What each training image is known by: the names of its class and file; empty where they are known by their
-    /// pixels.
-    pub names: Vec<String>,
+    /// What each training and each test image is known by: the names of its class and file; empty where they are known
+    /// by their pixels.
+    pub names: [Vec<String>; 2],
     /// By what it was divided; by images too where the set says itself which images judge.
     pub by: SplitBy,
     /// What a user has to know of how it was read, a sentence each.
     pub remarks: Vec<String>,
+    /// Images that could not be used and were [left out](Bad::Skipped).
+    pub left_out: usize,
 }
 
-/// Reads a data set from a folder of either kind: of pictures as [`folder`] has it, or of IDX files as [`idx`] has it,
-/// which may lie in a folder `raw` or `gzip` inside, where downloads put them. `input` is the shape that pictures are
-/// brought to, `by` what a folder of them is divided by that does not say which are for what; see [`folder::load`].
+/// Reads a data set: a file that [`packed`] wrote, or a folder of any kind: of pictures or tar shards as [`folder`] has
+/// it, or of IDX files as [`idx`] has it, which may lie in a folder `raw` or `gzip` inside, where downloads put them.
+/// `input` is the shape that pictures are brought to, `by` what a folder of them is
+/// divided by that does not say which are for what; see [`folder::load`]. Pictures are not decoded yet.
 ///
 /// # Errors
-/// [`Error::DataSet`] where the folder is not there or is neither; what [`folder::load`] and [`idx::load`] report.
-pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> Result<Split> {
-    match idx::folder(dir)? {
-        Some(dir) => Ok(idx::load(&dir)?.adapted(pictures)),
-        None => folder::load(dir, input, pictures, by),
+/// [`Error::DataSet`] where the folder is not there or is neither; what [`packed::load`], [`folder::load`] and
+/// [`idx::load`] report.
+pub fn load(path: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> Result<Split> {
+    if path.is_file() {
+        return packed::load(path, pictures);
     }
+    match idx::folder(path)? {
+        Some(dir) => idx::load(&dir)?.adapted(pictures),
+        None => folder::load(path, input, pictures, by),
+    }
+}
+
+/// What becomes of images that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// They are an error.
+    Refused,
+    /// They are left out.
+    Skipped,
+}
+
+/// A digest of which image is of which class and on which side, by the names of both.
+fn digest_of_names(names: &[Vec<String>; 2]) -> String {
+    let sides = ["train", "test"].into_iter().zip(names);
+    let names: Vec<String> =
+        sides.map(|(side, names)| names.iter().map(|name| format!("{side}\0{name}\0")).collect()).collect();
+    sha256(names.iter().map(String::as_bytes))
 }
 
 impl Split {
     /// Two sets that are in memory, under the name of both.
-    pub fn new(name: &str, train: Dataset, test: Dataset) -> Split {
-        let digest = sha256([train.digest().as_bytes(), test.digest().as_bytes()]);
+    ///
+    /// # Errors
+    /// As [`Dataset::digest`].
+    pub fn new(name: &str, train: Dataset, test: Dataset) -> Result<Split> {
+        let digest = sha256([train.digest()?.as_bytes(), test.digest()?.as_bytes()]);
         let origin = Origin::new(name, None, &train, &test, digest);
-        Split { train, test, origin, names: Vec::new(), by: SplitBy::Images, remarks: Vec::new() }
+        Ok(Split {
+            train,
+            test,
+            origin,
+            names: Default::default(),
+            by: SplitBy::Images,
+            remarks: Vec::new(),
+            left_out: 0,
+        })
     }
 
     /// What a model wants done to pictures, done to images that are in memory and have the right size.
-    pub fn adapted(mut self, pictures: Pictures) -> Split {
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    pub fn adapted(mut self, pictures: Pictures) -> Result<Split> {
         if pictures.invert {
-            let all = [&mut self.train, &mut self.test].into_iter().flat_map(|set| &mut set.images);
-            all.for_each(|value| *value = 255 - *value);
+            for set in [&mut self.train, &mut self.test] {
+                let inverted = set.images.all()?.iter().map(|value| 255 - value).collect();
+                set.images = Images::new(inverted, set.images.size());
+            }
         }
-        self
+        Ok(self)
+    }
+
+    /// Both sets.
+    pub fn sets(&self) -> [&Dataset; 2] {
+        [&self.train, &self.test]
+    }
+
+    /// The bytes of the pixels of both sets.
+    pub fn total(&self) -> u64 {
+        self.sets().iter().map(|set| set.images.total()).sum()
+    }
+
+    /// Reads every image into memory, so that each is decoded once, and what cannot be used shows at once. `done` hears
+    /// of each image. Of images that are in memory nothing is to be done.
+    ///
+    /// # Errors
+    /// [`Error::Pictures`] naming all that cannot be used, where they are not [skipped](Bad::Skipped), or none is left;
+    /// [`Error::Memory`] where the machine cannot hold them.
+    pub fn loaded(mut self, bad: Bad, done: impl Fn() + Sync) -> Result<Split> {
+        let lazy = self.sets().into_iter().filter(|set| !set.images.is_in_memory());
+        memory::check("the set of pictures", lazy.map(|set| set.images.total()).sum())?;
+        let mut faults = [Vec::new(), Vec::new()];
+        for (set, faults) in [&mut self.train, &mut self.test].into_iter().zip(&mut faults) {
+            if !set.images.is_in_memory() {
+                (set.images, *faults) = set.images.load(&done);
+            }
+        }
+        self.without(faults, bad)
+    }
+
+    /// Reads every image to find those that cannot be used, and keeps none; see [`Split::loaded`].
+    ///
+    /// # Errors
+    /// [`Error::Pictures`] as there.
+    pub fn checked(self, bad: Bad, done: impl Fn() + Sync) -> Result<Split> {
+        let faults = [&self.train, &self.test].map(|set| set.images.check(&done));
+        self.without(faults, bad)
+    }
+
+    /// Leaves out what cannot be used.
+    fn without(mut self, faults: [Vec<Unreadable>; 2], bad: Bad) -> Result<Split> {
+        let count = faults.iter().map(Vec::len).sum::<usize>();
+        if count == 0 {
+            return Ok(self);
+        }
+        let is_empty =
+            [&self.train, &self.test].into_iter().zip(&faults).any(|(set, faults)| faults.len() == set.len());
+        let errors = |faults: [Vec<Unreadable>; 2]| faults.into_iter().flatten().map(|fault| fault.error).collect();
+        if bad == Bad::Refused || is_empty {
+            return Err(Error::Pictures { faults: errors(faults) });
+        }
+        let sets = [&mut self.train, &mut self.test].into_iter().zip(&mut self.names).zip(&faults);
+        for ((set, names), faults) in sets {
+            let bad: BTreeSet<usize> = faults.iter().map(|fault| fault.row).collect();
+            let rows: Vec<usize> = (0..set.len()).filter(|row| !bad.contains(row)).collect();
+            *set = set.subset(set.name.clone(), &rows);
+            *names = rows.iter().filter_map(|&row| names.get(row).cloned()).collect();
+        }
+        if !self.names[0].is_empty() {
+            let (digest, path) = (digest_of_names(&self.names), self.origin.path.take());
+            self.origin = Origin::new(&self.origin.name, path.as_deref(), &self.train, &self.test, digest);
+        }
+        self.remarks.extend(errors(faults).iter().map(|error: &Error| format!("left out: {error}")));
+        self.left_out += count;
+        Ok(self)
     }
 }

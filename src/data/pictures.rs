@@ -15,20 +15,21 @@
 //!    the ground. A picture of the right size stays as it is.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::imageops;
 use image::{DynamicImage, ImageBuffer, Pixel, Rgba};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
 use super::decode::{self, Encoded};
+use super::origin::sha256;
 use super::search::Found;
+use super::store::{Images, Store};
 use crate::error::Result;
-use crate::memory;
 
 /// What a model wants done to pictures, beyond its input's shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,32 +154,52 @@ where
     ImageBuffer::from_raw(wide, high, scaled.into_vec()).expect("it has the size asked for")
 }
 
-/// Reads pictures as a data set of this name, as [`labelled`] has it.
-///
-/// # Errors
-/// [`Error::Memory`](crate::error::Error::Memory) where the machine cannot hold them; as [`read`], for the first
-/// picture in order that cannot be read.
-pub fn load(
+/// Pictures in files, which are decoded whenever they are asked for.
+struct Files {
+    paths: Vec<PathBuf>,
+    input: [usize; 3],
+    pictures: Pictures,
+}
+
+impl Store for Files {
+    fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    fn read(&self, row: usize, image: &mut [u8]) -> Result<()> {
+        image.copy_from_slice(&read(&self.paths[row], self.input, self.pictures)?);
+        Ok(())
+    }
+
+    fn digest(&self) -> String {
+        sha256(self.paths.iter().flat_map(|path| [path.as_os_str().as_encoded_bytes(), b"\0"]))
+    }
+}
+
+/// Pictures as images `input`, decoded when they are asked for.
+pub fn images(paths: Vec<PathBuf>, input: [usize; 3], pictures: Pictures) -> Images {
+    Images::of(Files { paths, input, pictures }, input.iter().product())
+}
+
+/// The same as a data set of this name, as [`labelled`] has it.
+pub fn data_set(
     name: String,
     found: &[Found],
     label_names: Vec<String>,
     input: [usize; 3],
     pictures: Pictures,
-) -> Result<Dataset> {
-    let bytes = input.iter().fold(found.len() as u64, |bytes, &side| bytes.saturating_mul(side as u64));
-    // Once one by one, and once as a whole.
-    memory::check("the set of pictures", bytes.saturating_mul(2))?;
-    let images: Result<Vec<_>> = found.par_iter().map(|found| read(&found.path, input, pictures)).collect();
-    Ok(labelled(name, found, label_names, images?.concat(), input))
+) -> Dataset {
+    let paths = found.iter().map(|found| found.path.clone()).collect();
+    labelled(name, found, label_names, images(paths, input, pictures), input)
 }
 
-/// Pictures that were read, `[rows, height, width, channels]`, as a data set of this name; labels are the classes in
-/// the order of `label_names`. Pictures without a class, or of another, have the label behind the last.
+/// The images of pictures, a row each, as a data set of this name; labels are the classes in the order of
+/// `label_names`. Pictures without a class, or of another, have the label behind the last.
 pub fn labelled(
     name: String,
     found: &[Found],
     label_names: Vec<String>,
-    images: Vec<u8>,
+    images: Images,
     [height, width, channels]: [usize; 3],
 ) -> Dataset {
     let known: HashMap<&str, u32> = (0..).zip(&label_names).map(|(label, name)| (name.as_str(), label)).collect();

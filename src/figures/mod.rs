@@ -329,7 +329,7 @@ impl Figures {
             triplets,
             gallery,
             errors,
-            sprite: show.tiles.sprite(),
+            sprite: show.tiles.sprite()?,
         })
     }
 }

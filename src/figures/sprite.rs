@@ -1,5 +1,6 @@
 //! Many small images in one.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Cursor;
 
@@ -8,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 
 /// The longer side of a tile at most, in pixels.
 pub const SIDE: usize = 64;
@@ -41,31 +44,46 @@ impl Sprite {
 /// Collects images for a [`Sprite`]. The same image twice is one tile.
 pub struct Tiles<'a> {
     shape: [usize; 3],
-    images: Vec<&'a [u8]>,
-    places: HashMap<&'a [u8], u32>,
+    images: Vec<Cow<'a, [u8]>>,
+    places: HashMap<Cow<'a, [u8]>, u32>,
+    /// The first image that could not be read.
+    fault: Option<Error>,
 }
 
 impl<'a> Tiles<'a> {
     /// For images of one shape, `[height, width, channels]`. With three channels they are shown in colour, else the
     /// first channel in grey.
     pub fn new(shape: [usize; 3]) -> Tiles<'a> {
-        Tiles { shape, images: Vec::new(), places: HashMap::new() }
+        Tiles { shape, images: Vec::new(), places: HashMap::new(), fault: None }
     }
 
-    /// Adds an image; answers its tile.
+    /// Adds an image; answers its tile. One that could not be read is an error of [`Tiles::sprite`].
     ///
     /// # Panics
     /// If it does not have the shape.
-    pub fn add(&mut self, image: &'a [u8]) -> u32 {
+    pub fn add(&mut self, image: Result<Cow<'a, [u8]>>) -> u32 {
+        let image = match image {
+            Ok(image) => image,
+            Err(error) => {
+                self.fault.get_or_insert(error);
+                return 0;
+            }
+        };
         assert_eq!(image.len(), self.shape.iter().product::<usize>(), "an image of {:?}", self.shape);
-        *self.places.entry(image).or_insert_with(|| {
-            self.images.push(image);
+        *self.places.entry(image).or_insert_with_key(|image| {
+            self.images.push(image.clone());
             self.images.len() as u32 - 1
         })
     }
 
     /// All images that were added.
-    pub fn sprite(&self) -> Sprite {
+    ///
+    /// # Errors
+    /// What was wrong with the first that could not be read.
+    pub fn sprite(self) -> Result<Sprite> {
+        if let Some(error) = self.fault {
+            return Err(error);
+        }
         let [height, width, channels] = self.shape;
         let side = SIDE.min((PIXELS / self.images.len().max(1)).isqrt());
         let scaled = |length: usize| (length * side / height.max(width).max(side)).max(1);
@@ -89,13 +107,13 @@ impl<'a> Tiles<'a> {
         }
         let mut png = Cursor::new(Vec::new());
         sheet.write_to(&mut png, ImageFormat::Png).expect("memory takes any image");
-        Sprite {
+        Ok(Sprite {
             png: STANDARD.encode(png.into_inner()),
             tiles: self.images.len(),
             columns,
             width: tile_width,
             height: tile_height,
-        }
+        })
     }
 }
 

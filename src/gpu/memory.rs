@@ -59,13 +59,19 @@ fn remedy(role: Role) -> &'static str {
 }
 
 impl Device {
+    /// Bytes of one array at most.
+    pub fn most_array(&self) -> u64 {
+        let report = self.report();
+        report.max_binding.min(report.max_buffer).min(MOST_BYTES)
+    }
+
     /// Whether this device can bind every array of `plan`: data sets, too, lie in one each.
     ///
     /// # Errors
     /// [`Error::Limit`] naming the first array that is too large.
     pub fn fits(&self, plan: &Plan) -> Result<()> {
         let report = self.report();
-        let allowed = report.max_binding.min(report.max_buffer).min(MOST_BYTES);
+        let allowed = self.most_array();
         let Some(buffer) = plan.buffers().iter().find(|buffer| buffer.bytes > allowed) else { return Ok(()) };
         let slot = plan.slot(buffer.slot());
         Err(Error::Limit {

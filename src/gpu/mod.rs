@@ -124,6 +124,16 @@ impl crate::run::Runner for Runner {
         Ok(())
     }
 
+    fn write_part(&mut self, slot: SlotId, start: usize, values: &[u32]) -> Result<()> {
+        self.flush()?;
+        let (buffer, range) = self.memory.range(&self.plan, slot);
+        let (start, bytes) = (range.start + 4 * start as u64, bytemuck::cast_slice(values));
+        assert!(start + bytes.len() as u64 <= range.end, "slot `{}`", self.plan.slot(slot).name);
+        self.device.queue.write_buffer(buffer, start, bytes);
+        let written = self.device.queue.submit([]);
+        self.device.wait(Some(written))
+    }
+
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
         self.encoder();
         let encoder = self.pending.as_mut().expect("made above");

@@ -103,13 +103,17 @@ impl Steps {
     }
 
     /// Shows a finished step.
-    fn show(&mut self, report: &StepReport, images_per_s: f64) {
+    fn show(&mut self, report: &StepReport, images_per_s: f64, waiting: Option<f64>) {
         let images_left = (self.total - report.step) * self.images_a_step;
         let left = Duration::try_from_secs_f64(images_left as f64 / images_per_s).unwrap_or(Duration::MAX);
         let stats = &report.stats;
         let shares = self.shares.iter().flat_map(|chart| chart.lines);
         let shares = shares.map(|line| format!("  {} {:4.1} %", line.statistic, 100.0 * stats.get(line.statistic)));
-        let words = format!("loss {:.4}{}  {images_per_s:.0} images/s", stats.get(LOSS), shares.collect::<String>());
+        // What a user can change is worth a word where it counts.
+        let waiting = waiting.filter(|&share| share >= 0.01);
+        let waiting = waiting.map(|share| format!("  waiting for images {:.0} %", 100.0 * share)).unwrap_or_default();
+        let loss = stats.get(LOSS);
+        let words = format!("loss {loss:.4}{}  {images_per_s:.0} images/s{waiting}", shares.collect::<String>());
         match &mut self.view {
             View::Bar(bar) => {
                 bar.set_message(words);
@@ -132,7 +136,7 @@ impl Steps {
     /// Shows what happens in the training.
     pub fn hear(&mut self, event: &Event) {
         match event {
-            Event::Step { report, images_per_s } => self.show(report, *images_per_s),
+            Event::Step { report, images_per_s, waiting } => self.show(report, *images_per_s, *waiting),
             Event::Validation { step, map_at_r, is_best } => {
                 if let View::Page(page) = &mut self.view {
                     page.validation(*step, *map_at_r);

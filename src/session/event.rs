@@ -38,6 +38,8 @@ pub enum Event<'a> {
         report: &'a StepReport,
         /// Images a second since the first step, looks at the validation images left out.
         images_per_s: f64,
+        /// Share of that time in which steps waited for images to be read, where those do not lie on the device.
+        waiting: Option<f64>,
     },
     /// The training gets nowhere.
     Warning {
@@ -90,13 +92,16 @@ impl Event<'_> {
                 "bytes": bytes,
                 "folder": folder.to_string_lossy(),
             }),
-            Event::Step { report, images_per_s } => {
+            Event::Step { report, images_per_s, waiting } => {
                 let mut event = json!({ "event": "step", "step": report.step, "images": report.images });
                 // A step with values that are not finite is not reported.
                 for (name, value) in report.stats.iter().filter(|(name, _)| *name != NON_FINITE) {
                     event[name] = json!(value);
                 }
                 event["images_per_s"] = json!(images_per_s);
+                if let Some(waiting) = waiting {
+                    event["waiting"] = json!(waiting);
+                }
                 event
             }
             Event::Warning { step, ailment } => {

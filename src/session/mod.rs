@@ -19,10 +19,11 @@ use crate::data::Parts;
 use crate::embed::{self, Evaluated};
 use crate::error::{Error, NonFinite, Result};
 use crate::eval::Progress;
+use crate::feed::Residence;
 use crate::losses::Ailment;
 use crate::plan::Plan;
 use crate::run::Runner;
-use crate::train::{Health, Trainer};
+use crate::train::{Health, StepReport, Trainer};
 
 pub use event::{Event, up_to};
 use event::{Hear, Record};
@@ -88,7 +89,8 @@ pub struct Session<'a, R: Runner> {
 }
 
 impl<'a, R: Runner> Session<'a, R> {
-    /// A run of `parts` in `folder` that starts, or goes on, from `start`, with a runner that `make` makes. When this
+    /// A run of `parts` in `folder` that starts, or goes on, from `start`, with a runner that `make` makes; training images
+    /// lie where `residence` says. When this
     /// answers the folder has a checkpoint, so that whatever ends the program leaves a run that can be gone on with.
     ///
     /// # Errors
@@ -97,12 +99,13 @@ impl<'a, R: Runner> Session<'a, R> {
         folder: &'a Folder,
         start: &Checkpoint,
         parts: &'a Parts,
+        residence: Residence,
         save_every: SaveEvery,
         make: impl FnOnce(Arc<Plan>) -> Result<R>,
     ) -> Result<Session<'a, R>> {
         let is_new = !folder.file(CHECKPOINT).exists();
         let record = Record::open(folder, if is_new { None } else { Some(start.step) })?;
-        let mut trainer = Trainer::new(start, &parts.train, make)?;
+        let mut trainer = Trainer::new(start, &parts.train, residence, make)?;
         let best = Best::new(folder, start.step)?;
         let health = Health::new(&start.config, trainer.net());
         if is_new {
@@ -150,7 +153,7 @@ impl<'a, R: Runner> Session<'a, R> {
 
     fn train(&mut self, stop: &AtomicBool, hear: Hear) -> Result<Ending> {
         let (steps, validation) = (self.trainer.config().steps, self.trainer.config().validation);
-        let mut pace = Pace::new(self.begun, self.trainer.config().batch.rows());
+        let mut pace = Pace::new(self.begun, self.trainer.config().batch.rows(), Duration::ZERO);
         // A run whose patience was over stays ended when it is gone on with.
         let mut ended = validation.is_some_and(|validation| self.best.is_too_old(self.begun, validation));
         while self.trainer.steps() < steps && !ended && self.ailing.is_none() && !stop.load(Ordering::Relaxed) {
@@ -190,8 +193,11 @@ impl<'a, R: Runner> Session<'a, R> {
         let until = next(look).min(save).min(config.steps);
         // The first step may wait for shaders, and is left out of the pace.
         let is_first = done == *begun;
+        let mut waited = Duration::ZERO;
         trainer.run(if is_first { done + 1 } else { until }, stop, |report| {
-            record.tell(&Event::Step { report: &report, images_per_s: pace.images_per_s(report.step) }, hear);
+            waited = report.waited.unwrap_or_default();
+            let (images_per_s, waiting) = pace.of(&report);
+            record.tell(&Event::Step { report: &report, images_per_s, waiting }, hear);
             if let Some(ailment) = health.look(&report) {
                 if *fatal == Some(ailment.name) {
                     *ailing = Some(ailment.clone());
@@ -200,7 +206,7 @@ impl<'a, R: Runner> Session<'a, R> {
             }
         })?;
         if is_first {
-            *pace = Pace::new(trainer.steps(), pace.rows);
+            *pace = Pace::new(trainer.steps(), pace.rows, waited);
         }
         Ok(())
     }
@@ -281,16 +287,22 @@ struct Pace {
     /// When they began that count, without the pauses, and how many were done then.
     since: Instant,
     done: u64,
+    /// How long they had waited for images by then.
+    waited: Duration,
     /// Images of a step.
     rows: usize,
 }
 
 impl Pace {
-    fn new(done: u64, rows: usize) -> Pace {
-        Pace { since: Instant::now(), done, rows }
+    fn new(done: u64, rows: usize, waited: Duration) -> Pace {
+        Pace { since: Instant::now(), done, waited, rows }
     }
 
-    fn images_per_s(&self, step: u64) -> f64 {
-        (step - self.done) as f64 * self.rows as f64 / self.since.elapsed().as_secs_f64()
+    /// Images a second, and the share of the time that went by with waiting for images.
+    fn of(&self, report: &StepReport) -> (f64, Option<f64>) {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let images = (report.step - self.done) as f64 * self.rows as f64;
+        let waited = report.waited.map(|waited| waited.saturating_sub(self.waited).as_secs_f64());
+        (images / seconds, waited.map(|waited| (waited / seconds).min(1.0)))
     }
 }

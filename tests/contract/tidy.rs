@@ -12,7 +12,7 @@ const LADDER: &[&[&str]] = &[
     &["kernels"],
     &["plan"],
     &["layers", "losses", "run"],
-    &["net", "siamese", "config", "head"],
+    &["net", "siamese", "config", "head", "feed"],
     &["cpu", "gpu"],
     &[
         "session",

@@ -9,9 +9,11 @@ use libtest_mimic::Trial;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS, Pixels};
 use siamese::cpu;
+use siamese::data::store::Images;
 use siamese::data::{Dataset, HoldBack, idx};
 use siamese::embed::Embedder;
 use siamese::error::{Error, Result};
+use siamese::feed::Residence;
 use siamese::gallery::{Content, Gallery, Threshold};
 use siamese::import::{self, Map, Weights};
 use siamese::net::Net;
@@ -278,7 +280,8 @@ fn is_small(checkpoint: &Checkpoint) -> bool {
 fn embed(checkpoint: &Checkpoint) -> Result<()> {
     if is_small(checkpoint) {
         let mut embedder = Embedder::new(checkpoint, 2, |plan| Ok(cpu::Runner::<f32>::new(plan)))?;
-        let image = vec![7; checkpoint.input.iter().product()];
+        let size = checkpoint.input.iter().product();
+        let image = Images::new(vec![7; size], size);
         assert_eq!(embedder.embed(&image, |_| ())?.len(), checkpoint.net()?.dims());
     }
     Ok(())
@@ -304,9 +307,9 @@ fn use_checkpoint(checkpoint: &Checkpoint, folder: &Path) -> Result<()> {
         let [height, width, channels] = checkpoint.input;
         let (images, labels) = ((0..=255).cycle().take(16 * height * width * channels), (0..16).map(|row| row % 4));
         let (name, label_names) = ("sixteen".to_owned(), Vec::new());
-        let (images, labels) = (images.collect(), labels.collect());
+        let (images, labels) = (Images::new(images.collect(), height * width * channels), labels.collect());
         let data = Dataset { name, images, labels, label_names, height, width, channels };
-        let trained = Trainer::new(checkpoint, &data, |plan| Ok(cpu::Runner::<f32>::new(plan)))
+        let trained = Trainer::new(checkpoint, &data, Residence::Device, |plan| Ok(cpu::Runner::<f32>::new(plan)))
             .and_then(|mut trainer| trainer.run(checkpoint.step.saturating_add(1), &AtomicBool::new(false), |_| ()));
         trained.or_else(setting)?;
     }

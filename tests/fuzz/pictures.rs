@@ -141,7 +141,7 @@ fn folders(dice: &mut Dice, place: &Path) -> Result<()> {
     let shape = [split.train.height, split.train.width, split.train.channels];
     assert!(input.is_none_or(|input| input == shape));
     for set in [&split.train, &split.test] {
-        assert_eq!(set.images.len(), set.len() * set.pixels());
+        assert_eq!((set.images.len(), set.images.size()), (set.len(), set.pixels()));
         assert!(set.classes() <= set.label_names.len());
     }
     Ok(())

@@ -12,6 +12,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use siamese::config::PRESETS;
 use siamese::data::Dataset;
+use siamese::data::store::Images;
 use siamese::error::{Error, Result};
 use siamese::gpu::{Choices, Device};
 use siamese::net::Net;
@@ -205,7 +206,7 @@ fn embeddings(dice: &mut Dice, folder: &Path) -> Result<()> {
     let values = (0..rows * dims).map(|_| *dice.pick(&[0.0, 0.5, -1.0, 1e-42, 3e38, 1e20])).collect();
     let vectors = Vectors { values, dims, names, classes, model: mutate::text(dice, &["0123"], 2) };
     let (height, width, channels) = (4, 4, 1);
-    let (images, labels) = (vec![9; rows * 16], (0..rows as u32).collect());
+    let (images, labels) = (Images::new(vec![9; rows * 16], 16), (0..rows as u32).collect());
     let data = Dataset { name: String::new(), images, labels, label_names: Vec::new(), height, width, channels };
     let ending = *dice.pick(&[".npy", ".csv", ".parquet", ""]);
     let path = folder.join(format!("{FILE}{ending}"));

@@ -6,6 +6,7 @@ use serde_json::Value;
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Pixels};
 use siamese::cpu;
+use siamese::data::store::Images;
 use siamese::embed::Embedder;
 use siamese::import::{Weights, onnx};
 
@@ -28,8 +29,9 @@ fn dlib(spec: &str) -> Config {
 
 /// Embeds a picture on the CPU runner, and answers the largest difference.
 fn off_by(model: &Checkpoint, picture: &[u8], expected: &[f32]) -> f64 {
+    let picture = Images::new(picture.to_vec(), picture.len());
     let made =
-        Embedder::new(model, 1, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(picture, |_| ()).unwrap();
+        Embedder::new(model, 1, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(&picture, |_| ()).unwrap();
     apart(&made, expected)
 }
 

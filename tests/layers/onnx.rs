@@ -4,6 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS, Pixels};
+use siamese::data::store::Images;
 use siamese::embed::Embedder;
 use siamese::layers::LAYERS;
 use siamese::net::Net;
@@ -41,7 +42,8 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 fn ours(checkpoint: &Checkpoint, images: &[u8]) -> Vec<f32> {
-    Embedder::new(checkpoint, 16, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(images, |_| ()).unwrap()
+    let images = Images::new(images.to_vec(), checkpoint.input.iter().product());
+    Embedder::new(checkpoint, 16, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap().embed(&images, |_| ()).unwrap()
 }
 
 /// What tract makes of the file: images `[rows, height, width, channels]`, `batch` at a time.

@@ -357,7 +357,9 @@ fn health(config: &Config) -> Health {
 fn found(loss: Loss, batch: Batch, [cost, active, d_ap, d_an]: [f32; 4]) -> Vec<Ailment> {
     let mut health = health(&config(loss, batch));
     let stats = Stats::new(&loss.statistics(), &[cost, active, d_ap, d_an, 1.0, 0.0]);
-    (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone() })).collect()
+    (1..=200)
+        .filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone(), waited: None }))
+        .collect()
 }
 
 /// Where `bn` has few values a channel, the first report says so, and no other; of a single one nothing is trained.
@@ -373,7 +375,7 @@ fn batches_too_small_for_their_normalisation_are_told() {
         let net = Net::parse(spec, [6, 7, 1]).expect("a spec");
         let mut health = Health::new(&config, &net);
         let stats = Stats::new(&loss.statistics(), &[0.2, 0.9, 0.5, 0.7, 1.0, 0.0]);
-        let mut look = |step| health.look(&StepReport { step, images: step, stats: stats.clone() });
+        let mut look = |step| health.look(&StepReport { step, images: step, stats: stats.clone(), waited: None });
         let words = look(1).map(|ailment| ailment.words).unwrap_or_default();
         assert!(said.map_or(words.is_empty(), |said| words.contains(said)), "{spec}, {batch} triplets: {words}");
         assert!((2..50).all(|step| look(step).is_none()), "{spec}: said twice");
@@ -440,7 +442,9 @@ fn found_of_pairs(loss: Loss, d_ap: f32, d_an: f32) -> Vec<Ailment> {
         _ => 0.5,
     };
     let stats = Stats::new(&names, &names.iter().map(value).collect::<Vec<_>>());
-    (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone() })).collect()
+    (1..=200)
+        .filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone(), waited: None }))
+        .collect()
 }
 
 #[test]
@@ -481,7 +485,9 @@ fn found_of_head(loss: Loss, accuracy: f32, own: f32, other: f32) -> Vec<Ailment
     };
     let names = loss.statistics();
     let stats = Stats::new(&names, &names.iter().map(value).collect::<Vec<_>>());
-    (1..=200).filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone() })).collect()
+    (1..=200)
+        .filter_map(|step| health.look(&StepReport { step, images: step, stats: stats.clone(), waited: None }))
+        .collect()
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn sets_are_inverted_as_pictures_are() {
     assert_ne!(weights("as it is", &[]), weights("run", &["--invert"]));
     let model = format!("{root}/run");
     let images = siamese::data::idx::load(&folder.path().join("data")).unwrap().test;
-    let picture = GrayImage::from_raw(8, 8, images.image(0).to_vec()).unwrap();
+    let picture = GrayImage::from_raw(8, 8, images.image(0).unwrap().to_vec()).unwrap();
     let [png, as_row, as_picture] = ["first.png", "row.csv", "picture.csv"].map(|name| format!("{root}/{name}"));
     picture.save(&png).unwrap();
     succeed(&["embed", &model, "--set", "test", "--out", &as_row, "--adapter", "cpu"]);

@@ -22,7 +22,7 @@ fn as_pictures(idx: &Path, pictures: &Path) {
         let folder = pictures.join(label.to_string());
         fs::create_dir_all(&folder).unwrap();
         let side = split.train.width as u32;
-        let image = split.train.image(row);
+        let image = split.train.image(row).unwrap();
         let picture = GrayImage::from_fn(side, side, |x, y| Luma([255 - image[(y * side + x) as usize]]));
         picture.save(folder.join(format!("{row:03}.png"))).unwrap();
     }

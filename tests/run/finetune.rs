@@ -7,6 +7,7 @@ use siamese::checkpoint::{Checkpoint, Precision, Taken};
 use siamese::config::{Config, Group, PRESETS, Update};
 use siamese::cpu;
 use siamese::data::Dataset;
+use siamese::feed::Residence;
 use siamese::names::Names;
 use siamese::net::Net;
 use siamese::plan::Role;
@@ -37,7 +38,8 @@ fn config() -> Config {
 fn trained(config: &Config, steps: u64) -> [Checkpoint; 2] {
     let net = Net::of(config, MNIST).unwrap_or_else(|error| panic!("{error}"));
     let start = Checkpoint::initial(config, &net);
-    let mut trainer = Trainer::new(&start, &images(), |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
+    let mut trainer =
+        Trainer::new(&start, &images(), Residence::Device, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
     trainer.run(steps, &NEVER, |_| ()).unwrap();
     let end = trainer.checkpoint().unwrap();
     [start, end]
@@ -79,13 +81,13 @@ fn a_checkpoint_knows_what_is_frozen() {
     let frozen = Config { freeze: Some(Names("conv*".to_owned())), average: Some(0.9), ..config() };
     let [start, whole] = trained(&frozen, 4);
     let data = images();
-    let mut trainer = Trainer::new(&start, &data, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
+    let mut trainer = Trainer::new(&start, &data, Residence::Device, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
     trainer.run(2, &NEVER, |_| ()).unwrap();
     let file = folder.path().join("half.safetensors");
     trainer.checkpoint().unwrap().save(&file, Precision::F32).unwrap();
     let half = Checkpoint::load(&file).unwrap();
     assert_eq!(half.config.freeze, frozen.freeze);
-    let mut trainer = Trainer::new(&half, &data, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
+    let mut trainer = Trainer::new(&half, &data, Residence::Device, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
     trainer.run(4, &NEVER, |_| ()).unwrap();
     let end = trainer.checkpoint().unwrap();
     assert_eq!(changed(&[whole.clone(), end.clone()]), Vec::<String>::new());
@@ -137,11 +139,11 @@ fn vectors_have_no_decay_unless_a_group_says_so() {
     }
     config.groups = vec!["dense1-9 rate=0.5".parse().unwrap()];
     let start = Checkpoint::initial(&config, &Net::of(&config, MNIST).unwrap());
-    assert!(Trainer::new(&start, &images(), |plan| Ok(cpu::Runner::<f32>::new(plan))).is_ok());
+    assert!(Trainer::new(&start, &images(), Residence::Device, |plan| Ok(cpu::Runner::<f32>::new(plan))).is_ok());
     let config = Config { groups: vec!["conv7 rate=0.5".parse().unwrap()], ..config };
     let start = Checkpoint { config, ..start };
     let make = |plan: Arc<_>| Ok(cpu::Runner::<f32>::new(plan));
-    let error = Trainer::new(&start, &images(), make).err().expect("a group that fits nothing");
+    let error = Trainer::new(&start, &images(), Residence::Device, make).err().expect("a group that fits nothing");
     assert!(error.to_string().contains("`conv7`"), "{error}");
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Schedule, Update, Validation};
+use siamese::data::store::Images;
 use siamese::data::{Dataset, HoldBack, Parts, Split};
 use siamese::error::{Error, NonFinite, Result};
+use siamese::feed::Residence;
 use siamese::host::Array;
 use siamese::losses::COLLAPSED;
 use siamese::net::Net;
@@ -28,7 +30,7 @@ fn images(count: u32) -> Dataset {
     let pixel = |image: u32, pixel: u32| (labels[image as usize] * 60 + (image * 31 + pixel * 17) % 50) as u8;
     Dataset {
         name: "bright".to_owned(),
-        images: (0..count).flat_map(|image| (0..16).map(move |at| pixel(image, at)).collect::<Vec<_>>()).collect(),
+        images: Images::new((0..count).flat_map(|image| (0..16).map(move |at| pixel(image, at))).collect(), 16),
         labels: labels.clone(),
         label_names: Vec::new(),
         height: 4,
@@ -38,7 +40,7 @@ fn images(count: u32) -> Dataset {
 }
 
 fn parts() -> Parts {
-    Split::new("bright", images(90), images(30)).divide(None, Some(HoldBack::Images(30)), 0).unwrap()
+    Split::new("bright", images(90), images(30)).unwrap().divide(None, Some(HoldBack::Images(30)), 0).unwrap()
 }
 
 /// Forty steps, with a look at the validation images every ten.
@@ -64,7 +66,7 @@ fn train<R: Runner>(
     make: impl FnOnce(Arc<Plan>) -> Result<R>,
 ) -> Result<Ending> {
     let parts = parts();
-    let mut session = Session::new(folder, start, &parts, SaveEvery::Steps(15), make)?;
+    let mut session = Session::new(folder, start, &parts, Residence::Device, SaveEvery::Steps(15), make)?;
     session.run("a test", stop, |event| {
         if let Event::Step { report, .. } = event
             && report.step == 7
@@ -124,6 +126,10 @@ impl Runner for Breaks {
 
     fn write<'a>(&mut self, slot: SlotId, values: impl Into<Values<'a>>) -> Result<()> {
         self.runner.write(slot, values)
+    }
+
+    fn write_part(&mut self, slot: SlotId, start: usize, values: &[u32]) -> Result<()> {
+        self.runner.write_part(slot, start, values)
     }
 
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
@@ -195,7 +201,8 @@ fn a_run_says_how_it_ended() {
         let mut start = initial(&config);
         start.parameters.fill(0.0);
         let parts = parts();
-        let mut session = Session::new(&run, &start, &parts, SaveEvery::Steps(1000), on_cpu).unwrap();
+        let mut session =
+            Session::new(&run, &start, &parts, Residence::Device, SaveEvery::Steps(1000), on_cpu).unwrap();
         if is_fatal {
             session.end_on(COLLAPSED);
         }

@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS, Schedule, Storage};
-use siamese::data::{Dataset, Split};
+use siamese::data::pictures::Pictures;
+use siamese::data::{Bad, Dataset, Split, packed};
 use siamese::embed::{self, Embedder, embed};
 use siamese::error::{Error, NonFinite};
+use siamese::feed::Residence;
 use siamese::gpu::Device;
 use siamese::head::Values;
 use siamese::host::pack;
 use siamese::kernel::Format;
 use siamese::losses::LOSS;
 use siamese::net::Net;
+use siamese::output::Output;
 use siamese::plan::Plan;
 use siamese::plan::{Role, Section};
 use siamese::run::Runner;
@@ -64,12 +67,13 @@ fn fresh(config: &Config) -> Checkpoint {
 }
 
 fn on_cpu(start: &Checkpoint, data: &Dataset) -> Trainer<cpu::Runner> {
-    Trainer::new(start, data, |plan| Ok(cpu::Runner::new(plan))).unwrap_or_else(|error| panic!("{error}"))
+    Trainer::new(start, data, Residence::Device, |plan| Ok(cpu::Runner::new(plan)))
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn on_gpu(device: &Arc<Device>, start: &Checkpoint, data: &Dataset) -> Trainer<gpu::Runner> {
     let make = |plan| gpu::Runner::new(device.clone(), plan);
-    Trainer::new(start, data, make).unwrap_or_else(|error| panic!("{error}"))
+    Trainer::new(start, data, Residence::Device, make).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Trains to `until` and gives the reports of the steps.
@@ -583,7 +587,7 @@ fn assert_images_go_up_once<R: Runner>(
     let source = Source::new(&data, config.scale());
     let mut fork = trainer.runner().fork(Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS))).unwrap();
     let slot = fork.plan().id(&source.slot);
-    fork.write(slot, pack(&swapped.images).as_slice()).unwrap();
+    fork.write(slot, pack(&swapped.images.all().unwrap()).as_slice()).unwrap();
     let expected = embedded(&other, &swapped);
     assert!(bits(&embedded(trainer.runner(), &data)) == bits(&expected), "{what}: images were sent again");
     assert!(expected != ours, "{what}: other images have the same embeddings");
@@ -602,13 +606,63 @@ fn images_go_up_once_on_the_gpu() {
     assert_images_go_up_once("gpu", 1e-5, make, |start, data| on_gpu(&device, start, data));
 }
 
+// ------------------------------------------------------------------------------------------------------------ streams
+
+/// Images that are read for their batch alone make the bits of images that lie on the device: with normalisation,
+/// dropout, warps and a memory of batches, whoever reads them, across a stop in the middle, and when it embeds.
+fn assert_streams<R: Runner>(make: impl Fn(Arc<Plan>) -> siamese::Result<R> + Copy) {
+    let (data, folder) = (images(600), tempfile::tempdir().unwrap());
+    let file = folder.path().join("part.set");
+    let split = Split::new("part", data.clone(), mnist().test.clone().take(40)).unwrap();
+    let output = Output::prepare(&file, packed::KIND).unwrap();
+    let split = packed::write(split, Pictures::default(), Bad::Refused, output, || ()).unwrap();
+    let packed = packed::load(&file, Pictures::default()).unwrap();
+    assert_eq!(packed.train, split.train);
+
+    let loss = "multi-similarity".parse().unwrap();
+    let batch = Batch::Mined { labels: 6, images: 4, mining: Mining::SemiHard };
+    let config = Config { augment: Augment::ELASTIC, loss, batch, memory: 48, ..normalised() };
+    let start = fresh(&config);
+    let resident = |start: &Checkpoint, until| {
+        let mut trainer = Trainer::new(start, &data, Residence::Device, make).unwrap();
+        let stats: Vec<_> = train(&mut trainer, until).into_iter().map(|report| report.stats).collect();
+        let embedded = embed(trainer.runner(), trainer.net(), &data, config.scale(), |_| ()).unwrap();
+        (stats, trainer.checkpoint().unwrap(), embedded)
+    };
+    let (stats, end, embedded) = resident(&start, 12);
+    for (set, workers) in [(&data, 1), (&packed.train, 1), (&packed.train, 3)] {
+        let streamed = |start| Trainer::new(start, set, Residence::Host { workers }, make).unwrap();
+        let mut trainer = streamed(&start);
+        let mut reports = train(&mut trainer, 5);
+        let half = trainer.checkpoint().unwrap();
+        let mut trainer = streamed(&half);
+        reports.extend(train(&mut trainer, 12));
+        assert!(reports.iter().all(|report| report.waited.is_some()));
+        assert_eq!(reports.into_iter().map(|report| report.stats).collect::<Vec<_>>(), stats, "{workers} threads");
+        assert_same("streamed", &trainer.checkpoint().unwrap(), &end);
+        let own = embed(trainer.runner(), trainer.net(), set, config.scale(), |_| ()).unwrap();
+        assert!(bits(&own) == bits(&embedded), "the embeddings of streamed images");
+    }
+}
+
+#[test]
+fn a_streamed_run_is_the_resident_one_on_the_cpu() {
+    assert_streams(|plan| Ok(cpu::Runner::<f32>::new(plan)));
+}
+
+#[test]
+fn a_streamed_run_is_the_resident_one_on_the_gpu() {
+    let device = &crate::common::device();
+    assert_streams(|plan| gpu::Runner::new(device.clone(), plan));
+}
+
 // ---------------------------------------------------------------------------------------------------------- it learns
 
 /// A tenth of MNIST, some seconds: far from what the preset reaches, and far from what anything broken would. On the
 /// CPU runner, which here is the faster one wherever the GPU is software.
 #[test]
 fn it_learns() {
-    let split = Split::new("part", images(6000), mnist().test.clone().take(500));
+    let split = Split::new("part", images(6000), mnist().test.clone().take(500)).unwrap();
     let parts = split.divide(None, None, 0).unwrap();
     let config = Config { batch: random(48), learning_rate: 2e-3, ..small() };
     let mut trainer = on_cpu(&fresh(&config), &parts.train);

@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use siamese::data::pictures::Pictures;
+use siamese::data::store::Images;
 use siamese::data::{self, Dataset, HoldBack, Split, idx, mnist};
 use siamese::error::{Error, Result};
 use siamese::init::{self, Init};
@@ -125,7 +126,7 @@ fn load_mnist(replaced: usize, bytes: &[u8]) -> Result<Split> {
 fn small_dataset() -> Dataset {
     Dataset {
         name: "small".into(),
-        images: pixels(24),
+        images: Images::new(pixels(24), 6),
         labels: vec![2, 0, 2, 4],
         label_names: Vec::new(),
         height: 1,
@@ -138,14 +139,14 @@ fn small_dataset() -> Dataset {
 fn a_dataset_knows_its_sizes() {
     let set = small_dataset();
     assert_eq!((set.len(), set.is_empty(), set.pixels(), set.classes()), (4, false, 6, 5));
-    assert_eq!(set.image(2), &pixels(24)[12..18]);
+    assert_eq!(*set.image(2).unwrap(), pixels(24)[12..18]);
     assert_eq!(set.rows_by_label(), [vec![1], vec![], vec![0, 2], vec![], vec![3]]);
 }
 
 #[test]
 fn taking_the_first_images_keeps_images_and_labels_together() {
     let two = small_dataset().take(2);
-    assert_eq!((two.images.as_slice(), two.labels.as_slice()), (&pixels(24)[..12], &[2, 0][..]));
+    assert_eq!((&*two.images.all().unwrap(), two.labels.as_slice()), (&pixels(24)[..12], &[2, 0][..]));
     assert_eq!(small_dataset().take(usize::MAX), small_dataset());
     let none = small_dataset().take(0);
     assert!(none.is_empty() && none.images.is_empty() && none.rows_by_label().is_empty());
@@ -196,7 +197,7 @@ fn mnist_is_the_set_that_its_authors_published() {
     ] {
         assert!(a.images == b.images && a.labels == b.labels);
         assert_eq!((a.height, a.width, a.channels), (b.height, b.width, b.channels));
-        assert!(a.images == images && a.labels.iter().copied().eq(labels.into_iter().map(u32::from)));
+        assert!(*a.images.all().unwrap() == images && a.labels.iter().copied().eq(labels.into_iter().map(u32::from)));
     }
 }
 
@@ -375,15 +376,18 @@ fn a_set_is_found_under_the_names_in_use() {
         fs::write(folder.path().join("latest-images-idx3-ubyte"), "not the test images").unwrap();
         let set = idx::load(folder.path()).unwrap();
         let name = folder.path().file_name().unwrap().to_str().unwrap();
-        assert_eq!((set.train.name, set.test.name), (format!("{name} train"), format!("{name} test")));
-        assert_eq!((set.train.labels, set.test.labels), (vec![1, 26, 1], vec![26, 7]));
+        assert_eq!((set.train.name.clone(), set.test.name.clone()), (format!("{name} train"), format!("{name} test")));
+        assert_eq!((&set.train.labels, &set.test.labels), (&vec![1, 26, 1], &vec![26, 7]));
         // EMNIST's files hold transposed images.
         let turned = names[0].contains("emnist");
         let upright = |pixels: Vec<u8>| {
             let images = pixels.chunks(10).map(|image| (0..10).map(|place| image[place % 2 * 5 + place / 2]));
             if turned { images.flatten().collect() } else { pixels }
         };
-        assert_eq!((set.train.images, set.test.images), (upright(pixels(30)), upright(pixels(20))));
+        assert_eq!(
+            [&set.train, &set.test].map(|set| set.images.all().unwrap().to_vec()),
+            [30, 20].map(|n| upright(pixels(n)))
+        );
         let [height, width] = if turned { [5, 2] } else { [2, 5] };
         assert_eq!((set.train.height, set.train.width, set.train.channels), (height, width, 1));
         assert_eq!(set.remarks.iter().any(|remark| remark.contains("turned upright")), turned);
@@ -436,7 +440,8 @@ fn images_in_memory_are_inverted_as_pictures_are() {
     let load = |invert| data::load(set.path(), None, Pictures { invert, ..Pictures::default() }, None).unwrap();
     let (own, inverted) = (load(false), load(true));
     for (own, inverted) in [(&own.train, &inverted.train), (&own.test, &inverted.test)] {
-        assert!(own.images.iter().zip(&inverted.images).all(|(own, inverted)| own + inverted == 255));
+        let (own, inverted) = (own.images.all().unwrap(), inverted.images.all().unwrap());
+        assert!(own.iter().zip(&*inverted).all(|(own, inverted)| own + inverted == 255));
     }
     assert_eq!(own.origin, inverted.origin, "it is the same set");
 }
@@ -831,7 +836,7 @@ fn amounts_are_read_and_checked() {
 #[test]
 fn a_set_is_divided() {
     let split = common::mnist();
-    let split = Split::new("part", split.train.take(2000), split.test.take(500));
+    let split = Split::new("part", split.train.take(2000), split.test.take(500)).unwrap();
     let whole = split.clone().divide(None, None, 1).unwrap();
     assert_eq!((&whole.train, &whole.evaluation), (&split.train, &split));
     let hundred = Some(HoldBack::Images(100));
@@ -898,18 +903,22 @@ fn a_set_is_known_by_what_it_holds() {
     let changed = |change: fn(&mut Dataset)| {
         let mut other = own.clone();
         change(&mut other);
-        other.digest()
+        other.digest().unwrap()
     };
-    assert_eq!(changed(|set| set.name = "other".to_owned()), own.digest());
+    assert_eq!(changed(|set| set.name = "other".to_owned()), own.digest().unwrap());
     let others = [
-        changed(|set| set.images[29] ^= 1),
+        changed(|set| {
+            let mut bytes = set.images.all().unwrap().to_vec();
+            bytes[29] ^= 1;
+            set.images = Images::new(bytes, set.pixels());
+        }),
         changed(|set| set.labels[2] = 26),
         changed(|set| (set.height, set.width) = (5, 2)),
-        own.clone().take(2).digest(),
-        own.digest(),
+        own.clone().take(2).digest().unwrap(),
+        own.digest().unwrap(),
     ];
     assert_eq!(others.iter().collect::<HashSet<_>>().len(), others.len());
-    let origin = |train: &Dataset| Split::new("set", train.clone(), own.clone()).origin;
+    let origin = |train: &Dataset| Split::new("set", train.clone(), own.clone()).unwrap().origin;
     assert_eq!(origin(&own).difference(&origin(&own)), None);
     let swapped = Dataset { labels: vec![26, 1, 1], ..own.clone() };
     assert!(origin(&own).difference(&origin(&swapped)).unwrap().contains("but others"));

@@ -7,9 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use siamese::data::store::Images;
 use siamese::data::{Dataset, Split};
 use siamese::embed;
 use siamese::eval::Roc;
+use siamese::feed::Residence;
 use siamese::figures::{Confused, Figures, SIDE, Tiles, confusion, evenly, histogram, pca, thin_roc, tsne};
 use siamese::sampler::{Batch, Mining};
 use siamese::train::Trainer;
@@ -137,9 +139,9 @@ fn decoded(png: &str) -> RgbImage {
 fn a_sprite_holds_each_image_once() {
     let images: Vec<Vec<u8>> = (0..60).map(|at| (0..12).map(|value| (at * 4 + value * 7) as u8).collect()).collect();
     let mut tiles = Tiles::new([2, 2, 3]);
-    let places: Vec<u32> = images.iter().chain(&images).map(|image| tiles.add(image)).collect();
+    let places: Vec<u32> = images.iter().chain(&images).map(|image| tiles.add(Ok(image.into()))).collect();
     assert_eq!(places[..60], places[60..], "the second time the same tile");
-    let sprite = tiles.sprite();
+    let sprite = tiles.sprite().unwrap();
     assert_eq!((sprite.tiles, sprite.width, sprite.height), (60, 2, 2));
     let sheet = decoded(&sprite.png);
     for (image, &place) in images.iter().zip(&places) {
@@ -154,15 +156,15 @@ fn a_sprite_holds_each_image_once() {
 fn large_images_are_scaled_down() {
     let image = [vec![0; 100 * 100], vec![200; 100 * 100]].concat();
     let mut tiles = Tiles::new([100, 200, 1]);
-    tiles.add(&image);
-    let sprite = tiles.sprite();
+    tiles.add(Ok((&image).into()));
+    let sprite = tiles.sprite().unwrap();
     assert_eq!((sprite.width, sprite.height), (SIDE, SIDE / 2));
     let sheet = decoded(&sprite.png);
     assert_eq!((sheet.dimensions(), sheet.get_pixel(9, 3).0, sheet.get_pixel(9, 28).0), ((64, 32), [0; 3], [200; 3]));
     let many: Vec<Vec<u8>> = (0..3000_u16).map(|at| at.to_le_bytes().repeat(32 * 64)).collect();
     let mut tiles = Tiles::new([64, 64, 1]);
-    many.iter().for_each(|image| _ = tiles.add(image));
-    assert!(tiles.sprite().width < 32, "so many are smaller");
+    many.iter().for_each(|image| _ = tiles.add(Ok(image.into())));
+    assert!(tiles.sprite().unwrap().width < 32, "so many are smaller");
 }
 
 /// 4×4 images of three labels, a bright row each, on noise.
@@ -172,13 +174,14 @@ fn bars(name: &str, seed: u64, count: usize) -> Dataset {
     let bright = |label: u32, pixel: usize| if pixel / 4 == label as usize / 3 { 120 } else { 0 };
     let images = labels.iter().flat_map(|&label| (0..16).map(move |pixel| bright(label, pixel))).collect::<Vec<u8>>();
     let images = images.into_iter().map(|value| value + rng.random_range(0..60)).collect();
+    let images = Images::new(images, 16);
     Dataset { name: name.to_owned(), images, labels, label_names: Vec::new(), height: 4, width: 4, channels: 1 }
 }
 
 /// The figures of a short training agree with its evaluation, with the embeddings, and with themselves as JSON.
 #[test]
 fn figures_of_a_training() {
-    let split = Split::new("part", bars("train", 1, 90), bars("test", 2, 60));
+    let split = Split::new("part", bars("train", 1, 90), bars("test", 2, 60)).unwrap();
     let parts = split.divide(None, None, 0).unwrap();
     for mining in [None, Some(Mining::SemiHard), Some(Mining::BatchHard)] {
         let batch = match mining {
@@ -188,7 +191,8 @@ fn figures_of_a_training() {
         let config = config::Config { spec: "dense6 l2".to_owned(), batch, steps: 3, ..config::PRESETS[0].config() };
         let net = Net::parse(&config.spec, [4, 4, 1]).unwrap();
         let start = Checkpoint::initial(&config, &net);
-        let mut trainer = Trainer::new(&start, &parts.train, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
+        let mut trainer =
+            Trainer::new(&start, &parts.train, Residence::Device, |plan| Ok(cpu::Runner::<f32>::new(plan))).unwrap();
         trainer.run(3, &false.into(), |_| ()).unwrap();
         let evaluated = embed::evaluate(trainer.runner(), &net, &config, &parts, |_| ()).unwrap();
         let make = || Figures::of(trainer.runner(), &net, &config, &parts, 3, &evaluated).unwrap();

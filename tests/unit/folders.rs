@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageEncoder, Luma, Rgb, RgbImage};
 use siamese::data::pictures::{self, Ground, Pictures};
 use siamese::data::search::{self, Found, find};
-use siamese::data::{Bound, Dataset, HoldBack, Origin, Split, SplitBy, folder};
+use siamese::data::{Bad, Bound, Dataset, HoldBack, Origin, Split, SplitBy, folder};
 use siamese::error::{Error, Result};
 use tempfile::TempDir;
 
@@ -57,19 +57,19 @@ fn a_folder_is_a_data_set() {
     let counts = |set: &siamese::data::Dataset| set.rows_by_label().iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!((counts(&split.train), counts(&split.test)), (vec![8, 4, 1], vec![2, 1]), "about a fifth");
     assert_eq!((split.train.height, split.train.width, split.train.channels), (4, 6, 1), "their own size");
-    let mut seen: Vec<u8> =
-        [&split.train, &split.test].iter().flat_map(|set| set.images.chunks(24).map(|image| image[0])).collect();
+    let mut seen: Vec<u8> = [&split.train, &split.test].iter().flat_map(|set| values(set)).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..16).collect::<Vec<u8>>(), "each picture is in one of the two");
     assert_eq!(folder::load(folder.path(), None, AS_IS, None).unwrap(), split, "and always the same");
     let other = folder::load(folder.path(), Some([12, 12, 3]), AS_IS, None).unwrap();
-    assert_eq!(other.test.images.len(), 3 * 12 * 12 * 3);
+    assert_eq!(other.test.images.total(), 3 * 12 * 12 * 3);
 }
 
 #[test]
 fn pictures_that_no_memory_holds_are_refused() {
     let folder = tree(&["train/a/1.png", "train/b/2.png", "test/a/3.png"]);
-    let error = folder::load(folder.path(), Some([10_000_000, 10_000_000, 3]), AS_IS, None).unwrap_err();
+    let split = folder::load(folder.path(), Some([10_000_000, 10_000_000, 3]), AS_IS, None).unwrap();
+    let error = split.loaded(Bad::Refused, || ()).unwrap_err();
     assert!(matches!(error, Error::Memory { .. }) && error.hint().unwrap().contains("--input"), "{error}");
 }
 
@@ -150,7 +150,7 @@ fn sizes_are_those_of_upright_pictures() {
     }
     let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(shape(&split.train), [32, 16, 1]);
-    assert!(split.train.images.iter().all(|&value| value > 190), "no black beside the picture");
+    assert!(split.train.images.all().unwrap().iter().all(|&value| value > 190), "no black beside the picture");
     assert!(told(&split, "brought to 32x16x1, the size of all"), "{:?}", split.remarks);
 }
 
@@ -294,12 +294,12 @@ fn what_divides_is_a_text() {
 // ---------------------------------------------------------------------------------------------------------- layouts
 
 fn load(folder: &TempDir) -> Result<Split> {
-    folder::load(folder.path(), Some([4, 6, 1]), AS_IS, None)
+    folder::load(folder.path(), Some([4, 6, 1]), AS_IS, None)?.loaded(Bad::Refused, || ())
 }
 
 /// The values of the pictures of a set, which are their places in what [`tree`] was given.
 fn values(set: &Dataset) -> Vec<u8> {
-    set.images.chunks(set.pixels()).map(|image| image[0]).collect()
+    (0..set.len()).map(|row| set.image(row).unwrap()[0]).collect()
 }
 
 #[test]

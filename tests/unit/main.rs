@@ -14,5 +14,6 @@ mod lfw;
 mod memory;
 mod output;
 mod pictures;
+mod store;
 mod tensorboard;
 mod vectors;

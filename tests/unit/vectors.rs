@@ -8,6 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use siamese::Error;
 use siamese::data::Dataset;
+use siamese::data::store::Images;
 use siamese::vectors::{Destination, Precision, Shard, Vectors};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::I8];
@@ -26,7 +27,7 @@ fn vectors(rows: usize) -> Vectors {
 
 /// Writes them where no images are shown.
 fn write(vectors: &Vectors, path: &Path, precision: Precision) {
-    let (name, images, labels, label_names) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+    let (name, images, labels, label_names) = (String::new(), Images::new(Vec::new(), 1), Vec::new(), Vec::new());
     let none = Dataset { name, images, labels, label_names, height: 1, width: 1, channels: 1 };
     vectors.write(Destination::prepare(path).unwrap(), precision, &none).unwrap();
 }
@@ -120,7 +121,7 @@ fn the_projector_has_its_sprite() {
     vectors.names[1] = "a \"tab\"\tand\nlines".to_owned();
     let images = Dataset {
         name: "five".to_owned(),
-        images: (0..5).flat_map(|row| [row * 50; 6]).collect(),
+        images: Images::new((0..5).flat_map(|row| [row * 50; 6]).collect(), 6),
         labels: vec![0; 5],
         label_names: Vec::new(),
         height: 2,
