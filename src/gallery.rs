@@ -6,8 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -17,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::data::duplicates;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
@@ -31,7 +30,7 @@ pub struct Content(String);
 impl Content {
     /// Of an image `[height, width, channels]` that is in no file of its own.
     pub fn of_pixels(pixels: &[u8]) -> Content {
-        Content::digest(Sha256::new_with_prefix(pixels))
+        Content(hex(Sha256::digest(pixels)))
     }
 
     /// Of a file.
@@ -39,21 +38,7 @@ impl Content {
     /// # Errors
     /// [`Error::Io`] where it cannot be read.
     pub fn of_file(path: &Path) -> Result<Content> {
-        let fault = || Error::io("read", path);
-        let mut file = File::open(path).map_err(fault())?;
-        let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => return Ok(Content::digest(hash)),
-                Ok(length) => hash.update(&piece[..length]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(fault()(error)),
-            }
-        }
-    }
-
-    fn digest(hash: Sha256) -> Content {
-        Content(hex(hash.finalize()))
+        duplicates::digest(path).map(|digest| Content(hex(digest))).map_err(Error::io("read", path))
     }
 }
 

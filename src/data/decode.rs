@@ -208,8 +208,8 @@ pub fn upright<'a, T>(encoded: impl Into<Encoded<'a>>, take: impl FnOnce(Dynamic
 }
 
 /// A JPEG file's picture. `image` itself fills with grey what a broken file lacks, and calls that a picture. One thing
-/// does not show: a file that was cut off and then closed by an end-of-image marker. To decode at a fraction of the size
-/// would gain nothing: the jpeg-decoder crate at a quarter takes nine tenths of the time that this takes for the whole.
+/// does not show: a file that was cut off and then closed by an end-of-image marker. Decoding at a fraction of the size
+/// would gain little: the jpeg-decoder crate at a quarter takes nine tenths of the time that this takes for the whole.
 fn jpeg(encoded: Encoded<'_>) -> Result<DynamicImage> {
     let path = encoded.name();
     let bytes = encoded.bytes()?;

@@ -15,6 +15,7 @@ use store::{Images, Unreadable};
 
 pub mod decode;
 mod divide;
+pub mod duplicates;
 pub mod folder;
 pub mod idx;
 pub mod lfw;

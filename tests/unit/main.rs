@@ -5,6 +5,7 @@ mod cluster;
 mod common;
 mod config;
 mod data;
+mod duplicates;
 mod eval;
 mod figures;
 mod folders;
