@@ -11,6 +11,7 @@ mod clustering;
 mod lfw;
 mod numpy;
 mod table;
+mod tiles;
 mod verification;
 mod within;
 
@@ -27,7 +28,7 @@ pub use clustering::{Agreement, agreement};
 pub use lfw::{Lfw, lfw, pair_distances};
 pub use table::{Figure, Unit};
 pub use verification::{
-    Calibrated, FARS, FoldAccuracy, Intervals, Judged, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,
+    Calibrated, FARS, FoldAccuracy, Intervals, Judged, MOST_DRAWN, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,
     Verification, admitted, judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
 pub use within::{Nearest, OneShotSpread, Retrieval, map_at_r, one_shot_galleries, retrieval};
@@ -320,7 +321,8 @@ pub struct Progress {
 ///
 /// `neighbours` is `[queries, k]`, the rows of `reference` nearest to each query, nearest first; the vote is taken of
 /// the first five. The gallery of the one-shot figures is the first query row of each label, `thresholds` are those of
-/// [`one_shot`], and `pairs` are rows of `query` (see [`verification_pairs`]), `None` where there are none. The
+/// [`one_shot`], and `pairs` are rows of `query` (see [`verification_pairs`]), `None` where there are none; where no
+/// query has a label of the references all pairs of queries are verified, and `pairs` are for the folds alone. The
 /// embeddings are [`measurable`].
 ///
 /// # Panics
@@ -343,22 +345,25 @@ pub fn evaluate(
     let recognised = one_shot(query, &gallery, thresholds);
     let within = within(query, GALLERIES, GALLERY_SEED, |done| stage("comparing the test images", done));
     stage("verifying", 0);
-    let roc = pairs.and_then(|pairs| Roc::of(query, pairs));
+    let known: HashSet<u32> = reference.labels.iter().copied().collect();
+    let unseen = query.labels.iter().filter(|label| !known.contains(label)).count();
+    // Of identities that are foreign to the references all pairs count: a low rate stands on few of them.
+    let roc = if unseen == total { Roc::of_all(query) } else { pairs.and_then(|pairs| Roc::of(query, pairs)) };
     let verified = roc.as_ref().map(Verification::of);
     let folds = pairs.and_then(|pairs| verification_accuracy(query, pairs, FOLDS));
     stage("verifying", total);
 
     let voting = VOTES.min(k);
     let nearest: Vec<u32> = neighbours.chunks_exact(k.max(1)).flat_map(|row| &row[..voting]).copied().collect();
-    let known: HashSet<u32> = reference.labels.iter().copied().collect();
     let has = |name: &str| !left_out.contains_key(name);
     let retrieved = within.retrieval.filter(|_| has("map_at_r"));
     let recognised = recognised.filter(|_| has("one_shot"));
-    let intervals = verified.map(|found| found.intervals);
+    let intervals = verified.and_then(|found| found.intervals);
     let of_far = |at: usize| verified.filter(|_| has(TARS[at]));
     let [tar_far_1e2, tar_far_1e3, tar_far_1e4] = [0, 1, 2].map(|at| of_far(at)?.tar_at_far[at]);
     let [tar_far_1e2_interval, tar_far_1e3_interval, tar_far_1e4_interval] =
-        [0, 1, 2].map(|at| of_far(at)?.intervals.tar_at_far[at]);
+        [0, 1, 2].map(|at| of_far(at)?.intervals?.tar_at_far[at]);
+    let [positive_pairs, negative_pairs] = roc.as_ref().map_or([0, 0], |roc| roc.pairs().map(|pairs| pairs as usize));
     let evaluation = Evaluation {
         knn5: knn_accuracy(&nearest, voting, reference.labels, query.labels).filter(|_| has("knn5")),
         centroid: centroid_accuracy(reference, query).filter(|_| has("centroid")),
@@ -388,11 +393,11 @@ pub fn evaluate(
         verification_accuracy_error: folds.map(|folds| folds.error),
         calibrated: None,
         roc,
-        positive_pairs: pairs.map_or(0, |pairs| pairs.positive.len()),
-        negative_pairs: pairs.map_or(0, |pairs| pairs.negative.len()),
+        positive_pairs,
+        negative_pairs,
         images: query.labels.len(),
         identities: gallery.len(),
-        unseen: query.labels.iter().filter(|label| !known.contains(label)).count(),
+        unseen,
         collapsed: collapsed(query),
         left_out: BTreeMap::new(),
     };
@@ -515,14 +520,13 @@ pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> Option<
         return None;
     }
     let enrolled: HashSet<u32> = gallery.iter().copied().collect();
-    let shown: Vec<f32> = gallery.iter().flat_map(|&row| query.row(row)).copied().collect();
-    let probes: Vec<_> = (0..).zip(query.rows().zip(query.labels)).filter(|(row, _)| !enrolled.contains(row)).collect();
     // (recognised rightly, mean squared difference) of each probe
-    let answers: Vec<(bool, f32)> = probes
-        .into_par_iter()
-        .map(|(_, (row, &label))| {
-            let (at, squared) = nearest(row, &shown);
-            (query.labels[gallery[at] as usize] == label, squared / query.dims as f32)
+    let answers = nearest_of_gallery(query, gallery).into_iter().zip(0_u32..);
+    let answers: Vec<(bool, f32)> = answers
+        .filter(|(_, row)| !enrolled.contains(row))
+        .map(|((at, squared), row)| {
+            let is_right = query.labels[gallery[at] as usize] == query.labels[row as usize];
+            (is_right, squared / query.dims as f32)
         })
         .collect();
 
@@ -543,6 +547,15 @@ pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> Option<
         })
         .collect::<Option<_>>()?;
     Some(OneShot { accuracy, gallery: gallery.to_vec(), thresholds })
+}
+
+/// The place in `gallery`, rows of `e` of which there is one at least, of the nearest to each row of `e`, of equally near
+/// ones the first; and its squared distance.
+pub fn nearest_of_gallery(e: Embedded, gallery: &[u32]) -> Vec<(usize, f32)> {
+    let values: Vec<f32> = gallery.iter().flat_map(|&row| e.row(row)).copied().collect();
+    let shown = Embedded { values: &values, dims: e.dims, labels: gallery };
+    let first = |_: usize, keys: &[u64]| keys.first().map_or((0, f32::INFINITY), |&key| tiles::told(key));
+    tiles::nearest(&tiles::Rows::new(e), &tiles::Rows::new(shown), false, |_| 1, first, |_| ())
 }
 
 /// The squared Euclidean distance, summed in the order of NumPy's float32 sum: eight interleaved lanes in blocks of at

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::numpy::NumpyRng;
+use super::tiles::{self, Rows};
 use super::{Embedded, Interval, Sizes, squared_distance};
 use crate::error::{Error, Result};
 
@@ -100,8 +101,9 @@ pub struct Verification {
     /// TAR at each of [`FARS`], if there are the 100, 1,000 and 10,000 negative pairs it takes; see
     /// [`Roc::tar_at_far`].
     pub tar_at_far: [Option<OperatingPoint>; 3],
-    /// The intervals of these rates, from [`REPLICAS`] replicas, seed [`REPLICA_SEED`]; see [`Roc::bootstrap`].
-    pub intervals: Intervals,
+    /// The intervals of these rates, from [`REPLICAS`] replicas, seed [`REPLICA_SEED`]; see [`Roc::bootstrap`]. `None`
+    /// of more than [`MOST_DRAWN`] pairs: all pairs of a set say more than what is drawn of them.
+    pub intervals: Option<Intervals>,
 }
 
 /// 95 % intervals of the rates of a [`Verification`]. Those whose rate is `None` are `None`.
@@ -117,6 +119,8 @@ pub struct Intervals {
 
 /// The false accept rates of a [`Verification`].
 pub const FARS: [f64; 3] = [1e-2, 1e-3, 1e-4];
+/// Pairs that replicas are drawn of at most.
+pub const MOST_DRAWN: u64 = 1 << 20;
 /// Bootstrap replicas behind the intervals of a [`Verification`].
 pub const REPLICAS: u32 = 1000;
 /// Their seed.
@@ -136,7 +140,8 @@ impl Verification {
             auc: roc.auc(),
             eer: roc.equal_error(),
             tar_at_far: FARS.map(|far| roc.tar_at_far(far)),
-            intervals: roc.bootstrap(REPLICAS, REPLICA_SEED),
+            intervals: (roc.pairs().iter().sum::<u64>() <= MOST_DRAWN && !roc.is_counted())
+                .then(|| roc.bootstrap(REPLICAS, REPLICA_SEED)),
         }
     }
 }
@@ -251,17 +256,136 @@ fn distances(e: Embedded, pairs: &[(u32, u32)]) -> Vec<f32> {
     pairs.iter().map(|&(a, b)| squared_distance(e.row(a), e.row(b))).collect()
 }
 
+/// Distances of pairs, ascending.
+#[derive(Clone, Debug, PartialEq)]
+struct Distances {
+    values: Vec<f32>,
+    /// How many pairs lie at or below each; `None` where each is the distance of one.
+    ends: Option<Vec<u64>>,
+}
+
+impl Distances {
+    /// How many pairs lie before a place.
+    fn before(&self, place: usize) -> u64 {
+        match &self.ends {
+            None => place as u64,
+            Some(ends) => place.checked_sub(1).map_or(0, |last| ends[last]),
+        }
+    }
+
+    fn pairs(&self) -> u64 {
+        self.before(self.values.len())
+    }
+
+    fn within(&self, threshold: f32) -> u64 {
+        self.before(self.values.partition_point(|&distance| distance <= threshold))
+    }
+
+    fn below(&self, threshold: f32) -> u64 {
+        self.before(self.values.partition_point(|&distance| distance < threshold))
+    }
+
+    /// The distance of a pair, counted from the nearest.
+    fn of_pair(&self, pair: u64) -> Option<f32> {
+        let place = self.ends.as_ref().map_or(pair as usize, |ends| ends.partition_point(|&end| end <= pair));
+        self.values.get(place).copied()
+    }
+
+    /// Each distance with how many pairs have it.
+    fn counts(&self) -> impl Iterator<Item = (f32, u64)> {
+        (0..self.values.len()).map(|place| (self.values[place], self.before(place + 1) - self.before(place)))
+    }
+}
+
 /// The receiver operating characteristic of a distance: a pair is accepted when its distance is at most a threshold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Roc {
-    positive: Vec<f32>,
-    negative: Vec<f32>,
+    positive: Distances,
+    negative: Distances,
 }
+
+/// Pairs that are sorted at most; of more, distances are counted.
+const MOST_SORTED: u64 = 1 << 24;
+/// Bits of a distance that are left out where distances are counted: two of one count differ by a part in 32,768.
+const COARSE: u32 = 8;
+/// Halvings from the largest distance on that have counts of their own.
+const HALVINGS: u32 = 33;
+/// Parts of a set whose pairs are counted at the same time.
+const PARTS: usize = 32;
 
 impl Roc {
     /// Of the squared Euclidean distances of `pairs`, rows of `e`. `None` as in [`Roc::new`].
     pub fn of(e: Embedded, pairs: &Pairs) -> Option<Roc> {
         Roc::new(distances(e, &pairs.positive), distances(e, &pairs.negative))
+    }
+
+    /// Of the squared Euclidean distances of all pairs of different rows, which are [`super::measurable`]. `None` where
+    /// there is no pair of one label, or of two.
+    ///
+    /// Of more than 16 Mi pairs none is kept: they are counted by their distances to 16 bits, from products of matrices
+    /// in tiles, and those of one count go by the largest of them. So a threshold is up to 3e-5 of itself too large,
+    /// rates are those at this threshold, and the area takes such pairs for equally near.
+    pub fn of_all(e: Embedded) -> Option<Roc> {
+        let sizes = Sizes::of(e.labels);
+        sizes.unpaired().is_none().then_some(())?;
+        let rows = e.labels.len() as u64;
+        if rows * (rows - 1) / 2 > MOST_SORTED {
+            return Some(Roc::counted(&Rows::new(e), e.labels));
+        }
+        let of_row = |row: u32| {
+            let others = row + 1..e.labels.len() as u32;
+            let apart = |other: u32| squared_distance(e.row(row), e.row(other));
+            let is_own = |other: &u32| e.labels[*other as usize] == e.labels[row as usize];
+            let (own, foreign): (Vec<u32>, Vec<u32>) = others.partition(is_own);
+            [own, foreign].map(|rows| rows.into_iter().map(apart).collect::<Vec<f32>>())
+        };
+        let found: Vec<[Vec<f32>; 2]> = (0..e.labels.len() as u32).into_par_iter().map(of_row).collect();
+        let kind = |kind: usize| found.iter().flat_map(|of_row| &of_row[kind]).copied().collect();
+        Roc::new(kind(0), kind(1))
+    }
+
+    /// Of all pairs, counted by distance.
+    fn counted(rows: &Rows, labels: &[u32]) -> Roc {
+        let bins = (HALVINGS << (23 - COARSE)) as usize;
+        let last = rows.farthest().next_up().to_bits() >> COARSE;
+        let first = last.saturating_sub(bins as u32 - 1);
+        let all = rows.len();
+        let part = |part: usize| {
+            let mut counts = [vec![0_u64; bins], vec![0_u64; bins]];
+            let mut tile = Vec::new();
+            for start in (part * tiles::ROWS..all).step_by(PARTS * tiles::ROWS) {
+                let down = start..(start + tiles::ROWS).min(all);
+                for column in (start..all).step_by(tiles::COLUMNS) {
+                    let across = column..(column + tiles::COLUMNS).min(all);
+                    rows.squared(down.clone(), rows, across.clone(), &mut tile);
+                    for (line, row) in tile.chunks_exact(across.len()).zip(down.clone()) {
+                        let own = labels[row];
+                        // Each pair once, at its first row.
+                        let behind = (row + 1).max(column)..across.end;
+                        let line = &line[behind.start.min(across.end) - column..];
+                        for (distance, &label) in line.iter().zip(&labels[behind.start.min(across.end)..across.end]) {
+                            let bin = (distance.to_bits() >> COARSE).saturating_sub(first) as usize;
+                            counts[usize::from(label != own)][bin.min(bins - 1)] += 1;
+                        }
+                    }
+                }
+            }
+            counts
+        };
+        let parts: Vec<[Vec<u64>; 2]> = (0..PARTS).into_par_iter().map(part).collect();
+        let [positive, negative] = [0, 1].map(|kind| {
+            let (mut values, mut ends, mut pairs) = (Vec::new(), Vec::new(), 0);
+            for bin in 0..bins {
+                let here: u64 = parts.iter().map(|counts| counts[kind][bin]).sum();
+                if here > 0 {
+                    pairs += here;
+                    values.push(f32::from_bits(((first + bin as u32 + 1) << COARSE) - 1));
+                    ends.push(pairs);
+                }
+            }
+            Distances { values, ends: Some(ends) }
+        });
+        Roc { positive, negative }
     }
 
     /// From the distances of the positive and of the negative pairs, in any order. `None` where there is none of
@@ -271,19 +395,40 @@ impl Roc {
             if distances.is_empty() || distances.iter().any(|distance| distance.is_nan()) {
                 return None;
             }
-            distances.sort_unstable_by(f32::total_cmp);
+            distances.par_sort_unstable_by(f32::total_cmp);
         }
+        let [positive, negative] = [positive, negative].map(|values| Distances { values, ends: None });
         Some(Roc { positive, negative })
     }
 
-    /// The distances of the positive pairs, ascending.
+    /// The distances of the positive pairs, ascending; where they are counted, each that occurs once.
     pub fn positive(&self) -> &[f32] {
-        &self.positive
+        &self.positive.values
     }
 
-    /// The distances of the negative pairs, ascending.
+    /// The distances of the negative pairs likewise.
     pub fn negative(&self) -> &[f32] {
-        &self.negative
+        &self.negative.values
+    }
+
+    /// How many pairs there are, positive and negative.
+    pub fn pairs(&self) -> [u64; 2] {
+        [self.positive.pairs(), self.negative.pairs()]
+    }
+
+    /// The distances of the positive pairs, ascending, with how many have each.
+    pub fn positive_counts(&self) -> impl Iterator<Item = (f32, u64)> {
+        self.positive.counts()
+    }
+
+    /// Those of the negative pairs likewise.
+    pub fn negative_counts(&self) -> impl Iterator<Item = (f32, u64)> {
+        self.negative.counts()
+    }
+
+    /// Whether pairs of almost one distance are counted together: see [`Roc::of_all`].
+    pub fn is_counted(&self) -> bool {
+        self.positive.ends.is_some()
     }
 
     /// The curve: threshold, false and true accept rate at every distance that occurs, ascending.
@@ -294,7 +439,7 @@ impl Roc {
 
     /// Every distance that occurs, ascending.
     fn thresholds(&self) -> Vec<f32> {
-        let mut thresholds = [self.positive.as_slice(), &self.negative].concat();
+        let mut thresholds = [self.positive(), self.negative()].concat();
         // Stable: it merges the two sorted runs in linear time.
         thresholds.sort_by(f32::total_cmp);
         thresholds.dedup();
@@ -303,7 +448,7 @@ impl Roc {
 
     /// False accept rate: the share of negative pairs at or below `threshold`.
     pub fn far(&self, threshold: f32) -> f64 {
-        self.negative.partition_point(|&distance| distance <= threshold) as f64 / self.negative.len() as f64
+        self.negative.within(threshold) as f64 / self.negative.pairs() as f64
     }
 
     /// False reject rate: the share of positive pairs above `threshold`.
@@ -313,22 +458,21 @@ impl Roc {
 
     /// True accept rate: the share of positive pairs at or below `threshold`.
     pub fn tar(&self, threshold: f32) -> f64 {
-        self.positive.partition_point(|&distance| distance <= threshold) as f64 / self.positive.len() as f64
+        self.positive.within(threshold) as f64 / self.positive.pairs() as f64
     }
 
     /// Area under the curve: the probability that a positive pair is nearer than a negative one, where equally near
     /// counts half.
     pub fn auc(&self) -> f64 {
         // Twice the number of wrongly ordered pairs of pairs, in integers so that ties count exactly.
-        let wrong: usize = self
+        let wrong: u128 = self
             .positive
-            .iter()
-            .map(|&positive| {
-                self.negative.partition_point(|&negative| negative < positive)
-                    + self.negative.partition_point(|&negative| negative <= positive)
+            .counts()
+            .map(|(distance, pairs)| {
+                u128::from(pairs) * u128::from(self.negative.below(distance) + self.negative.within(distance))
             })
             .sum();
-        1.0 - wrong as f64 / self.positive.len() as f64 / (2 * self.negative.len()) as f64
+        1.0 - wrong as f64 / self.positive.pairs() as f64 / (2 * self.negative.pairs()) as f64
     }
 
     /// Where false accept rate and false reject rate are equal. Between the two neighbouring distances that enclose the
@@ -361,15 +505,16 @@ impl Roc {
     /// many, none is accepted, and of the positive pairs those that are nearer still: none, if the network maps all
     /// images to one point. `None` with fewer than `1 / far` negative pairs.
     pub fn tar_at_far(&self, far: f64) -> Option<OperatingPoint> {
-        let admitted = admitted(far, self.negative.len()).min(self.negative.len());
+        let pairs = self.negative.pairs();
+        let admitted = (admitted(far, pairs as usize) as u64).min(pairs);
         let last = admitted.checked_sub(1)?;
-        let threshold = match self.negative.get(admitted) {
+        let threshold = match self.negative.of_pair(admitted) {
             // The first that must stay outside takes those with it that are as far.
-            Some(&outside) => match self.negative.partition_point(|&distance| distance < outside).checked_sub(1) {
-                Some(inside) => self.negative[inside],
+            Some(outside) => match self.negative.below(outside).checked_sub(1) {
+                Some(inside) => self.negative.of_pair(inside)?,
                 None => outside.next_down(),
             },
-            None => self.negative[last],
+            None => self.negative.of_pair(last)?,
         };
         Some(OperatingPoint { rate: self.tar(threshold), threshold: f64::from(threshold) })
     }
@@ -388,14 +533,16 @@ impl Roc {
     ///
     /// # Panics
     ///
-    /// If there is no replica.
+    /// If there is no replica, or the pairs are counted.
     pub fn bootstrap(&self, replicas: u32, seed: u32) -> Intervals {
+        assert!(!self.is_counted(), "replicas are drawn of pairs one by one");
+        let (positive, negative) = (self.positive(), self.negative());
         let steps = self.steps();
-        let admitted = FARS.map(|far| admitted(far, self.negative.len()) as u64);
+        let admitted = FARS.map(|far| admitted(far, negative.len()) as u64);
         let rates: Vec<Rates> = (0..replicas)
             .into_par_iter()
             .map_init(
-                || (vec![0; self.positive.len()], vec![0; self.negative.len()]),
+                || (vec![0; positive.len()], vec![0; negative.len()]),
                 |(positive, negative), replica| {
                     let mut rng = NumpyRng::new(u64::from(seed) << 32 | u64::from(replica));
                     resample(positive, &mut rng);
@@ -417,13 +564,13 @@ impl Roc {
         let mut steps = Vec::new();
         let (mut positive, mut negative) = (0, 0);
         loop {
-            let next = match (self.positive.get(positive), self.negative.get(negative)) {
+            let next = match (self.positive().get(positive), self.negative().get(negative)) {
                 (Some(&a), Some(&b)) => a.min(b),
                 (Some(&only), None) | (None, Some(&only)) => only,
                 (None, None) => return steps,
             };
-            positive += self.positive[positive..].iter().take_while(|&&distance| distance == next).count();
-            negative += self.negative[negative..].iter().take_while(|&&distance| distance == next).count();
+            positive += self.positive()[positive..].iter().take_while(|&&distance| distance == next).count();
+            negative += self.negative()[negative..].iter().take_while(|&&distance| distance == next).count();
             steps.push((positive, negative));
         }
     }

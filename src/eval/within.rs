@@ -1,5 +1,9 @@
 //! A set within itself: what each row finds among all the others, and how random galleries recognise it. One pass over
 //! the distances serves all of it.
+//!
+//! Of few labels each row is compared with all others and with each gallery. Of many, where that would grow with the
+//! square of the labels, it asks for its nearest rows alone, as far as it takes until each gallery has shown one of
+//! them: the first that a gallery shows is its answer.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::numpy::NumpyRng;
+use super::tiles::{self, Rows, told};
 use super::{Embedded, Interval, first_least, measurable, share, squared_distance};
 
 /// The outcome of [`retrieval`]: means over the rows whose label has another row.
@@ -65,7 +70,7 @@ pub struct Within {
 /// an embedding is not [`measurable`].
 ///
 /// Rows whose label has no other row ask nothing, but are found by others. Of equally near rows the lower is nearer.
-/// Time grows with the square of the rows; memory, a row of distances a thread, with the rows.
+/// Time grows with the square of the rows; memory with the rows.
 ///
 /// Recall at K as in Oh Song et al., "Deep Metric Learning via Lifted Structured Feature Embedding" (2016); R-precision
 /// and MAP@R as in Musgrave et al., "A Metric Learning Reality Check" (2020). `precision_at_1`, `r_precision` and
@@ -94,6 +99,8 @@ pub fn one_shot_galleries(query: Embedded, galleries: usize, seed: u64) -> Optio
 const DEPTH: usize = 8;
 /// Rows between two words of progress.
 const CHUNK: usize = 1024;
+/// Labels up to which each row is compared with all of each gallery.
+const FEW_LABELS: usize = 128;
 
 /// All that is to be known of the rows of `e` among each other, `galleries` random galleries of `seed` included.
 /// `progress` hears how many rows are done.
@@ -101,6 +108,18 @@ pub fn within(e: Embedded, galleries: usize, seed: u64, mut progress: impl FnMut
     let rows = e.labels.len();
     let among = Among::new(e, galleries, seed);
     let (mut answers, mut nearest, mut right) = (Vec::new(), Vec::new(), vec![0; galleries]);
+    if among.members.len() > FEW_LABELS {
+        let shown = Shown::new(&among, galleries);
+        let visit = |row: usize, keys: &[u64]| among.ask_nearest(row as u32, keys, &shown);
+        let depth = |row: usize| among.depth(row, &shown);
+        let all = Rows::new(e);
+        for found in tiles::nearest(&all, &all, true, depth, visit, progress) {
+            answers.extend(found.answer);
+            nearest.extend(found.nearest);
+            found.right.into_iter().for_each(|gallery| right[gallery as usize] += 1);
+        }
+        return Within { retrieval: Retrieval::of(&answers), galleries: among.spread(right), nearest };
+    }
     for start in (0..rows).step_by(CHUNK) {
         let end = (start + CHUNK).min(rows);
         let found: Vec<Found> = (start as u32..end as u32)
@@ -179,7 +198,7 @@ impl<'a> Among<'a> {
         Found {
             nearest: self.nearest(row, distances),
             right,
-            answer: (relevant > 0).then(|| self.retrieve(row, relevant, distances, keys)),
+            answer: (relevant > 0).then(|| self.retrieve_of_all(row, relevant, distances, keys)),
         }
     }
 
@@ -195,24 +214,82 @@ impl<'a> Among<'a> {
         (own.0 != row && other.0 != row).then_some(Nearest { row, own, other })
     }
 
-    /// The neighbours of `row`, whose label `relevant` other rows have.
-    fn retrieve(&self, row: u32, relevant: usize, distances: &[f32], keys: &mut Vec<u64>) -> Answer {
-        // Bits of distances, which are not negative, order as the distances do; below them, the row breaks ties.
-        keys.clear();
-        keys.extend(distances.iter().zip(0_u64..).map(|(distance, at)| u64::from(distance.to_bits()) << 32 | at));
-        keys.swap_remove(row as usize);
-        let depth = relevant.max(DEPTH);
-        if depth < keys.len() {
-            keys.select_nth_unstable(depth);
-            keys.truncate(depth);
-        }
-        keys.sort_unstable();
+    /// How many of the nearest rows a row asks for, of many labels: those of its label, one more, which is of another,
+    /// and so many that of a thousand galleries each has most likely shown one of them.
+    fn depth(&self, row: usize, shown: &Shown) -> usize {
+        const ODDS: usize = 16;
+        let relevant = self.members[&self.e.labels[row]].len() - 1;
+        let of_galleries = if shown.words == 0 { 0 } else { ODDS * self.e.labels.len() / self.members.len() };
+        (relevant + 1).max(DEPTH).max(of_galleries)
+    }
 
+    /// As [`Among::ask`], by the nearest other rows as [`tiles::nearest`] has them.
+    fn ask_nearest(&self, row: u32, keys: &[u64], shown: &Shown) -> Found {
+        let own = self.e.row(row);
+        let label = self.e.labels[row as usize];
+        let members = &self.members[&label];
+        let others = members.iter().filter(|&&member| member != row);
+        let mates = others.map(|&member| (member, squared_distance(own, self.e.row(member))));
+        let mate = mates.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let stranger = keys.iter().map(|&key| told(key)).find(|found| self.e.labels[found.0] != label);
+        let right = self.recognised(row, keys, shown).unwrap_or_else(|| {
+            // Galleries that show none of those: all rows then, in their order.
+            let others = (0_u64..).zip(self.e.rows()).filter(|&(at, _)| at != u64::from(row));
+            let mut all: Vec<u64> =
+                others.map(|(at, other)| u64::from(squared_distance(own, other).to_bits()) << 32 | at).collect();
+            all.sort_unstable();
+            self.recognised(row, &all, shown).expect("each gallery shows a row")
+        });
+        let relevant = members.len() - 1;
+        Found {
+            nearest: mate.zip(stranger).map(|(own, (at, distance))| Nearest { row, own, other: (at as u32, distance) }),
+            right,
+            answer: (relevant > 0).then(|| self.retrieve(row, relevant, keys)),
+        }
+    }
+
+    /// The galleries that recognise `row`, by its nearest other rows; `None` where some show none of these.
+    fn recognised(&self, row: u32, keys: &[u64], shown: &Shown) -> Option<Vec<u32>> {
+        let place = |at: usize| self.places[&self.e.labels[at]];
+        let own = place(row as usize);
+        // Galleries without an answer: all but those that show the row itself, whose it is no probe.
+        let mut open: Vec<u64> =
+            shown.of(row as usize).iter().zip(&shown.all).map(|(shown, all)| all & !shown).collect();
+        let mut right = Vec::new();
+        let mut rest = keys;
+        while open.iter().any(|&word| word != 0) {
+            let (&first, _) = rest.split_first()?;
+            let equal = rest.iter().take_while(|&&key| key >> 32 == first >> 32).count();
+            // The last may not be all that are as near.
+            if equal == rest.len() && keys.len() + 1 < self.e.labels.len() {
+                return None;
+            }
+            // Of equally near ones of a gallery its first answers.
+            let mut group: Vec<usize> = rest[..equal].iter().map(|&key| told(key).0).collect();
+            group.sort_by_key(|&at| place(at));
+            for at in group {
+                let is_right = place(at) == own;
+                for (word, (open, shown)) in open.iter_mut().zip(shown.of(at)).enumerate() {
+                    let mut answered = *open & shown;
+                    *open &= !shown;
+                    while is_right && answered != 0 {
+                        right.push(64 * word as u32 + answered.trailing_zeros());
+                        answered &= answered - 1;
+                    }
+                }
+            }
+            rest = &rest[equal..];
+        }
+        Some(right)
+    }
+
+    /// What `row`, whose label `relevant` other rows have, finds among the nearest others, which are given.
+    fn retrieve(&self, row: u32, relevant: usize, keys: &[u64]) -> Answer {
         let label = self.e.labels[row as usize];
         let mut first = None;
         let mut hits = 0;
         let mut precisions = 0.0;
-        for (at, &key) in keys.iter().enumerate() {
+        for (at, &key) in keys.iter().take(relevant.max(DEPTH)).enumerate() {
             if self.e.labels[key as u32 as usize] != label {
                 continue;
             }
@@ -227,6 +304,21 @@ impl<'a> Among<'a> {
         Answer { first, r_precision: f64::from(hits) / relevant, average_precision: precisions / relevant }
     }
 
+    /// The same by the distances to all rows.
+    fn retrieve_of_all(&self, row: u32, relevant: usize, distances: &[f32], keys: &mut Vec<u64>) -> Answer {
+        // Bits of distances, which are not negative, order as the distances do; below them, the row breaks ties.
+        keys.clear();
+        keys.extend(distances.iter().zip(0_u64..).map(|(distance, at)| u64::from(distance.to_bits()) << 32 | at));
+        keys.swap_remove(row as usize);
+        let depth = relevant.max(DEPTH);
+        if depth < keys.len() {
+            keys.select_nth_unstable(depth);
+            keys.truncate(depth);
+        }
+        keys.sort_unstable();
+        self.retrieve(row, relevant, keys)
+    }
+
     /// The spread of the galleries, each of which recognised so many rows.
     fn spread(&self, right: Vec<usize>) -> Option<OneShotSpread> {
         let galleries = right.len();
@@ -237,6 +329,33 @@ impl<'a> Among<'a> {
             let Interval { low, high } = Interval::of(accuracies);
             OneShotSpread { mean, low, high, galleries }
         })
+    }
+}
+
+/// Which galleries show each row, a bit each.
+struct Shown {
+    /// Words of 64 galleries.
+    words: usize,
+    /// `[rows, words]`
+    bits: Vec<u64>,
+    /// All galleries.
+    all: Vec<u64>,
+}
+
+impl Shown {
+    fn new(among: &Among, galleries: usize) -> Shown {
+        let words = galleries.div_ceil(64);
+        let (mut bits, mut all) = (vec![0; among.e.labels.len() * words], vec![0; words]);
+        for (gallery, rows) in among.shown.chunks_exact(among.members.len()).enumerate() {
+            let (word, bit) = (gallery / 64, 1 << (gallery % 64));
+            all[word] |= bit;
+            rows.iter().for_each(|&row| bits[row as usize * words + word] |= bit);
+        }
+        Shown { words, bits, all }
+    }
+
+    fn of(&self, row: usize) -> &[u64] {
+        &self.bits[row * self.words..][..self.words]
     }
 }
 

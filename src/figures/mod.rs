@@ -10,14 +10,13 @@ mod sprite;
 
 use std::collections::{BTreeMap, HashSet};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::data::{Dataset, Parts};
 use crate::embed::{self, Evaluated};
 use crate::error::Result;
-use crate::eval::{Embedded, Evaluation, FARS, Nearest, Roc, squared_distance};
+use crate::eval::{Embedded, Evaluation, FARS, Nearest, Roc, nearest_of_gallery, squared_distance};
 use crate::losses::Loss;
 use crate::losses::triplet::Margin;
 use crate::net::Net;
@@ -93,9 +92,9 @@ pub struct Histogram {
     /// Width of a bin.
     pub width: f64,
     /// Pairs of one class, by bin.
-    pub positive: Vec<u32>,
+    pub positive: Vec<u64>,
     /// Pairs of two classes, by bin.
-    pub negative: Vec<u32>,
+    pub negative: Vec<u64>,
 }
 
 /// A point of an ROC.
@@ -353,12 +352,14 @@ pub fn histogram(roc: &Roc, bins: usize) -> Histogram {
     let largest = f64::from(largest[0].max(largest[1]));
     // Where all images lie at one point, one bin holds all pairs.
     let width = if largest > 0.0 { largest / bins as f64 } else { 1.0 };
-    let count = |distances: &[f32]| {
+    let count = |distances: &mut dyn Iterator<Item = (f32, u64)>| {
         let mut counts = vec![0; bins];
-        distances.iter().for_each(|&distance| counts[((f64::from(distance) / width) as usize).min(bins - 1)] += 1);
+        distances.for_each(|(distance, pairs)| {
+            counts[((f64::from(distance) / width) as usize).min(bins - 1)] += pairs;
+        });
         counts
     };
-    Histogram { width, positive: count(roc.positive()), negative: count(roc.negative()) }
+    Histogram { width, positive: count(&mut roc.positive_counts()), negative: count(&mut roc.negative_counts()) }
 }
 
 /// At most `most` points of an ROC, which stand evenly along the curve as it is drawn: the false accept rate by its
@@ -372,8 +373,9 @@ pub fn thin_roc(roc: &Roc, most: usize) -> Vec<RocPoint> {
     if points.len() <= most {
         return points;
     }
-    let decades = (roc.negative().len() as f64).log10().max(1.0);
-    let across = |point: &RocPoint| point.far.max(1.0 / roc.negative().len() as f64).log10() / decades;
+    let [_, negatives] = roc.pairs().map(|pairs| pairs as f64);
+    let decades = negatives.log10().max(1.0);
+    let across = |point: &RocPoint| point.far.max(1.0 / negatives).log10() / decades;
     let mut length = 0.0;
     let lengths: Vec<f64> = std::iter::once(0.0)
         .chain(points.windows(2).map(|pair| {
@@ -450,17 +452,15 @@ struct Taken {
 
 /// Recognition of every row by the nearest of `gallery`.
 fn recognitions(e: Embedded, gallery: &[u32]) -> Vec<Taken> {
-    let answers: Vec<(usize, f32)> = (0..e.labels.len() as u32)
-        .into_par_iter()
-        .map(|row| {
-            let distances = gallery.iter().map(|&enrolled| squared_distance(e.row(row), e.row(enrolled)));
-            distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).expect("a gallery")
-        })
-        .collect();
+    if gallery.is_empty() {
+        return Vec::new();
+    }
+    let answers = nearest_of_gallery(e, gallery);
+    let enrolled: HashSet<u32> = gallery.iter().copied().collect();
     let mut taken: Vec<Taken> =
         gallery.iter().map(|&enrolled| Taken { enrolled, right: Vec::new(), wrong: Vec::new() }).collect();
     for (row, (place, distance)) in (0..).zip(answers) {
-        if gallery.contains(&row) {
+        if enrolled.contains(&row) {
             continue;
         }
         let Taken { enrolled, right, wrong } = &mut taken[place];

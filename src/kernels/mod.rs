@@ -29,7 +29,7 @@ mod pairs;
 mod pool;
 mod prelu;
 mod reduce;
-mod routines;
+pub(crate) mod routines;
 mod supcon;
 mod tint;
 mod topk;

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use siamese::error::Error;
 use siamese::eval::{
     Calibrated, Embedded, Evaluation, FOLDS, Interval, OneShotSpread, Pairs, Retrieval, Roc, Unit, VOTES, Verification,
     admitted, centroid_accuracy, collapsed, evaluate, first_of_each_label, judge, knn_accuracy, left_out, map_at_r,
-    measurable, one_shot, one_shot_galleries, retrieval, threshold_at_far, verification, verification_accuracy,
-    verification_pairs,
+    measurable, one_shot, one_shot_galleries, retrieval, squared_distance, threshold_at_far, verification,
+    verification_accuracy, verification_pairs,
 };
 
 /// What `tests/golden/eval.py` writes.
@@ -155,12 +157,12 @@ fn assert_verification(found: Verification, expected: &GoldenVerification) {
     assert_close(found.eer.rate, expected.eer);
     assert_close(found.eer.threshold, expected.eer_threshold);
     let ([at_1e2, at_1e3, at_1e4], [around_1e2, around_1e3, around_1e4]) =
-        (found.tar_at_far, found.intervals.tar_at_far);
+        (found.tar_at_far, found.intervals.unwrap().tar_at_far);
     assert_close(at_1e2.unwrap().rate, expected.tar_far_1e2);
     assert_close(at_1e3.unwrap().rate, expected.tar_far_1e3);
     assert_close(at_1e3.unwrap().threshold, expected.tar_far_1e3_threshold);
-    assert_interval(found.intervals.auc, &expected.intervals.auc);
-    assert_interval(found.intervals.eer, &expected.intervals.eer);
+    assert_interval(found.intervals.unwrap().auc, &expected.intervals.auc);
+    assert_interval(found.intervals.unwrap().eer, &expected.intervals.eer);
     assert_interval(around_1e2.unwrap(), &expected.intervals.tar_far_1e2);
     assert_interval(around_1e3.unwrap(), &expected.intervals.tar_far_1e3);
     assert_eq!((at_1e4, around_1e4), (None, None), "there are 2,000 negative pairs");
@@ -664,6 +666,7 @@ fn intervals_hold_their_rate_and_shrink_with_more_pairs() {
     let (few, many) = (found(1000), found(16_000));
     let ranges = |found: &Verification| {
         let Verification { auc, eer, tar_at_far, intervals } = *found;
+        let intervals = intervals.unwrap();
         [
             (auc, intervals.auc),
             (eer.rate, intervals.eer),
@@ -677,8 +680,8 @@ fn intervals_hold_their_rate_and_shrink_with_more_pairs() {
         let ratio = (interval.high - interval.low) / (narrow.high - narrow.low);
         assert!(ratio > 1.5, "{interval:?} and {narrow:?}");
     }
-    assert!(few.tar_at_far[2].is_none() && few.intervals.tar_at_far[2].is_none());
-    let (rate, interval) = (many.tar_at_far[2].unwrap().rate, many.intervals.tar_at_far[2].unwrap());
+    assert!(few.tar_at_far[2].is_none() && few.intervals.unwrap().tar_at_far[2].is_none());
+    let (rate, interval) = (many.tar_at_far[2].unwrap().rate, many.intervals.unwrap().tar_at_far[2].unwrap());
     assert!(interval.low <= rate && rate <= interval.high, "{rate} in {interval:?}");
 }
 
@@ -724,4 +727,168 @@ fn the_threshold_of_a_fold_is_chosen_on_the_others() {
     // 1/2 and 1: the standard deviation is 1/2 of the root of 1/2, and the error that over the root of 2.
     assert_close(found.mean, 0.75);
     assert_close(found.error, 0.25);
+}
+
+// ------------------------------------------------------------------------------------------------- many identities
+
+/// Rows of many labels in `dims` dimensions about a place for each; on a grid where it is `coarse`, so that many
+/// distances tie.
+struct Crowd {
+    dims: usize,
+    values: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+impl Crowd {
+    fn new(rows: usize, labels: u32, dims: usize, spread: f32, coarse: bool) -> Crowd {
+        let mut rng = ChaCha8Rng::seed_from_u64(rows as u64 + dims as u64);
+        let mut draw = |width: f32| width * rng.random_range(-1.0..1.0_f32);
+        let centres: Vec<f32> = (0..labels as usize * dims).map(|_| draw(2.0)).collect();
+        // Some labels have one row, some many.
+        let labels: Vec<u32> = (0..rows as u32).map(|row| row % labels * (row % 3).min(1) + row % labels / 2).collect();
+        let values = labels.iter().flat_map(|&label| (0..dims).map(move |dim| label as usize * dims + dim));
+        let values = values.map(|at| centres[at % centres.len()] + draw(spread)).collect::<Vec<_>>();
+        let values = if coarse { values.into_iter().map(|value| value.round()).collect() } else { values };
+        Crowd { dims, values, labels }
+    }
+
+    fn embedded(&self) -> Embedded<'_> {
+        Embedded { values: &self.values, dims: self.dims, labels: &self.labels }
+    }
+
+    /// Other rows in their order by distance, then number.
+    fn order(&self, row: usize) -> Vec<(f32, usize)> {
+        let e = self.embedded();
+        let others = (0..self.labels.len()).filter(|&other| other != row);
+        let mut all: Vec<_> =
+            others.map(|other| (squared_distance(e.row(row as u32), e.row(other as u32)), other)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        all
+    }
+}
+
+/// Of many labels neighbours come from tiles: every figure is that of its definition, by brute force, ties and points
+/// that coincide included.
+#[test]
+fn figures_of_many_identities_are_those_of_their_definition() {
+    for crowd in [
+        Crowd::new(900, 300, 5, 1.5, false),
+        Crowd::new(700, 250, 2, 2.0, true),
+        Crowd { values: vec![1.0; 3 * 400], ..Crowd::new(400, 200, 3, 1.0, false) },
+    ] {
+        let (e, rows) = (crowd.embedded(), crowd.labels.len());
+        let found = retrieval(e).unwrap();
+        let (mut recalls, mut precisions, mut maps, mut asking) = ([0; 4], 0.0, 0.0, 0);
+        for row in 0..rows {
+            let hits: Vec<bool> =
+                crowd.order(row).iter().map(|&(_, other)| crowd.labels[other] == crowd.labels[row]).collect();
+            let relevant = hits.iter().filter(|&&hit| hit).count();
+            if relevant == 0 {
+                continue;
+            }
+            asking += 1;
+            for (recall, k) in recalls.iter_mut().zip([1, 2, 4, 8]) {
+                *recall += usize::from(hits[..k].contains(&true));
+            }
+            let so_far = |at: usize| hits[..=at].iter().filter(|&&hit| hit).count() as f64;
+            precisions += so_far(relevant - 1) / relevant as f64;
+            let each = (0..relevant).filter(|&at| hits[at]).map(|at| so_far(at) / (at + 1) as f64);
+            maps += each.sum::<f64>() / relevant as f64;
+        }
+        let mean = |sum: f64| sum / f64::from(asking);
+        for (found, expected) in
+            [found.recall_at_1, found.recall_at_2, found.recall_at_4, found.recall_at_8].into_iter().zip(recalls)
+        {
+            assert_close(found, mean(expected as f64));
+        }
+        assert_close(found.r_precision, mean(precisions));
+        assert_close(found.map_at_r, mean(maps));
+
+        let gallery = first_of_each_label(&crowd.labels);
+        let one_shot = one_shot(e, &gallery, &[]).unwrap();
+        let nearest = |row: usize| {
+            let distances = gallery.iter().map(|&shown| squared_distance(e.row(row as u32), e.row(shown)));
+            distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
+        };
+        let probes: Vec<usize> = (0..rows).filter(|&row| !gallery.contains(&(row as u32))).collect();
+        let right = probes.iter().filter(|&&row| crowd.labels[gallery[nearest(row)] as usize] == crowd.labels[row]);
+        assert_close(one_shot.accuracy, right.count() as f64 / probes.len() as f64);
+    }
+}
+
+/// Of few labels each gallery is searched through, of many the nearest rows say it: the same set brings the same, with
+/// more labels of one row each that are in every gallery and in nobody's way.
+#[test]
+fn galleries_of_many_identities_recognise_as_those_of_few() {
+    for (dims, coarse) in [(4, false), (2, true)] {
+        let crowd = Crowd::new(240, 80, dims, 1.0, coarse);
+        let few = one_shot_galleries(crowd.embedded(), 300, 4).unwrap();
+        assert!(first_of_each_label(&crowd.labels).len() < 128 && few.low < few.high);
+        let next = crowd.labels.iter().max().unwrap() + 1;
+        let (mut values, mut labels) = (crowd.values.clone(), crowd.labels.clone());
+        values.extend((0..140 * dims).map(|at| 1e4 + 1e3 * (at / dims) as f32));
+        labels.extend(next..next + 140);
+        let many = one_shot_galleries(Embedded { values: &values, dims, labels: &labels }, 300, 4).unwrap();
+        assert_eq!(few, many);
+    }
+}
+
+#[test]
+fn all_pairs_are_verified_where_identities_are_foreign() {
+    let crowd = Crowd::new(300, 90, 6, 1.0, false);
+    let e = crowd.embedded();
+    let pairs = verification_pairs(&crowd.labels, 500, 0).unwrap();
+    let nobody = Embedded { values: &[], dims: 6, labels: &[] };
+    let (found, _) = evaluate(nobody, e, &[], 0, &[], Some(&pairs), |_| ());
+    let mut kinds = [Vec::new(), Vec::new()];
+    for a in 0..300 {
+        for b in 0..a {
+            kinds[usize::from(crowd.labels[a] != crowd.labels[b])]
+                .push(squared_distance(e.row(a as u32), e.row(b as u32)));
+        }
+    }
+    let [positive, negative] = kinds;
+    let expected = Roc::new(positive, negative).unwrap();
+    assert_eq!(found.roc.as_ref(), Some(&expected));
+    assert_eq!([found.positive_pairs as u64, found.negative_pairs as u64], expected.pairs());
+    assert_eq!(found.auc, Some(expected.auc()));
+    assert!(found.tar_far_1e4.is_some() && found.verification_accuracy.is_some());
+    let words = &found.figures().into_iter().find(|figure| figure.name == "ROC AUC").unwrap().words;
+    assert!(words.starts_with(&format!("{} pairs of one, {} of two", found.positive_pairs, found.negative_pairs)));
+    // Others are verified by their list.
+    let (of_list, _) = evaluate(e, e, &[0; 300], 1, &[], Some(&pairs), |_| ());
+    assert_eq!((of_list.positive_pairs, of_list.auc), (500, verification(e, &pairs).map(|found| found.auc)));
+}
+
+/// More pairs than are sorted are counted in tiles: as many, and their rates are those of the sorted ones to within what
+/// is counted together.
+#[test]
+fn very_many_pairs_are_counted() {
+    let crowd = Crowd::new(5900, 1500, 8, 0.5, false);
+    let e = crowd.embedded();
+    let found = Roc::of_all(e).unwrap();
+    assert!(found.is_counted());
+    let mut kinds = [Vec::new(), Vec::new()];
+    for a in 0..5900_u32 {
+        for b in 0..a {
+            kinds[usize::from(crowd.labels[a as usize] != crowd.labels[b as usize])]
+                .push(squared_distance(e.row(a), e.row(b)));
+        }
+    }
+    let [positive, negative] = kinds;
+    let exact = Roc::new(positive, negative).unwrap();
+    assert_eq!(found.pairs(), exact.pairs());
+    assert!((found.auc() - exact.auc()).abs() < 1e-5, "{} and {}", found.auc(), exact.auc());
+    assert!((found.equal_error().rate - exact.equal_error().rate).abs() < 1e-4);
+    for far in [1e-2, 1e-3, 1e-4, 1e-5] {
+        let (found, exact) = (found.tar_at_far(far).unwrap(), exact.tar_at_far(far).unwrap());
+        assert!((found.rate - exact.rate).abs() < 5e-4, "{found:?} and {exact:?} at {far}");
+        assert!((found.threshold / exact.threshold - 1.0).abs() < 1e-4, "{found:?} and {exact:?} at {far}");
+    }
+    for threshold in [0.01, 0.3, 2.0, 50.0] {
+        assert!((found.far(threshold) - exact.far(threshold)).abs() < 1e-4, "{threshold}");
+    }
+    assert_eq!(found, Roc::of_all(e).unwrap(), "the same again");
+    let counted: u64 = found.negative_counts().map(|(_, pairs)| pairs).sum();
+    assert_eq!([found.positive_counts().map(|(_, pairs)| pairs).sum::<u64>(), counted], found.pairs());
 }

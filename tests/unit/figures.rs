@@ -53,7 +53,7 @@ fn a_histogram_counts_every_pair_once() {
     let roc = roc(5000);
     let found = histogram(&roc, 40);
     for (counts, distances) in [(&found.positive, roc.positive()), (&found.negative, roc.negative())] {
-        assert_eq!(counts.iter().sum::<u32>(), 5000);
+        assert_eq!(counts.iter().sum::<u64>(), 5000);
         let inside = |bin: usize, distance: f32| {
             let place = f64::from(distance) / found.width;
             place >= bin as f64 && (place < bin as f64 + 1.0 || bin == 39)

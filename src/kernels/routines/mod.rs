@@ -10,7 +10,7 @@ pub(super) mod exp;
 pub(super) mod maxpool;
 pub(super) mod mine;
 mod narrow;
-mod product;
+pub(crate) mod product;
 mod unfold;
 mod walk;
 pub(super) mod winograd;
