@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::data::duplicates;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
@@ -28,17 +27,9 @@ use crate::text::{composed, hex};
 pub struct Content(String);
 
 impl Content {
-    /// Of an image `[height, width, channels]` that is in no file of its own.
-    pub fn of_pixels(pixels: &[u8]) -> Content {
-        Content(hex(Sha256::digest(pixels)))
-    }
-
-    /// Of a file.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where it cannot be read.
-    pub fn of_file(path: &Path) -> Result<Content> {
-        duplicates::digest(path).map(|digest| Content(hex(digest))).map_err(Error::io("read", path))
+    /// Of the bytes of a file, or the pixels `[height, width, channels]` of an image that is in none of its own.
+    pub fn of(bytes: &[u8]) -> Content {
+        Content(hex(Sha256::digest(bytes)))
     }
 }
 

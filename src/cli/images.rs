@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde_json::json;
 use siamese::checkpoint::Checkpoint;
+use siamese::data::decode::Stored;
 use siamese::data::search::{self, Found};
 use siamese::data::{Dataset, pictures, store};
 use siamese::embed::{Embedder, batch};
@@ -279,7 +280,7 @@ impl ImagesArgs {
         }
         let data = Dataset { images, ..data };
         let names = (0..data.len()).map(|row| format!("{}/{row}", data.name)).collect();
-        let of = |row| data.image(row).map(|image| Content::of_pixels(&image));
+        let of = |row| data.image(row).map(|image| Content::of(&image));
         let contents = (0..data.len()).into_par_iter().map(of).collect::<Result<_>>()?;
         Ok(Images { data, names, contents, labelled: true })
     }
@@ -294,10 +295,10 @@ fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
 
 /// Reads pictures as the input of a model; those that cannot be read are left to `tally`.
 fn read(name: &str, found: &[Found], model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
-    let outcomes: Vec<_> = found.par_iter().map(|found| read_picture(&found.path, model)).collect();
+    let outcomes: Vec<_> = found.par_iter().map(|found| read_picture(&found.stored, model)).collect();
     let (mut kept, mut names, mut contents, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (found, outcome) in found.iter().zip(outcomes) {
-        let name = found.path.display().to_string();
+        let name = found.stored.path.display().to_string();
         if let Some((pixels, content)) = tally.note(&name, outcome)? {
             images.extend(pixels);
             names.push(name);
@@ -317,8 +318,11 @@ fn read(name: &str, found: &[Found], model: &Checkpoint, tally: &mut Tally) -> R
 }
 
 /// A picture as the input of a model, and what a gallery knows it by.
-pub fn read_picture(path: &Path, model: &Checkpoint) -> Result<(Vec<u8>, Content)> {
-    Ok((pictures::read(path, model.input, model.config.pictures)?, Content::of_file(path)?))
+pub fn read_picture(picture: &Stored, model: &Checkpoint) -> Result<(Vec<u8>, Content)> {
+    picture.encoded(|encoded| {
+        let pixels = pictures::read(encoded, model.input, model.config.pictures)?;
+        Ok((pixels, Content::of(&encoded.bytes()?)))
+    })
 }
 
 impl Choice {

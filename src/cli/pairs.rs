@@ -97,7 +97,8 @@ impl Job for Embed<'_> {
         let Embed { model, pictures: paths } = self;
         let mut embedder = Embedder::new(model, batch(&model.net()?, paths.len()), make)?;
         let bar = counter(paths.len() as u64, "pictures");
-        let images = pictures::images(paths.to_vec(), model.input, model.config.pictures);
+        let images =
+            pictures::images(paths.iter().cloned().map(Into::into).collect(), model.input, model.config.pictures);
         let values = embedder.embed(&images, |done| bar.set_position(done as u64))?;
         bar.finish_and_clear();
         Ok(values)

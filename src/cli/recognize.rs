@@ -149,7 +149,7 @@ impl Job for Stream<'_> {
         for (place, line) in (1..).zip(Names::new(io::stdin().lock())) {
             let line = line.map_err(Error::io("read", Path::new("standard input")))?;
             let name = String::from_utf8_lossy(&line).into_owned();
-            let read = path_of(line, place).and_then(|path| images::read_picture(&path, self.model));
+            let read = path_of(line, place).and_then(|path| images::read_picture(&path.into(), self.model));
             let Some((image, content)) = self.tally.note(&name, read)? else { continue };
             if self.gallery.holder(&name, &content).is_some() {
                 enrolled += 1;

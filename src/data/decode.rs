@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Seek};
-use std::path::Path;
-use std::sync::{Condvar, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
@@ -16,6 +16,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::store::read_exact_at;
 use crate::error::{Error, Result};
 
 /// Most rows or columns of a picture.
@@ -84,6 +85,61 @@ impl<'a, P: AsRef<Path> + ?Sized> From<&'a P> for Encoded<'a> {
     }
 }
 
+/// Where a picture is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its file; of a part of an archive the path of the archive with that of the part behind it.
+    pub path: PathBuf,
+    /// Where it lies in an archive, if it does.
+    pub within: Option<Within>,
+}
+
+/// A part of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Within {
+    /// The archive.
+    pub archive: Arc<Path>,
+    /// Its first byte.
+    pub start: u64,
+    /// How many it has.
+    pub bytes: u64,
+}
+
+impl From<PathBuf> for Stored {
+    fn from(path: PathBuf) -> Stored {
+        Stored { path, within: None }
+    }
+}
+
+impl Stored {
+    /// How many bytes it has, as it is stored.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file is not there.
+    pub fn size(&self) -> Result<u64> {
+        match &self.within {
+            Some(within) => Ok(within.bytes),
+            None => fs::metadata(&self.path).map(|file| file.len()).map_err(Error::io("read", &self.path)),
+        }
+    }
+
+    /// Gives the picture, as it is stored, to `take`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where it is larger than a picture may be; [`Error::Io`] where it cannot be read; what `take`
+    /// answers.
+    pub fn encoded<T>(&self, take: impl FnOnce(Encoded) -> Result<T>) -> Result<T> {
+        let Some(Within { archive, start, bytes }) = &self.within else { return take(Encoded::File(&self.path)) };
+        if *bytes > MOST_BYTES {
+            return Err(fault(&self.path, format!("{bytes} bytes; a picture may have {MOST_BYTES}")));
+        }
+        let file = File::open(archive).map_err(Error::io("read", archive))?;
+        let mut picture = vec![0; *bytes as usize];
+        read_exact_at(&file, &mut picture, *start).map_err(Error::io("read", &self.path))?;
+        take(Encoded::Bytes { name: &self.path, bytes: &picture })
+    }
+}
+
 /// What decoders read from.
 trait Source: BufRead + Seek {}
 
@@ -114,7 +170,10 @@ impl<'a> Encoded<'a> {
     }
 
     /// All of its bytes.
-    fn bytes(self) -> Result<Cow<'a, [u8]>> {
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a file cannot be read.
+    pub fn bytes(self) -> Result<Cow<'a, [u8]>> {
         match self {
             Encoded::File(path) => Ok(fs::read(path).map_err(Error::io("read", path))?.into()),
             Encoded::Bytes { bytes, .. } => Ok(bytes.into()),

@@ -2,14 +2,13 @@
 //! training as well as those for testing, where the figures of a run flatter it.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::hash::Hash;
-use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::decode::{Encoded, Stored};
 use super::search::{self, Found};
 
 /// What there is to say of identical pictures in a folder's training and test pictures: how many have several labels,
@@ -19,10 +18,10 @@ use super::search::{self, Found};
 /// Reads the files that are as long as another, and of the others no more than their length.
 pub fn remarks(dir: &Path, train: &[Found], test: &[Found]) -> Vec<String> {
     let all: Vec<&Found> = train.iter().chain(test).collect();
-    let paths: Vec<&Path> = all.iter().map(|found| found.path.as_path()).collect();
-    let name = |row: usize| paths[row].strip_prefix(dir).unwrap_or(paths[row]).display();
+    let files: Vec<&Stored> = all.iter().map(|found| &found.stored).collect();
+    let name = |row: usize| files[row].path.strip_prefix(dir).unwrap_or(&files[row].path).display();
     let (mut labels, mut sides, mut test_pictures) = (Vec::new(), Vec::new(), 0);
-    for rows in identical(&paths) {
+    for rows in identical(&files) {
         let other = rows.iter().find(|&&row| all[row].class != all[rows[0]].class);
         labels.extend(other.map(|&other| format!("{} = {}", name(rows[0]), name(other))));
         // Rows are in order, those for training first.
@@ -46,10 +45,11 @@ pub fn remarks(dir: &Path, train: &[Found], test: &[Found]) -> Vec<String> {
 }
 
 /// The files with the same bytes as another: their numbers in order, in the order of the first of each.
-pub fn identical(paths: &[&Path]) -> Vec<Vec<usize>> {
-    let rows: Vec<usize> = (0..paths.len()).collect();
-    let long = alike(&rows, |row| fs::metadata(paths[row]).ok().map(|data| data.len()));
-    let mut same: Vec<_> = alike(&long.concat(), |row| digest(paths[row]).ok());
+pub fn identical(files: &[&Stored]) -> Vec<Vec<usize>> {
+    let rows: Vec<usize> = (0..files.len()).collect();
+    let long = alike(&rows, |row| files[row].size().ok());
+    let digest = |picture: Encoded| Ok(<[u8; 32]>::from(Sha256::digest(picture.bytes()?)));
+    let mut same: Vec<_> = alike(&long.concat(), |row| files[row].encoded(digest).ok());
     same.sort_unstable();
     same
 }
@@ -64,18 +64,4 @@ fn alike<T: Eq + Hash + Send>(rows: &[usize], what: impl Fn(usize) -> Option<T> 
         }
     }
     groups.into_values().filter(|rows| rows.len() > 1).collect()
-}
-
-/// SHA-256 of a file's bytes.
-pub(crate) fn digest(path: &Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
-    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(hash.finalize().into()),
-            Ok(length) => hash.update(&piece[..length]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::decode::shape;
+use super::duplicates;
 use super::pictures::{self, Pictures};
 use super::search::{self, Found, Search, Side};
 use super::{Origin, Split, SplitBy, digest_of_names};
@@ -68,6 +69,7 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Optio
         None => common_shape(dir, &all, &mut remarks)?,
     };
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
+    remarks.extend(duplicates::remarks(dir, &train, &test));
     let names = [&train, &test].map(|found| found.iter().map(full_name).collect());
     let set = |part: &str, found| pictures::data_set(format!("{name} {part}"), found, classes.clone(), input, pictures);
     let (train, test) = (set("train", &train), set("test", &test));
@@ -128,7 +130,8 @@ fn by_side(
 
 /// The shape that suits the pictures, with a remark on it.
 fn common_shape(dir: &Path, found: &[Found], remarks: &mut Vec<String>) -> Result<[usize; 3]> {
-    let shapes = found.par_iter().map(|found| shape(&found.path)).collect::<Result<Vec<_>>>()?;
+    let shapes =
+        found.par_iter().map(|found| found.stored.encoded(|picture| shape(picture))).collect::<Result<Vec<_>>>()?;
     let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     for &[height, width, _] in &shapes {
         *sizes.entry([height, width]).or_default() += 1;

@@ -24,6 +24,7 @@ mod origin;
 pub mod packed;
 pub mod pictures;
 pub mod search;
+pub mod shards;
 pub mod store;
 
 pub use divide::{Bound, HoldBack, Parts, SplitBy};
@@ -220,7 +221,8 @@ pub struct Split {
 /// [`idx::load`] report.
 pub fn load(path: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Option<SplitBy>) -> Result<Split> {
     if path.is_file() {
-        return packed::load(path, pictures);
+        let is_shard = path.file_name().is_some_and(|name| shards::is_shard(&name.to_string_lossy()));
+        return if is_shard { folder::load(path, input, pictures, by) } else { packed::load(path, pictures) };
     }
     match idx::folder(path)? {
         Some(dir) => idx::load(&dir)?.adapted(pictures),

@@ -15,7 +15,6 @@
 //!    the ground. A picture of the right size stays as it is.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use fast_image_resize::images::{Image, ImageRef};
@@ -25,7 +24,7 @@ use image::{DynamicImage, ImageBuffer, Pixel, Rgba};
 use serde::{Deserialize, Serialize};
 
 use super::Dataset;
-use super::decode::{self, Encoded};
+use super::decode::{self, Encoded, Stored};
 use super::origin::sha256;
 use super::search::Found;
 use super::store::{Images, Store};
@@ -156,29 +155,30 @@ where
 
 /// Pictures in files, which are decoded whenever they are asked for.
 struct Files {
-    paths: Vec<PathBuf>,
+    files: Vec<Stored>,
     input: [usize; 3],
     pictures: Pictures,
 }
 
 impl Store for Files {
     fn len(&self) -> usize {
-        self.paths.len()
+        self.files.len()
     }
 
     fn read(&self, row: usize, image: &mut [u8]) -> Result<()> {
-        image.copy_from_slice(&read(&self.paths[row], self.input, self.pictures)?);
+        let values = self.files[row].encoded(|picture| read(picture, self.input, self.pictures))?;
+        image.copy_from_slice(&values);
         Ok(())
     }
 
     fn digest(&self) -> String {
-        sha256(self.paths.iter().flat_map(|path| [path.as_os_str().as_encoded_bytes(), b"\0"]))
+        sha256(self.files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), b"\0"]))
     }
 }
 
 /// Pictures as images `input`, decoded when they are asked for.
-pub fn images(paths: Vec<PathBuf>, input: [usize; 3], pictures: Pictures) -> Images {
-    Images::of(Files { paths, input, pictures }, input.iter().product())
+pub fn images(files: Vec<Stored>, input: [usize; 3], pictures: Pictures) -> Images {
+    Images::of(Files { files, input, pictures }, input.iter().product())
 }
 
 /// The same as a data set of this name, as [`labelled`] has it.
@@ -189,8 +189,8 @@ pub fn data_set(
     input: [usize; 3],
     pictures: Pictures,
 ) -> Dataset {
-    let paths = found.iter().map(|found| found.path.clone()).collect();
-    labelled(name, found, label_names, images(paths, input, pictures), input)
+    let files = found.iter().map(|found| found.stored.clone()).collect();
+    labelled(name, found, label_names, images(files, input, pictures), input)
 }
 
 /// The images of pictures, a row each, as a data set of this name; labels are the classes in the order of

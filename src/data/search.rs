@@ -1,4 +1,4 @@
-//! Which pictures a folder holds: of which class, on which side of a data set, and what in it is no picture.
+//! Which pictures a folder or its [shards](super::shards) hold: of which class, on which side of a data set, and what in it is no picture.
 //!
 //! A folder has one of two layouts: `class/picture`, or `side/class/picture` with folders that are called `train`,
 //! `val`, `test` or the like. What a name in a picture's path means does not depend on who asks: training, enrolment
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::decode::Stored;
+use super::shards::{is_shard, members};
 use crate::error::{Error, Result};
 use crate::text::composed;
 
@@ -45,8 +47,8 @@ impl Side {
 /// A picture file that was found, and what its path says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The file.
-    pub path: PathBuf,
+    /// The file, or the part of a shard.
+    pub stored: Stored,
     /// Name of the class folder that it lies in; `None` for a file given as such, or in a folder without classes.
     pub class: Option<String>,
     /// The side that its class folder lies on, if any.
@@ -68,7 +70,7 @@ pub struct Search {
 
 /// A name as text: in Unicode's composed form, whichever form the file system has, so that a name is one name; bytes
 /// that are no UTF-8 as `\xe9`, so that two names are two.
-fn text(name: &OsStr) -> String {
+pub(super) fn text(name: &OsStr) -> String {
     let chunks = name.as_encoded_bytes().utf8_chunks();
     chunks.fold(String::new(), |mut text, chunk| {
         text.push_str(&composed(chunk.valid()));
@@ -77,7 +79,7 @@ fn text(name: &OsStr) -> String {
     })
 }
 
-fn is_foreign(name: &OsStr) -> bool {
+pub(super) fn is_foreign(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with('.') || FOREIGN.contains(&&*name)
 }
@@ -86,30 +88,69 @@ fn ending(name: &str) -> Option<String> {
     Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
-fn is_picture(name: &str) -> bool {
+pub(super) fn is_picture(name: &str) -> bool {
     ending(name).is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 /// A file in a folder: the names of the folders on the way, and its own.
-type Parts = Vec<String>;
+pub(super) type Parts = Vec<String>;
 
-/// The files in `dir` and below, in the order of their names, hidden ones and foreign folders left out.
-fn files(dir: &Path) -> Result<Vec<(PathBuf, Parts)>> {
-    let mut files = Vec::new();
+/// The files of a folder or a shard.
+pub(super) struct Files {
+    pub pictures: Vec<(Stored, Parts)>,
+    /// What is no picture.
+    pub others: Vec<Parts>,
+}
+
+/// The word of a name that is one for a side.
+fn side_word(name: &str) -> Option<&str> {
+    name.split(|c: char| !c.is_alphanumeric()).find(|word| Side::named(word).is_some())
+}
+
+/// The pictures in `dir` and below and in its shards, in the order of their names, and what else there is; hidden files
+/// and foreign folders left out.
+fn files(dir: &Path) -> Result<Files> {
+    let (mut pictures, mut others, mut shards) = (Vec::new(), Vec::new(), Vec::new());
     let seen = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
     for entry in seen.filter_entry(|entry| entry.depth() == 0 || !is_foreign(entry.file_name())) {
         let entry = entry.map_err(|error| Error::io("list", dir)(error.into()))?;
-        if entry.file_type().is_file() {
-            let inside = entry.path().strip_prefix(dir).expect("it was found there");
-            let parts = inside.iter().map(text).collect();
-            files.push((entry.into_path(), parts));
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let inside = entry.path().strip_prefix(dir).expect("it was found there");
+        let mut parts: Parts = inside.iter().map(text).collect();
+        let name = text(entry.file_name());
+        if is_shard(&name) {
+            parts.pop();
+            shards.push((entry.into_path(), name, parts));
+        } else if is_picture(&name) {
+            pictures.push((entry.into_path().into(), parts));
+        } else {
+            others.push(parts);
         }
     }
-    Ok(files)
+    // Shards such as faces-train-0001.tar and faces-test-0001.tar say of which side they are.
+    let sides: BTreeSet<_> = shards.iter().map(|(_, name, _)| side_word(name).and_then(Side::named)).collect();
+    let are_sides = sides.len() > 1 && !sides.contains(&None);
+    let has_shards = !shards.is_empty();
+    for (path, name, mut folders) in shards {
+        if let Some(side) = side_word(&name).filter(|_| are_sides && folders.is_empty()) {
+            folders.push(side.to_lowercase());
+        }
+        let within = |parts: Parts| [folders.as_slice(), &parts].concat();
+        let found = members(&path)?;
+        pictures.extend(found.pictures.into_iter().map(|(stored, parts)| (stored, within(parts))));
+        others.extend(found.others.into_iter().map(within));
+    }
+    if has_shards {
+        // As they would lie in a folder: it is one set however it is cut.
+        pictures.sort_by(|(_, a), (_, b): &(Stored, Parts)| a.cmp(b));
+    }
+    Ok(Files { pictures, others })
 }
 
 /// The folders of `dir` that are its sides, by side; none where its folders are classes.
-fn sides(dir: &Path, pictures: &[(PathBuf, Parts)]) -> Result<BTreeMap<Side, String>> {
+fn sides(dir: &Path, pictures: &[(Stored, Parts)]) -> Result<BTreeMap<Side, String>> {
     // The folders directly in it, and whether there are pictures in folders inside.
     let mut folders: BTreeMap<&str, bool> = BTreeMap::new();
     for (_, parts) in pictures.iter().filter(|(_, parts)| parts.len() > 1) {
@@ -150,13 +191,11 @@ pub(super) fn some(names: impl IntoIterator<Item = String>, between: &str) -> St
 /// [`Error::DataSet`] where the folder is not there, holds no picture, or has sides and classes beside each other;
 /// [`Error::Io`] where it cannot be listed.
 pub fn folder(dir: &Path) -> Result<Search> {
-    let (pictures, others): (Vec<_>, Vec<_>) =
-        files(dir)?.into_iter().partition(|(_, parts)| parts.last().is_some_and(|name| is_picture(name)));
+    let Files { pictures, others } = files(dir)?;
     let expected = "pictures, or a folder of pictures for each class (png, jpg, bmp, gif, webp, tiff, pnm)";
     if pictures.is_empty() {
-        let files = others.into_iter().map(|(_, parts)| parts).collect::<Vec<_>>();
         let found =
-            if files.is_empty() { "no picture".to_owned() } else { format!("no picture, but {}", kinds(&files)) };
+            if others.is_empty() { "no picture".to_owned() } else { format!("no picture, but {}", kinds(&others)) };
         return Err(Error::data_set(dir, found, expected));
     }
     let sides = sides(dir, &pictures)?;
@@ -169,9 +208,7 @@ pub fn folder(dir: &Path) -> Result<Search> {
 
     let mut remarks = Vec::new();
     let mut remark = |words: String| remarks.push(format!("{}: {words}", dir.display()));
-    let files = |files: Vec<(PathBuf, Parts)>| files.into_iter().map(|(_, parts)| parts).collect::<Vec<_>>();
-    let (strays, others) = (files(strays), files(others));
-    if let Some(first) = strays.first() {
+    if let Some((_, first)) = strays.first() {
         let first = first.join("/");
         remark(format!("{} beside the class folders left out, such as {first}", count(strays.len(), "picture")));
     }
@@ -192,11 +229,11 @@ pub fn folder(dir: &Path) -> Result<Search> {
     if !alike.is_empty() {
         remark(format!("classes that differ in capitals alone: {alike}"));
     }
-    let found = pictures.into_iter().map(|(path, parts)| {
+    let found = pictures.into_iter().map(|(stored, parts)| {
         let class = class(&parts);
         let side = if sides.is_empty() { None } else { Side::named(&parts[0]) };
         let name = parts[if class.is_some() { place + 1 } else { 0 }..].join("/");
-        Found { path, class, side, name }
+        Found { stored, class, side, name }
     });
     Ok(Search { found: found.collect(), sides, remarks })
 }
@@ -231,9 +268,9 @@ pub fn find(paths: &[PathBuf]) -> Result<Search> {
         if !path.exists() {
             return Err(Error::data(path, "nothing there", "a picture, or a folder of pictures"));
         }
-        if !path.is_dir() {
-            let name = text(path.file_name().unwrap_or(path.as_os_str()));
-            all.found.push(Found { path: path.clone(), class: None, side: None, name });
+        let name = text(path.file_name().unwrap_or(path.as_os_str()));
+        if !path.is_dir() && !is_shard(&name) {
+            all.found.push(Found { stored: path.clone().into(), class: None, side: None, name });
             continue;
         }
         let Search { found, sides, remarks } = folder(path)?;

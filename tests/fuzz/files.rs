@@ -52,9 +52,9 @@ static CHECKPOINTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 
 static GALLERIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut gallery = Gallery::new(&checkpoint(&config())).unwrap();
-    gallery.add("a", "1.png", &Content::of_pixels(b"1"), &[0.0, 0.6, 0.8]).unwrap();
-    gallery.add("b", "2.png", &Content::of_pixels(b"2"), &[1.0, 0.0, 0.0]).unwrap();
-    gallery.add("b", "3.png", &Content::of_pixels(b"3"), &[0.8, 0.0, 0.6]).unwrap();
+    gallery.add("a", "1.png", &Content::of(b"1"), &[0.0, 0.6, 0.8]).unwrap();
+    gallery.add("b", "2.png", &Content::of(b"2"), &[1.0, 0.0, 0.0]).unwrap();
+    gallery.add("b", "3.png", &Content::of(b"3"), &[0.8, 0.0, 0.6]).unwrap();
     let plain = written(|path| gallery.save(path).unwrap());
     gallery.threshold = Some(Threshold::given(0.5).unwrap());
     vec![plain, written(|path| gallery.save(path).unwrap())]
@@ -328,7 +328,7 @@ fn use_gallery(mut gallery: Gallery, again: &Path) -> Result<()> {
             gallery.judge(&answers, &names);
         }
         gallery.calibrate(&probes, &names, 0.5).map(drop).or_else(setting)?;
-        gallery.add("new", "new.png", &Content::of_pixels(b"new"), &[0.0, 1.0, 0.0])?;
+        gallery.add("new", "new.png", &Content::of(b"new"), &[0.0, 1.0, 0.0])?;
     }
     gallery.images();
     assert!(identities.iter().all(|name| gallery.counts(name).0 > 0), "everyone has an embedding");

@@ -175,7 +175,7 @@ static PLACE: LazyLock<(tempfile::TempDir, String, String)> = LazyLock::new(|| {
     let model = Checkpoint::initial(&config, &Net::parse(&config.spec, [8, 8, 1]).unwrap()).export();
     model.save(&made.0.path().join("model.safetensors"), Precision::F32).unwrap();
     let mut gallery = Gallery::new(&model).unwrap();
-    gallery.add("a", "1.png", &Content::of_pixels(b"1"), &[0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
+    gallery.add("a", "1.png", &Content::of(b"1"), &[0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
     gallery.save(&made.0.path().join("a.gallery")).unwrap();
     image::GrayImage::new(8, 8).save(made.0.path().join("black.png")).unwrap();
     made

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use siamese::data::decode::Stored;
 use siamese::data::duplicates::{identical, remarks};
 use siamese::data::search::{Side, folder};
 
@@ -22,16 +23,18 @@ fn files_are_identical_by_all_their_bytes() {
     let dir =
         written(&[("a", "same"), ("b", "sum2"), ("c", "same"), ("d", "other"), ("e", ""), ("f", ""), ("g", "same")]);
     let paths: Vec<_> = ["a", "b", "c", "d", "e", "f", "g", "missing"].map(|name| dir.path().join(name)).into();
-    let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
-    assert_eq!(identical(&paths), [vec![0, 2, 6], vec![4, 5]]);
+    let files: Vec<Stored> = paths.into_iter().map(Stored::from).collect();
+    let files: Vec<&Stored> = files.iter().collect();
+    assert_eq!(identical(&files), [vec![0, 2, 6], vec![4, 5]]);
     assert!(identical(&[]).is_empty());
     // Many of one length, of which each has one twin.
     let many: Vec<_> = (0..500).map(|number| (format!("{number}.png"), format!("{:04}", number % 250))).collect();
     let many: Vec<_> = many.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
     let dir = written(&many);
     let paths: Vec<_> = (0..500).map(|number| dir.path().join(format!("{number}.png"))).collect();
-    let paths: Vec<&Path> = paths.iter().map(|path| path.as_path()).collect();
-    assert_eq!(identical(&paths), (0..250).map(|number| vec![number, number + 250]).collect::<Vec<_>>());
+    let files: Vec<Stored> = paths.into_iter().map(Stored::from).collect();
+    let files: Vec<&Stored> = files.iter().collect();
+    assert_eq!(identical(&files), (0..250).map(|number| vec![number, number + 250]).collect::<Vec<_>>());
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn gallery() -> Gallery {
 
 /// Enrols a picture of its own content at a point on the line; answers whether it was new.
 fn add(gallery: &mut Gallery, identity: &str, name: &str, x: f32) -> bool {
-    gallery.add(identity, name, &Content::of_pixels(name.as_bytes()), &[x, 0.0]).unwrap()
+    gallery.add(identity, name, &Content::of(name.as_bytes()), &[x, 0.0]).unwrap()
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -106,23 +106,23 @@ fn identities_come_and_go() {
 #[test]
 fn a_picture_is_known_by_its_content() {
     let mut gallery = gallery();
-    let a0 = Content::of_pixels(b"a0");
+    let a0 = Content::of(b"a0");
     assert!(!gallery.add("A", "another name", &a0, &[5.0, 0.0]).unwrap(), "a picture is enrolled once");
     assert_eq!(gallery.holder("another name", &a0), Some("A"));
     let words = gallery.add("B", "another name", &a0, &[5.0, 0.0]).unwrap_err().to_string();
     assert!(words.starts_with("another name: ") && words.contains("`A`") && words.contains("a0"), "{words}");
     assert_eq!((gallery.counts("A"), gallery.counts("B")), ((2, 2), (1, 1)), "none of these is enrolled");
-    assert!(gallery.add("B", "a0", &Content::of_pixels(b"new"), &[5.0, 0.0]).unwrap(), "a file that was overwritten");
+    assert!(gallery.add("B", "a0", &Content::of(b"new"), &[5.0, 0.0]).unwrap(), "a file that was overwritten");
 
-    let words = gallery.add("B", "b2", &Content::of_pixels(b"b2"), &[f32::NAN, 0.0]).unwrap_err().to_string();
+    let words = gallery.add("B", "b2", &Content::of(b"b2"), &[f32::NAN, 0.0]).unwrap_err().to_string();
     assert!(words.contains("b2: its embedding is not finite"), "{words}");
 
     // Against `printf 'abc' | sha256sum`.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("abc");
     fs::write(&file, "abc").unwrap();
-    let content = Content::of_file(&file).unwrap();
-    assert_eq!(content, Content::of_pixels(b"abc"));
+    let content = Content::of(&fs::read(&file).unwrap());
+    assert_eq!(content, Content::of(b"abc"));
     let digits = "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"";
     assert_eq!(serde_json::to_string(&content).unwrap(), digits);
 }
@@ -143,14 +143,14 @@ fn galleries_without_contents_are_read() {
         .unwrap();
 
     let mut gallery = Gallery::load(&file).unwrap();
-    let new = Content::of_pixels(b"new");
+    let new = Content::of(b"new");
     assert_eq!((gallery.holder("b0", &new), gallery.holder("b1", &new)), (Some("B"), None));
     assert!(gallery.add("C", "b1", &new, &[6.0, 0.0]).unwrap());
     gallery.remove("A").unwrap();
     gallery.save(&file).unwrap();
     let gallery = Gallery::load(&file).unwrap();
     assert_eq!((gallery.holder("b0", &new), gallery.holder("", &new)), (Some("C"), Some("C")), "by content first");
-    let other = Content::of_pixels(b"other");
+    let other = Content::of(b"other");
     assert_eq!((gallery.holder("b0", &other), gallery.holder("a0", &other)), (Some("B"), None));
 }
 
@@ -164,7 +164,7 @@ fn names_that_look_the_same_are_one_identity() {
     add(&mut gallery, "Ann", "3", 5.0);
     assert_eq!(gallery.identities(), [composed, "Ann"]);
     assert_eq!((gallery.counts(composed), gallery.counts(apart)), ((2, 2), (2, 2)));
-    assert!(!gallery.add(apart, "1", &Content::of_pixels(b"1"), &[0.0, 0.0]).unwrap());
+    assert!(!gallery.add(apart, "1", &Content::of(b"1"), &[0.0, 0.0]).unwrap());
     let truth = [apart.to_owned(), composed.to_owned(), "Ann".to_owned()];
     let judged = gallery.judge(&gallery.recognise_all(&line(&[0.0, 0.0, 5.0]), 1), &truth).unwrap();
     assert_eq!((judged.known, judged.right.unwrap().share, judged.closed.unwrap().share), (3, 1.0, 1.0));
@@ -183,7 +183,7 @@ fn names_that_look_the_same_are_one_identity() {
     let mut one = Gallery::load(&file).unwrap();
     assert_eq!((one.identities(), one.threshold), (["Ann", composed, "Ben"].map(str::to_owned).as_slice(), None));
     assert_eq!((one.counts(apart), one.counts("Ben")), ((2, 2), (1, 1)));
-    assert_eq!(one.holder("", &Content::of_pixels(b"3")), Some(composed));
+    assert_eq!(one.holder("", &Content::of(b"3")), Some(composed));
     assert_eq!(one.recognise(&[2.9, 0.0], 1).nearest, composed);
     one.remove(apart).unwrap();
     assert_eq!(one.identities(), ["Ann", "Ben"]);

@@ -197,3 +197,109 @@ fn an_image_that_cannot_be_read_is_an_error_of_its_batch() {
     assert!(feed.take().unwrap_err().to_string().contains("bad.png"));
     feed.take().unwrap();
 }
+
+// ------------------------------------------------------------------------------------------------------------ shards
+
+/// A shard of these files.
+fn shard(path: &Path, files: &[(&str, Vec<u8>)]) {
+    let mut shard = tar::Builder::new(fs::File::create(path).unwrap());
+    for (name, bytes) in files {
+        let mut head = tar::Header::new_gnu();
+        head.set_size(bytes.len() as u64);
+        head.set_mode(0o644);
+        shard.append_data(&mut head, name, bytes.as_slice()).unwrap();
+    }
+    shard.finish().unwrap();
+}
+
+fn png(value: u8) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    GrayImage::from_pixel(6, 4, Luma([value])).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+/// Shards as `tar` makes them of a folder are the folder, wherever they are cut; and they are packed as well.
+#[test]
+fn shards_of_a_folder_are_the_folder() {
+    let folder = pictures(&[]);
+    let own = load(folder.path()).loaded(Bad::Refused, || ()).unwrap();
+    let shards = tempfile::tempdir().unwrap();
+    let long = "b/".to_owned() + &"x".repeat(150) + ".png";
+    for (class, name) in [("a", "1.tar"), ("b", "2.tar")] {
+        let files = (0..12).map(|number| {
+            let name = format!("{class}/{number}.png");
+            (name.clone(), fs::read(folder.path().join(&name)).unwrap())
+        });
+        let files: Vec<_> = files.collect();
+        let files: Vec<_> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+        shard(&shards.path().join(name), &files);
+    }
+    let split = load(shards.path());
+    assert_eq!(
+        (&split.train.labels, &split.test.labels, &split.names),
+        (&own.train.labels, &own.test.labels, &own.names)
+    );
+    assert_eq!(split.origin.difference(&own.origin), None);
+    let values = |split: &Split| {
+        let all = split.sets().map(|set| (0..set.len()).map(|row| set.image(row).unwrap()[0]).collect::<Vec<_>>());
+        let mut all = all.concat();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(values(&split), values(&own));
+    let file = shards.path().join("all.set");
+    pack_to(split, &file, Bad::Refused).unwrap();
+    assert_eq!(packed::load(&file, AS_IS).unwrap().origin.difference(&own.origin), None);
+
+    // One shard is a set by itself, names of any length in it.
+    let one = shards.path().join("one.tar");
+    shard(
+        &one,
+        &[
+            ("train/a/1.png", png(1)),
+            ("train/b/1.png", png(2)),
+            ("test/a/1.png", png(3)),
+            (&format!("test/{long}"), png(4)),
+        ],
+    );
+    let split = siamese::data::load(&one, Some([4, 6, 1]), AS_IS, None).unwrap();
+    assert_eq!((split.train.len(), split.test.labels.clone()), (2, vec![0, 1]));
+}
+
+/// As webdataset writes samples: the class in a file beside the picture.
+#[test]
+fn shards_of_samples_have_their_classes_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |text: &str| text.as_bytes().to_vec();
+    let train = [
+        ("0001.png", png(1)),
+        ("0001.cls", text("7\n")),
+        ("0002.json", text(r#"{"label": "owl"}"#)),
+        ("0002.png", png(2)),
+        ("0003.png", png(3)),
+        ("0003.cls", text("7")),
+        ("notes.txt", text("nothing")),
+    ];
+    shard(&folder.path().join("birds-train-0.tar"), &train);
+    shard(&folder.path().join("birds-test-0.tar"), &[("0001.png", png(9)), ("0001.cls", text("owl"))]);
+    let split = load(folder.path());
+    assert_eq!(split.train.label_names, ["7", "owl"]);
+    assert_eq!((&split.train.labels[..], &split.test.labels[..]), (&[0, 0, 1][..], &[1][..]));
+    assert_eq!(split.train.image(2).unwrap()[0], 2);
+    assert!(split.remarks.iter().any(|remark| remark.contains("notes.txt")), "{:?}", split.remarks);
+}
+
+#[test]
+fn a_broken_shard_is_named_and_so_is_a_broken_picture_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.tar");
+    shard(&file, &[("a/1.png", png(1)), ("a/2.png", b"nothing".to_vec()), ("b/1.png", png(3)), ("b/9.png", png(4))]);
+    let error = load(folder.path()).checked(Bad::Refused, || ()).unwrap_err().to_string();
+    assert!(error.contains("all.tar/a/2.png"), "{error}");
+    let whole = fs::read(&file).unwrap();
+    for cut in [100, 700, whole.len() - 1500] {
+        fs::write(&file, &whole[..cut]).unwrap();
+        let error = folder::load(folder.path(), Some([4, 6, 1]), AS_IS, None).unwrap_err().to_string();
+        assert!(error.contains("all.tar"), "{cut}: {error}");
+    }
+}
