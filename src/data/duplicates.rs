@@ -33,12 +33,13 @@ pub fn remarks(dir: &Path, train: &[Found], test: &[Found]) -> Vec<String> {
     }
     let mut remarks = Vec::new();
     if !labels.is_empty() {
-        let (count, some) = (labels.len(), search::some(labels, ", "));
-        remarks.push(format!("{}: the same bytes under two labels, {count} pictures: {some}", dir.display()));
+        let (count, some) = (search::count(labels.len(), "picture"), search::some(labels, ", "));
+        remarks.push(format!("{}: the same bytes under two labels, {count}: {some}", dir.display()));
     }
     if !sides.is_empty() {
         let some = search::some(sides, ", ");
-        let words = format!("{test_pictures} test pictures are training pictures as well, to the byte");
+        let count = search::count(test_pictures, "test picture");
+        let words = format!("among the training pictures as well, to the byte, {count}");
         remarks.push(format!("{}: {words}: {some}", dir.display()));
     }
     remarks

@@ -238,7 +238,7 @@ pub fn folder(dir: &Path) -> Result<Search> {
     Ok(Search { found: found.collect(), sides, remarks })
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -55,8 +55,8 @@ fn what_lies_under_two_labels_or_on_two_sides_is_told() {
     let (train, test) = (side(Side::Train), side(Side::Test));
     let name = |path: &str| Path::new(path).display().to_string();
     let said = remarks(dir.path(), &train, &test);
-    let labels = format!("two labels, 1 pictures: {} = {}", name("train/anna/1.png"), name("train/ben/1.png"));
-    let sides = format!("2 test pictures are training pictures as well, to the byte: {} = ", name("test/anna/3.png"));
+    let labels = format!("two labels, 1 picture: {} = {}", name("train/anna/1.png"), name("train/ben/1.png"));
+    let sides = format!("as well, to the byte, 2 test pictures: {} = ", name("test/anna/3.png"));
     assert!(said.len() == 2 && said[0].ends_with(&labels) && said[1].contains(&sides), "{said:#?}");
     assert!(said.iter().all(|remark| remark.starts_with(&dir.path().display().to_string())));
     // Twice under one label on one side is nobody's mistake.

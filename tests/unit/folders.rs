@@ -112,8 +112,8 @@ fn mixed_sizes_become_one() {
     let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(shape(&split.train), [4, 6, 3]);
     assert!(told(&split, "brought to 4x6x3, the size of 4 of 5, with the colour of 1 of 5"), "{:?}", split.remarks);
-    for name in ["a/3.png", "b/4.png", "b/5.png"] {
-        grey(7, 7, 0).save(folder.path().join(name)).unwrap();
+    for (value, name) in (0..).zip(["a/3.png", "b/4.png", "b/5.png"]) {
+        grey(7, 7, value).save(folder.path().join(name)).unwrap();
     }
     let split = folder::load(folder.path(), None, AS_IS, None).unwrap();
     assert_eq!(shape(&split.train), [64, 64, 3]);
