@@ -2,6 +2,7 @@
 //! every checkpoint.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -243,6 +244,16 @@ impl fmt::Display for Pixels {
     }
 }
 
+/// A model that another is trained to be compatible with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compatible {
+    /// Where it lies; `None` in an export, where that says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Its [fingerprint](crate::checkpoint::Checkpoint::fingerprint).
+    pub model: String,
+}
+
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -263,6 +274,10 @@ pub struct Config {
     /// Embeddings of the batches before that a loss on pairs pairs the images of a batch with as well; 0: none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub memory: usize,
+    /// The model whose embeddings a loss on pairs pairs the images of a batch with as well, so that new ones can be
+    /// compared with its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compatible: Option<Compatible>,
     /// What a step's batch is.
     pub batch: Batch,
     /// How images are changed on their way into a batch.
@@ -487,6 +502,7 @@ fn cnn() -> Config {
         flip: false,
         loss: Triplet { distance: Distance::SquaredEuclidean, margin: Margin::Hinge(0.2) }.into(),
         memory: 0,
+        compatible: None,
         batch,
         augment: Augment::NONE,
         update: Update::ADAM,
@@ -660,10 +676,11 @@ impl Config {
         self.augment.validate()?;
         self.batch.validate()?;
         self.loss.takes(&self.batch)?;
-        if self.memory > 0 && !self.loss.is_on_pairs() {
+        let of_pairs = [("--memory", self.memory > 0), ("--compatible-with", self.compatible.is_some())];
+        if let Some((option, _)) = of_pairs.into_iter().find(|(_, asked)| *asked && !self.loss.is_on_pairs()) {
             let on_pairs: Vec<_> = Loss::all().iter().filter(|loss| loss.is_on_pairs()).map(Loss::name).collect();
             let reason = format!("{} pairs no images; {} do", self.loss.name(), on_pairs.join(", "));
-            return Err(Error::config("--memory", reason));
+            return Err(Error::config(option, reason));
         }
         if self.memory > 0 && !(self.batch.rows()..=MOST_MEMORY).contains(&self.memory) {
             let rows = self.batch.rows();

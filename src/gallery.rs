@@ -473,7 +473,9 @@ impl Gallery {
     /// [`Error::Gallery`] naming both; [`Error::Spec`] if the model's spec cannot be understood.
     pub fn check_model(&self, path: &Path, model: &Checkpoint) -> Result<()> {
         let (fingerprint, dims) = (model.fingerprint(), model.net()?.dims());
-        let reason = if fingerprint != self.model {
+        // What was trained to be compared with the embeddings here may be.
+        let compatible = model.config.compatible.as_ref().filter(|old| !model.config.flip && old.model == self.model);
+        let reason = if fingerprint != self.model && compatible.is_none() {
             let flip = !model.config.flip;
             let other = Checkpoint { config: Config { flip, ..model.config.clone() }, ..model.clone() };
             if other.fingerprint() == self.model {

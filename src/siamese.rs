@@ -70,7 +70,7 @@ impl Source {
 pub mod slots {
     pub use crate::head::arenas::{HEAD, HEAD_GRADIENTS, HEAD_MOMENTS, HEAD_STATE};
     pub use crate::layers::KEYS;
-    pub use crate::losses::{LABELS, MEMORY_LABELS, MEMORY_POSITION};
+    pub use crate::losses::{LABELS, MEMORY_LABELS, MEMORY_POSITION, OLD};
     pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
     /// Images of a batch, where they do not stay on the device.
@@ -183,7 +183,15 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
     let tensors = Head::new(config, net.dims(), source.classes).declare(&mut builder);
     let (slot, dims, classes) = (forward.embedding(), net.dims(), source.classes);
-    let embeddings = Embeddings { slot, dims, batch, classes, memory: config.memory, tensors: &tensors };
+    let embeddings = Embeddings {
+        slot,
+        dims,
+        batch,
+        classes,
+        memory: config.memory,
+        old: config.compatible.is_some(),
+        tensors: &tensors,
+    };
     let loss = config.loss.lower(&mut builder, &embeddings);
     match config.again {
         false => net.backward(&mut builder, &forward, loss.gradient),

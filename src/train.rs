@@ -225,6 +225,8 @@ pub struct Trainer<R: Runner> {
     rows: SlotId,
     labels: Option<SlotId>,
     memory: Option<Memory>,
+    /// Where the embeddings of another model go, and those of all images.
+    old: Option<(SlotId, Vec<f32>)>,
     maps: Option<SlotId>,
     keys: Option<SlotId>,
     colours: Option<SlotId>,
@@ -299,6 +301,7 @@ impl<R: Runner> Trainer<R> {
             position,
             classes: vec![EMPTY; config.memory],
         });
+        let old = runner.plan().find(slots::OLD).map(|slot| (slot, Vec::new()));
         let (begun, reported) = (start.step, start.step);
         let [maps, keys, colours, blanks] =
             [slots::MAPS, slots::KEYS, slots::COLOURS, slots::BLANKS].map(|name| runner.plan().find(name));
@@ -318,6 +321,7 @@ impl<R: Runner> Trainer<R> {
             rows,
             labels,
             memory,
+            old,
             maps,
             keys,
             colours,
@@ -328,6 +332,17 @@ impl<R: Runner> Trainer<R> {
         };
         trainer.restore(start)?;
         Ok(trainer)
+    }
+
+    /// Takes the embeddings `[images, dims]` that the [model](Config::compatible) to be compatible with has of the images
+    /// trained on, before the first step of this trainer.
+    ///
+    /// # Panics
+    /// If the training is to be compatible with none, or they are not as many.
+    pub fn compare_with(&mut self, embeddings: Vec<f32>) {
+        let (_, old) = self.old.as_mut().expect("a training that is to be compatible with a model");
+        assert_eq!(embeddings.len(), self.sampler.images() * self.net.dims(), "values of the old embeddings");
+        *old = embeddings;
     }
 
     /// The settings.
@@ -396,6 +411,12 @@ impl<R: Runner> Trainer<R> {
             self.runner.write(memory.labels, memory.classes.as_slice())?;
             self.runner.write(memory.position, [position].as_slice())?;
             memory.enter(self.begun, &self.sampler.classes(&batch));
+        }
+        if let Some((slot, embeddings)) = &self.old {
+            assert!(!embeddings.is_empty(), "the embeddings to be compatible with were never given");
+            let dims = self.net.dims();
+            let own = batch.iter().flat_map(|&row| &embeddings[row as usize * dims..][..dims]);
+            self.runner.write(*slot, own.copied().collect::<Vec<_>>().as_slice())?;
         }
         self.begun += 1;
         match images {

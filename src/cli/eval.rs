@@ -16,7 +16,7 @@ use siamese::siamese::{Source, inference_plan, slots};
 use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
-use super::{AdapterArg, DataArg, Failure, ModelArg, Outcome, pairs};
+use super::{AdapterArg, DataArg, Failure, ModelArg, Outcome, compatible, pairs};
 use crate::report::{evaluation_bar, evaluation_table, print};
 
 /// Evaluates a saved network: 5-NN, centroid, one-shot, recognition under thresholds, ROC AUC, EER, TAR at FAR 1e-3.
@@ -25,6 +25,7 @@ use crate::report::{evaluation_bar, evaluation_table, print};
 Examples:
   siamese eval runs/cnn --roc roc.csv
   siamese eval runs/faces --data lfw/ --pairs pairs.txt     the protocol of Labeled Faces in the Wild
+  siamese eval runs/new --against runs/old                  new probes in an old gallery, and the other way round
   siamese eval weights.safetensors --adapter cpu --json")]
 pub struct Eval {
     #[command(flatten)]
@@ -49,6 +50,9 @@ pub struct Eval {
     /// `name 1 4` and `name 1 other 2`, pictures --data DIR/name/name_0001.jpg or .png
     #[arg(long, value_name = "FILE", requires = "data", conflicts_with_all = ["other_data", "threshold", "roc"])]
     pairs: Option<PathBuf>,
+    /// Judge beside an older model instead, on the same test images: probes of each among images of the other
+    #[arg(long, value_name = "OLD", conflicts_with_all = ["threshold", "roc", "pairs"])]
+    against: Option<PathBuf>,
     /// Print the evaluation as a JSON line
     #[arg(long)]
     json: bool,
@@ -76,6 +80,14 @@ impl Eval {
         let config = checkpoint.config.clone();
         let engine = Engine::open(&self.adapter.adapter)?;
         let weights = if self.raw { Checkpoint { average: None, ..checkpoint } } else { checkpoint };
+        if let Some(old) = &self.against {
+            let (new, mut old) = (weights.export(), compatible::open(old)?);
+            old.config.flip = config.flip;
+            compatible::check("--against", &old, &new.net()?)?;
+            let own = compatible::prepared("--against", &self.data, &new, &old, &parts)?;
+            let [images, own] = [&parts, &own].map(|parts| &parts.evaluation.test);
+            return compatible::judge(&engine, [(&new, images), (&old, own)], self.json);
+        }
         let evaluation = engine.run(Evaluate { checkpoint: &weights.export(), config: &config, parts: &parts })?;
         if let Some(file) = roc {
             let missing = || {

@@ -43,8 +43,11 @@ impl Export {
             return Err(Error::config("--out", reason).into());
         }
         let mut checkpoint = Checkpoint::load(&model_file(&self.model))?;
-        // Where the images lie says nothing to those who get the model.
+        // Where images and another model lie says nothing to those who get the model.
         checkpoint.origin = checkpoint.origin.map(|origin| Origin { path: None, ..origin });
+        if let Some(compatible) = &mut checkpoint.config.compatible {
+            compatible.path = None;
+        }
         let checkpoint =
             if self.raw { Checkpoint { average: None, ..checkpoint }.export() } else { checkpoint.export() };
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };

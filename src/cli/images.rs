@@ -393,9 +393,12 @@ pub fn comparable(embedding: &[f32], name: &str) -> Result<()> {
     flaw(embedding).map_or(Ok(()), |reason| Err(Error::Embedding { image: name.to_owned(), reason }))
 }
 
-struct Embed<'a> {
-    model: &'a Checkpoint,
-    images: &'a store::Images,
+/// Embeds the images of a store.
+pub struct Embed<'a> {
+    /// What embeds them.
+    pub model: &'a Checkpoint,
+    /// Them.
+    pub images: &'a store::Images,
 }
 
 impl Job for Embed<'_> {

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod cluster;
 mod compare;
+mod compatible;
 mod completions;
 mod embed;
 mod engine;

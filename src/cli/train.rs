@@ -33,7 +33,7 @@ use siamese::{Error, Result, embed, train};
 use super::engine::{Engine, Job};
 use super::{
     AdapterArg, BatchArgs, DataArg, Failure, FeedArgs, NetworkArgs, Outcome, PictureArgs, PixelArgs, PrecisionArg,
-    Tune, TuneArgs, divide_as, model_file, parse_text,
+    Tune, TuneArgs, compatible, divide_as, model_file, parse_text,
 };
 use crate::outcome::explain;
 use crate::report::run::{FIGURES, MANIFEST, PAGE};
@@ -103,7 +103,7 @@ pub struct Train {
     out: Option<PathBuf>,
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
-        "preset", "spec", "loss", "memory", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
+        "preset", "spec", "loss", "memory", "compatible_with", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
         "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
         "patience", "split", "train_classes", "seed", "threshold", "input", "invert", "ground", "mean", "deviation",
     ])]
@@ -141,6 +141,10 @@ struct RecipeArgs {
     /// (cross-batch memory)
     #[arg(long, value_name = "IMAGES")]
     memory: Option<usize>,
+    /// Of a loss on pairs: make embeddings that can be compared with those of an older model, a run, checkpoint or model
+    /// file. Each image of a batch is paired with the old embeddings of all of them as well
+    #[arg(long, value_name = "OLD")]
+    compatible_with: Option<PathBuf>,
     /// Of the triplet loss: how much farther than the positive the negative must be
     #[arg(long, value_name = "DISTANCE")]
     margin: Option<f32>,
@@ -344,7 +348,7 @@ impl Train {
     pub fn run(self) -> Outcome {
         let engine = Engine::open(&self.adapter.adapter)?;
         let start = if self.resume { self.resumed(&engine)? } else { self.fresh(&engine)? };
-        let Start { folder, path, start, parts, residence } = start;
+        let Start { folder, path, start, parts, residence, old } = start;
         for (figure, reason) in embed::foresee(&parts)? {
             say!("the evaluation will leave out {figure}: {reason}");
         }
@@ -353,7 +357,13 @@ impl Train {
         if !self.resume {
             output::write(&folder.file(SETTINGS), Kind::OWN, self.settings.as_bytes())?;
         }
-        engine.run(Run { arguments: &self, engine: &engine, folder: &folder, start: &start, parts: &parts, residence })
+        let old = old.map(|(model, data)| {
+            say!("old      {} images of {} by the model {}", data.len(), data.name, model.fingerprint());
+            compatible::embed(&engine, &model, &data)
+        });
+        let old = old.transpose()?;
+        let (arguments, engine, folder, start, parts) = (&self, &engine, &folder, &start, &parts);
+        engine.run(Run { arguments, engine, folder, start, parts, residence, old })
     }
 
     fn resumed(&self, engine: &Engine) -> Result<Start> {
@@ -382,7 +392,15 @@ impl Train {
             return Err(Error::config("--steps", format!("{done} steps are done, more than the {wanted} wished")));
         }
         start.config.validate()?;
-        Ok(Start { folder: Some(folder), path, start, parts, residence })
+        let old = start.config.compatible.as_ref().map(compatible::again).transpose()?;
+        let old = old.map(|old| self.of_old(old, &start, &parts)).transpose()?;
+        Ok(Start { folder: Some(folder), path, start, parts, residence, old })
+    }
+
+    /// A model to be compatible with, and the images trained on as it takes them.
+    fn of_old(&self, old: Checkpoint, start: &Checkpoint, parts: &Parts) -> Result<(Checkpoint, Dataset)> {
+        let parts = compatible::prepared("--compatible-with", &self.data, start, &old, parts)?;
+        Ok((old, parts.train))
     }
 
     /// The preset for a training set where none was asked for. A network of one's own, or options of triplets, ask for
@@ -405,9 +423,12 @@ impl Train {
         let from = self.recipe.from.as_deref().map(Given::open).transpose()?;
         // What a model makes of images belongs to its weights.
         let model = from.as_ref().and_then(|from| from.model.as_ref());
-        let own = model.map(|model| model.config.pictures).unwrap_or_default();
+        let path = self.recipe.compatible_with.as_deref();
+        let old = path.map(compatible::open).transpose()?;
+        let like = model.or(old.as_ref());
+        let own = like.map(|model| model.config.pictures).unwrap_or_default();
         let pictures = self.pictures.over(own);
-        let input = self.pictures.input.or(model.map(|model| model.input)).or(brought);
+        let input = self.pictures.input.or(like.map(|model| model.input)).or(brought);
         let by = self.recipe.split_by()?;
         let split = self.data.open(input, pictures, by)?;
         if by.is_some_and(|by| by != split.by) {
@@ -444,10 +465,12 @@ impl Train {
         };
         config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len())?;
         config.validation = self.recipe.validation(config.steps, &parts);
+        config.compatible = path.zip(old.as_ref()).map(|(path, old)| compatible::noted(path, old)).transpose()?;
         config.validate()?;
         Sampler::new(&parts.train.labels, config.seed, config.batch)?;
         let net = Net::of(&config, [parts.train.height, parts.train.width, parts.train.channels])?;
         train::check(&config, &net, parts.train.label_count())?;
+        old.as_ref().map_or(Ok(()), |old| compatible::check("--compatible-with", old, &net))?;
         let mut start = Checkpoint::initial(&config, &net);
         if let Some(from) = from {
             from.hand_to(&mut start)?;
@@ -457,7 +480,8 @@ impl Train {
             Some(path) => path.clone(),
         };
         start.origin = Some(parts.origin().clone());
-        Ok(Start { folder: None, path, start, parts, residence })
+        let old = old.map(|old| self.of_old(old, &start, &parts)).transpose()?;
+        Ok(Start { folder: None, path, start, parts, residence, old })
     }
 }
 
@@ -515,6 +539,8 @@ struct Start {
     start: Checkpoint,
     parts: Parts,
     residence: Residence,
+    /// A model to be compatible with, and the images trained on as it takes them.
+    old: Option<(Checkpoint, Dataset)>,
 }
 
 /// How often to save, on the command line.
@@ -535,18 +561,24 @@ struct Run<'a> {
     start: &'a Checkpoint,
     parts: &'a Parts,
     residence: Residence,
+    /// The embeddings to be compatible with.
+    old: Option<Vec<f32>>,
 }
 
 impl Job for Run<'_> {
     type Output = ExitCode;
 
-    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
-        let Run { arguments, engine, folder, start, parts, residence } = self;
+    fn run<R: Runner>(mut self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
+        let old = self.old.take();
+        let Run { arguments, engine, folder, start, parts, residence, .. } = self;
         let begin = Instant::now();
         let config = &start.config;
         let facts = self.announce(&start.net()?)?;
         say!("compiling shaders …");
         let mut session = Session::new(folder, start, parts, residence, arguments.save_every, make)?;
+        if let Some(old) = old {
+            session.compare_with(old);
+        }
         if let Some(StopOn::Collapse) = arguments.stop_on {
             session.end_on(COLLAPSED);
         }

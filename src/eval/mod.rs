@@ -7,6 +7,7 @@
 //! the pair list with a NumPy script, `tests/golden/eval.py`, and retrieval with pytorch-metric-learning,
 //! `tests/golden/retrieval.py`; `tests/unit/lfw.rs` compares LFW's protocol with `tests/golden/lfw.py`.
 
+mod across;
 mod clustering;
 mod lfw;
 mod numpy;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 
 use within::within;
 
+pub use across::{Across, across};
 pub use clustering::{Agreement, agreement};
 pub use lfw::{Lfw, lfw, pair_distances};
 pub use table::{Figure, Unit};

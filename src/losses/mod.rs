@@ -174,6 +174,10 @@ pub const MEMORY_LABELS: &str = "memory.labels";
 /// Name of the slot with the place from which on the batch goes in, which the host writes each step.
 pub const MEMORY_POSITION: &str = "memory.position";
 
+/// Name of the slot with the embeddings that another model has of the very images of the batch, `[rows, dims]`, which
+/// the host writes each step.
+pub const OLD: &str = "old";
+
 /// The embeddings of a batch, and what is known of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Embeddings<'a> {
@@ -187,6 +191,11 @@ pub struct Embeddings<'a> {
     pub classes: usize,
     /// Embeddings of the batches before that rows are paired with as well, in the tensor [`MEMORY`]; 0: none.
     pub memory: usize,
+    /// Whether rows are paired with those of another model in the slot [`OLD`] as well, which stay as they are: every
+    /// anchor has old positives, of which one is of its own image, and old negatives. So distances come to mean the
+    /// same between the two (the appendix of FaceNet, *Harmonic Embedding*, mixes old and new in triplets; Shen et al.,
+    /// *Towards Backward-Compatible Representation Learning*, 2020).
+    pub old: bool,
     /// What the loss keeps, see [`Loss::tensors`], by name.
     pub tensors: &'a [(String, TensorSlots)],
 }

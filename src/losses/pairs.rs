@@ -154,14 +154,15 @@ impl Pairs {
 }
 
 /// Adds what follows from the weights of all pairs and the terms of all rows, which `add` makes of slots for them; of
-/// the pairs in the batch, and of those with its memory, where there is one.
+/// the pairs in the batch, and of those with further references, which have no gradient: its memory, and embeddings of
+/// another model.
 pub(super) fn gradient(
     builder: &mut Builder,
     embeddings: &Embeddings,
     columns: usize,
     add: impl Fn(&mut Builder, &Pairs, [SlotId; 2]),
 ) -> Lowered {
-    let Embeddings { slot, dims, batch, memory: places, .. } = *embeddings;
+    let Embeddings { slot, dims, batch, memory: places, old, .. } = *embeddings;
     let rows = batch.rows();
     let pairs = Pairs::among(builder, embeddings);
     let Weighed { weights, terms, totals } = pairs.weighed(builder, columns, &add);
@@ -169,18 +170,25 @@ pub(super) fn gradient(
     let (labels, images) = sizes(batch);
     let shape = MineDxShape { labels, images, dims, scale: 1.0, columns };
     builder.call::<MineDx>(Section::Loss, shape, &[slot, weights, totals, gradient]);
+    let further = |builder: &mut Builder, (prefix, reference, references), reference_labels| {
+        let pairs = Pairs::of(builder, embeddings, (prefix, reference, references), [pairs.labels, reference_labels]);
+        let further = pairs.weighed(builder, columns, &add);
+        let shape = MemoryDxShape { rows, references, dims, columns };
+        let args = [slot, reference, further.weights, further.totals, gradient];
+        builder.call::<MemoryDx>(Section::Loss, shape, &args);
+        let args = [further.terms, totals, further.totals, terms];
+        builder.call::<JoinCosts>(Section::Loss, JoinCostsShape { rows, columns }, &args);
+    };
     if places > 0 {
         let memory = embeddings.tensor(super::MEMORY).value;
         let reference_labels = builder.slot(super::MEMORY_LABELS, Element::U32, &[places], Role::Input);
         let position = builder.slot(super::MEMORY_POSITION, Element::U32, &[1], Role::Input);
-        let pairs = Pairs::of(builder, embeddings, ("memory.", memory, places), [pairs.labels, reference_labels]);
-        let further = pairs.weighed(builder, columns, &add);
-        let shape = MemoryDxShape { rows, references: places, dims, columns };
-        let args = [slot, memory, further.weights, further.totals, gradient];
-        builder.call::<MemoryDx>(Section::Loss, shape, &args);
-        let args = [further.terms, totals, further.totals, terms];
-        builder.call::<JoinCosts>(Section::Loss, JoinCostsShape { rows, columns }, &args);
+        further(builder, ("memory.", memory, places), reference_labels);
         builder.later::<Enqueue>(Section::Update, EnqueueShape { rows, dims, places }, &[position, slot, memory]);
+    }
+    if old {
+        let reference = builder.slot(super::OLD, Element::F32, &[rows, dims], Role::Input);
+        further(builder, ("old.", reference, rows), pairs.labels);
     }
     Lowered { gradient, terms, rows }
 }

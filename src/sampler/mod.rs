@@ -188,6 +188,11 @@ impl Sampler {
         Ok(Self { by_label, starts, classes, batch, seed })
     }
 
+    /// The number of images that are drawn from.
+    pub fn images(&self) -> usize {
+        self.classes.len()
+    }
+
     /// The images of a step's batch by row number: for random triplets all anchors, then the positives, then the
     /// negatives; for a P×K batch K of one label, K of the next, and so on. It does not depend on other steps, and a
     /// smaller number of random triplets is the beginning of a larger.
@@ -198,7 +203,7 @@ impl Sampler {
             Batch::Random { triplets, positive } => self.triplets(rng, triplets, positive),
             Batch::Mined { labels, images, .. } => {
                 let drawn = index::sample(&mut rng, self.starts.len(), labels);
-                drawn.iter().flat_map(|label| self.images(&mut rng, label, images)).collect()
+                drawn.iter().flat_map(|label| self.of_label(&mut rng, label, images)).collect()
             }
         }
     }
@@ -227,7 +232,7 @@ impl Sampler {
     }
 
     /// `count` rows of a label: different ones while there are any, then all of them anew.
-    fn images(&self, rng: &mut ChaCha8Rng, label: usize, count: usize) -> Vec<u32> {
+    fn of_label(&self, rng: &mut ChaCha8Rng, label: usize, count: usize) -> Vec<u32> {
         let own = &self.by_label[self.range(label)];
         let mut rows = Vec::with_capacity(count);
         while rows.len() < count {

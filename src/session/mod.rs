@@ -121,6 +121,11 @@ impl<'a, R: Runner> Session<'a, R> {
         self.fatal = Some(ailment);
     }
 
+    /// As [`Trainer::compare_with`].
+    pub fn compare_with(&mut self, embeddings: Vec<f32>) {
+        self.trainer.compare_with(embeddings);
+    }
+
     /// What is trained.
     pub fn trainer(&self) -> &Trainer<R> {
         &self.trainer

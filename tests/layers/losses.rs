@@ -58,8 +58,10 @@ fn plan(loss: Loss, rows: usize, dims: usize) -> Plan {
     builder.call::<L2Norm>(Section::Forward, shape.clone(), &[x, y, norm]);
     // What a batch is drawn from does not matter; its labels are written.
     let batch = Batch::Mined { labels: rows / 2, images: 2, mining: Mining::SemiHard };
-    let lowered =
-        loss.lower(&mut builder, &Embeddings { slot: y, dims, batch: &batch, classes: rows, memory: 0, tensors: &[] });
+    let lowered = loss.lower(
+        &mut builder,
+        &Embeddings { slot: y, dims, batch: &batch, classes: rows, memory: 0, old: false, tensors: &[] },
+    );
     let dx = builder.activation("dx", &[rows, dims]);
     builder.call::<L2NormDx>(Section::Backward, shape, &[y, norm, lowered.gradient, dx]);
     builder.finish().unshared()

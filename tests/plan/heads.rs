@@ -11,7 +11,7 @@ use siamese::config::{Config, PRESETS};
 use siamese::head::Head;
 use siamese::kernel::Element;
 use siamese::kernels::{EMPTY, L2Norm, L2NormDx, L2NormShape, terms};
-use siamese::losses::{Embeddings, LABELS, Loss, MEMORY_LABELS, MEMORY_POSITION};
+use siamese::losses::{Embeddings, LABELS, Loss, MEMORY_LABELS, MEMORY_POSITION, OLD};
 use siamese::plan::{Builder, Plan, Role, Section};
 use siamese::run::Runner;
 use siamese::sampler::{Batch, Mining};
@@ -57,20 +57,25 @@ fn is_normalised(loss: &Loss, memory: usize) -> bool {
 }
 
 /// The plan of a loss on raw embeddings.
-fn plan(loss: &Loss, batch: &Batch, [dims, classes, memory]: [usize; 3]) -> Plan {
+fn plan(loss: &Loss, batch: &Batch, sizes: [usize; 3]) -> Plan {
+    plan_beside(loss, batch, sizes, false)
+}
+
+/// The same, paired with the embeddings of another model or not.
+fn plan_beside(loss: &Loss, batch: &Batch, [dims, classes, memory]: [usize; 3], old: bool) -> Plan {
     let mut builder = Builder::default();
     let config = Config { loss: *loss, memory, ..PRESETS[0].config() };
     let rows = batch.rows();
     let raw = builder.slot("e", Element::F32, &[rows, dims], Role::Input);
     let shape = L2NormShape { rows, dims };
-    let unit = is_normalised(loss, memory).then(|| {
+    let unit = is_normalised(loss, memory + usize::from(old)).then(|| {
         let (unit, norm) = (builder.activation("unit", &[rows, dims]), builder.activation("norm", &[rows]));
         builder.call::<L2Norm>(Section::Forward, shape.clone(), &[raw, unit, norm]);
         (unit, norm)
     });
     let tensors = Head::new(&config, dims, classes).declare(&mut builder);
     let slot = unit.map_or(raw, |(unit, _)| unit);
-    let lowered = loss.lower(&mut builder, &Embeddings { slot, dims, batch, classes, memory, tensors: &tensors });
+    let lowered = loss.lower(&mut builder, &Embeddings { slot, dims, batch, classes, memory, old, tensors: &tensors });
     if let Some((unit, norm)) = unit {
         let dx = builder.activation("de", &[rows, dims]);
         builder.call::<L2NormDx>(Section::Backward, shape, &[unit, norm, lowered.gradient, dx]);
@@ -191,5 +196,50 @@ fn heads_are_those_of_pytorch_metric_learning() {
         // Exponents are up to 32 times a cosine.
         assert_case(&golden, case, 3e-5, cpu::Runner::<f32>::new, set, get);
         assert_case(&golden, case, 3e-5, |plan| gpu::Runner::new(device.clone(), plan).unwrap(), set, get);
+    }
+}
+
+/// Embeddings of another model are references as a memory of these very embeddings would be: the same terms, the same
+/// gradient; and they stay as they are.
+#[test]
+fn old_embeddings_are_paired_as_a_memory_is() {
+    let batch = Batch::Mined { labels: 3, images: 4, mining: Mining::SemiHard };
+    let (rows, dims) = (batch.rows(), 5);
+    let labels: Vec<u32> = (0..rows as u32).map(|row| row / 4).collect();
+    let values = |seed: f32| -> Vec<f32> { (0..rows * dims).map(|at| (at as f32 * seed).sin()).collect() };
+    let old: Vec<f32> = values(1.3)
+        .chunks(dims)
+        .flat_map(|row| {
+            let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+            row.iter().map(move |value| value / length)
+        })
+        .collect();
+    for loss in Loss::all().iter().filter(|loss| loss.is_on_pairs()) {
+        let run = |plan: Plan, references: &str| {
+            let plan = Arc::new(plan);
+            let mut runner = cpu::Runner::<f32>::new(plan.clone());
+            runner.write(plan.id("e"), values(0.7).as_slice()).unwrap();
+            runner.write(plan.id(LABELS), labels.as_slice()).unwrap();
+            if references == "head.memory" {
+                let mut arena = old.clone();
+                arena.resize(plan.slot(plan.id(references)).len(), 0.0);
+                runner.write(plan.id(references), arena.as_slice()).unwrap();
+                runner.write(plan.id(MEMORY_LABELS), labels.as_slice()).unwrap();
+                runner.write(plan.id(MEMORY_POSITION), [0].as_slice()).unwrap();
+            } else if references == OLD {
+                runner.write(plan.id(references), old.as_slice()).unwrap();
+            }
+            runner.run(plan.all()).unwrap();
+            if references == OLD {
+                assert_eq!(runner.read(plan.id(OLD)).unwrap().floats(), old, "{loss}");
+            }
+            ["terms", "de"].map(|name| runner.read(plan.id(name)).unwrap().floats().to_vec())
+        };
+        let found = run(plan_beside(loss, &batch, [dims, 3, 0], true), OLD);
+        assert_eq!(found, run(plan(loss, &batch, [dims, 3, rows]), "head.memory"), "{loss}");
+        if loss.needs_unit_rows() {
+            let [terms, gradient] = run(plan(loss, &batch, [dims, 3, 0]), "");
+            assert!(found[0] != terms && found[1] != gradient, "{loss}: the other model has a say");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The program as a user runs it.
 
 mod cli;
+mod compatible;
 mod folders;
 mod import;
 #[path = "../common/program.rs"]

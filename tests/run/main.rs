@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod compatible;
 mod finetune;
 mod session;
 mod train;
