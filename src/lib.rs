@@ -30,7 +30,7 @@
 //!
 //! ```text
 //! once      Config ─ siamese::training_plan(Net) ─▶ Plan ─ gpu::Runner::new ─▶ pipelines · buffers · bind groups
-//!           files ─ data ─▶ Dataset ─ write(images) ─▶ device        u8, four to a word
+//!           files ─ data ─▶ Dataset ─ write(images) ─▶ device        u8, four to a word; or with each batch, by Feed
 //!           init(seed) or a checkpoint ─ write(parameters, moments) ─▶ device
 //!
 //! a step    sampler(seed, step) ─ write(rows, warps) ─▶ device       row numbers; a few numbers a row to augment
@@ -44,7 +44,8 @@
 //! a run     session: folder · start or resume · steps · looks · saves ─▶ events, and how it ended
 //! ```
 //!
-//! It flows one way: images go up once, row numbers go up each step, a few numbers come down. The host waits only where
+//! It flows one way: images go up once, or those of a batch in its step; row numbers go up each step, a few numbers come
+//! down. The host waits only where
 //! it needs an answer, and to keep no more than a few steps in flight.
 //!
 //! # What is guaranteed, and by which test
@@ -75,7 +76,8 @@
 //!   (`tests/plan/losses.rs`)
 //! - What is let go and made again on the way back makes the same bits. (`tests/run/train.rs`)
 //! - After `Runner::new` a step makes no pipeline, buffer or bind group. (`tests/run/train.rs`)
-//! - Images cross the bus once. (`tests/run/train.rs`)
+//! - Images cross the bus once, or once a batch, to the same bits wherever they lie and whoever reads them.
+//!   (`tests/run/train.rs`, `tests/unit/store.rs`)
 //! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.
 //!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
 //! - Batches, warps and dropout are a pure function of (seed, step), so a checkpoint holds no state of chance.
@@ -127,7 +129,8 @@
 //! | how files are written, over what | `src/output.rs`; what a file of a kind begins with: the file that writes it |
 //! | what a run does beside its steps: saves, looks, ends | `src/session/`; what is shown of it: `src/report/` |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
-//! | another kind of data set, another rule for pictures | one file in `src/data/` |
+//! | another kind of data set | one [`Store`](data::store::Store) in `src/data/` |
+//! | another rule for pictures | one file in `src/data/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
 //!
 //! The kernel tests and the benches follow the registry and the plans, those of layers the list of layers: none of them

@@ -9,8 +9,9 @@ use libtest_mimic::Trial;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, PRESETS, Pixels};
 use siamese::cpu;
+use siamese::data::pictures::Pictures;
 use siamese::data::store::Images;
-use siamese::data::{Dataset, HoldBack, idx};
+use siamese::data::{self, Bad, Dataset, HoldBack, Split, idx, packed};
 use siamese::embed::Embedder;
 use siamese::error::{Error, Result};
 use siamese::feed::Residence;
@@ -18,6 +19,7 @@ use siamese::gallery::{Content, Gallery, Threshold};
 use siamese::import::{self, Map, Weights};
 use siamese::net::Net;
 use siamese::onnx;
+use siamese::output::Output;
 use siamese::sampler::{Augment, Batch, Mining, Positive, Sampler};
 use siamese::train::Trainer;
 
@@ -71,6 +73,65 @@ static IMAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 static LABELS: LazyLock<Vec<Vec<u8>>> =
     LazyLock::new(|| vec![idx_file(&[8], vec![0, 1, 0, 1, 0, 1, 255, 255]), idx_file(&[8], vec![0; 8])]);
 
+/// A set of twelve images with names, and one without.
+static PACKED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let set = |name: &str| Dataset {
+        name: name.to_owned(),
+        images: Images::new((0..12 * 36).map(|value| value as u8).collect(), 36),
+        labels: (0..12).map(|row| row % 3).collect(),
+        label_names: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        height: 6,
+        width: 6,
+        channels: 1,
+    };
+    let plain = Split::new("seed", set("train"), set("test")).expect("images in memory");
+    let names = ["train", "test"].map(|side| (0..12).map(|row| format!("{side}/{row}")).collect());
+    let named = Split { names, ..plain.clone() };
+    let pack = |split: Split| {
+        written(|path| {
+            let output = Output::prepare(path, packed::KIND).unwrap();
+            packed::write(split.clone(), Pictures::default(), Bad::Refused, output, || ()).unwrap();
+        })
+    };
+    vec![pack(plain), pack(named)]
+});
+
+/// Pictures in folders, and samples with their classes beside them.
+static SHARDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(6, 6).write_to(&mut png, image::ImageFormat::Png).expect("memory takes any image");
+    let png = png.into_inner();
+    let folders: [(&str, &[u8]); 4] =
+        [("train/a/1.png", &png), ("train/b/1.png", &png), ("test/a/1.png", &png), ("test/b/2.png", &png)];
+    let samples: [(&str, &[u8]); 6] = [
+        ("1.png", &png),
+        ("1.cls", b"0"),
+        ("2.json", br#"{"label": 1}"#),
+        ("2.png", &png),
+        ("train.png", &png),
+        ("train.cls", b"a/b"),
+    ];
+    let shard = |files: &[(&str, &[u8])]| {
+        let mut shard = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut head = tar::Header::new_gnu();
+            head.set_size(bytes.len() as u64);
+            shard.append_data(&mut head, name, *bytes).expect("memory takes any file");
+        }
+        shard.into_inner().expect("memory takes any file")
+    };
+    vec![shard(&folders), shard(&samples)]
+});
+
+/// What the program does with a set.
+fn use_split(split: Split) -> Result<()> {
+    for set in split.sets() {
+        set.rows_by_label();
+        (0..set.len()).for_each(|row| drop(set.image(row)));
+    }
+    split.divide(None, Some(HoldBack::Images(2)), 0).map(drop).or_else(setting)
+}
+
 /// One of the seeds, changed by `change`.
 fn changed(dice: &mut Dice, seeds: &[Vec<u8>], change: impl Fn(&mut Dice, &mut Vec<u8>, &[Vec<u8>])) -> Vec<u8> {
     let mut file = dice.pick(seeds).clone();
@@ -110,6 +171,27 @@ pub fn trials() -> Vec<Trial> {
         }
         .trial(),
         Target { name: "idx_set", cases: 1000, mib: 16, case: set }.trial(),
+        Target {
+            name: "packed",
+            cases: 2000,
+            mib: 64,
+            case: |dice: &mut Dice, folder: &Path| {
+                let path = file(folder, &changed(dice, &PACKED, mutate::safetensors));
+                use_split(packed::load(&path, Pictures::default())?)
+            },
+        }
+        .trial(),
+        Target {
+            name: "shard",
+            cases: 4000,
+            mib: 64,
+            case: |dice: &mut Dice, folder: &Path| {
+                let path = folder.join(format!("{FILE}.tar"));
+                fs::write(&path, changed(dice, &SHARDS, mutate::bytes)).expect("the temporary folder takes a file");
+                use_split(data::load(&path, Some([6, 6, 1]), Pictures::default(), None)?)
+            },
+        }
+        .trial(),
         Target {
             name: "checkpoint",
             cases: 300,

@@ -55,6 +55,51 @@ fn sides_are_classes_nowhere() {
     }
 }
 
+/// A packed set is its folder to every command; it streams, and says how much was waited for; and what is broken in a
+/// folder stops a run, all of it named, or is left out.
+#[test]
+fn a_packed_set_is_its_folder_and_bad_pictures_are_left_out() {
+    let (folder, root, _) = place();
+    let [pets, packed, own, streamed] = ["pets", "pets.set", "own", "streamed"].map(|name| format!("{root}/{name}"));
+    pictures(&folder.path().join("pets"), &["cat", "dog", "owl"], 0..20);
+    let broken = ["cat/broken.png", "dog/empty.png"];
+    fs::write(format!("{pets}/{}", broken[0]), b"\x89PNG nothing").unwrap();
+    fs::write(format!("{pets}/{}", broken[1]), b"").unwrap();
+    for command in [
+        &["train", "--data", &pets, "--adapter", "cpu", "--input", "8x8x1", "--out", &own][..],
+        &["pack", &pets, "--out", &packed, "--input", "8x8x1"],
+    ] {
+        let words = fail(command);
+        assert!(broken.iter().all(|name| words.contains(name)) && words.contains("--skip-bad"), "{words}");
+    }
+    assert!(!Path::new(&packed).exists() && !Path::new(&own).exists());
+
+    let words = text(&run(&["pack", &pets, "--out", &packed, "--input", "8x8x1", "--skip-bad"]).stderr);
+    assert!(
+        words.contains("2 pictures could not be used") && broken.iter().all(|name| words.contains(name)),
+        "{words}"
+    );
+    let words = train(&pets, &own, &["--skip-bad", "--input", "8x8x1"]);
+    assert!(words.contains("images   on the device") && words.contains("2 pictures could not be used"), "{words}");
+    let words = train(&packed, &streamed, &["--data-memory", "1kB", "--workers", "2", "--json"]);
+    assert!(words.contains("images   on the host"), "{words}");
+    let parameters = |out: &str| siamese::checkpoint::Checkpoint::load(&Path::new(out).join("checkpoint.safetensors"));
+    let (own_end, streamed_end) = (parameters(&own).unwrap(), parameters(&streamed).unwrap());
+    assert_eq!(own_end.parameters, streamed_end.parameters);
+    let steps = fs::read_to_string(format!("{streamed}/metrics.jsonl")).unwrap();
+    let step: Value = serde_json::from_str(steps.lines().find(|line| line.contains("\"step\":2")).unwrap()).unwrap();
+    assert!(step["waiting"].as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)), "{step}");
+
+    let table = succeed(&["eval", &streamed, "--adapter", "cpu"]);
+    assert_eq!(succeed(&["eval", &streamed, "--adapter", "cpu", "--data", &pets, "--skip-bad"]), table, "one set");
+    let words = fail(&["train", "--data", &packed, "--adapter", "cpu", "--data-on", "device", "--data-memory", "1kB"]);
+    assert!(words.contains("--data-on") && words.contains("more than the 1.0 kB"), "{words}");
+    let words = fail(&["train", "--data", &packed, "--adapter", "cpu", "--invert"]);
+    assert!(words.contains("pets.set") && words.contains("pack them so"), "{words}");
+    let words = fail(&["pack", &pets, "--out", &format!("{pets}/cat/1.png"), "--skip-bad"]);
+    assert!(words.contains("it is not a packed data set"), "{words}");
+}
+
 #[test]
 fn classes_are_chosen_by_their_names() {
     let (folder, root, _) = place();
