@@ -104,7 +104,7 @@
 //! ```text
 //! 7  main  cli  report  outcome                            the program
 //! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard
-//!    check
+//!    check  audit
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config  head  feed
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
@@ -138,6 +138,7 @@
 
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod check;
 pub mod checkpoint;
 pub mod cluster;

@@ -405,16 +405,25 @@ impl Job for Embed<'_> {
     type Output = Vec<f32>;
 
     fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<Vec<f32>, Failure> {
-        let count = self.images.len();
-        let begin = Instant::now();
-        let mut embedder = Embedder::new(self.model, batch(&self.model.net()?, count), make)?;
-        say!("network ready after {:.2} s", begin.elapsed().as_secs_f64());
-        let bar = counter(count as u64, "images");
-        let begin = Instant::now();
-        let embeddings = embedder.embed(self.images, |done| bar.set_position(done as u64))?;
-        bar.finish_and_clear();
-        let seconds = begin.elapsed().as_secs_f64();
-        say!("{count} images embedded in {seconds:.3} s, {:.0} a second", count as f64 / seconds);
-        Ok(embeddings)
+        Ok(embedded(self.model, self.images, make)?.1)
     }
+}
+
+/// The embeddings of images, `[rows, dims]`, and what made them.
+pub fn embedded<R: Runner>(
+    model: &Checkpoint,
+    images: &store::Images,
+    make: impl FnOnce(Arc<Plan>) -> Result<R>,
+) -> Result<(Embedder<R>, Vec<f32>), Failure> {
+    let count = images.len();
+    let begin = Instant::now();
+    let mut embedder = Embedder::new(model, batch(&model.net()?, count), make)?;
+    say!("network ready after {:.2} s", begin.elapsed().as_secs_f64());
+    let bar = counter(count as u64, "images");
+    let begin = Instant::now();
+    let embeddings = embedder.embed(images, |done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    let seconds = begin.elapsed().as_secs_f64();
+    say!("{count} images embedded in {seconds:.3} s, {:.0} a second", count as f64 / seconds);
+    Ok((embedder, embeddings))
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a command, and what several share.
 
 mod adapters;
+mod audit;
 mod bench;
 mod check;
 mod cluster;
@@ -90,6 +91,8 @@ enum Command {
     Embed(Box<embed::Embed>),
     /// Group images without being told who there is
     Cluster(Box<cluster::Cluster>),
+    /// List pictures that lie far from their identity or near another: probable errors of the labels
+    Audit(audit::Audit),
     /// Print the distances between images
     Compare(compare::Compare),
     /// Write a data set to one file, its pictures decoded, for quick starts and sets larger than memory
@@ -133,6 +136,7 @@ impl Cli {
             Command::Recognize(recognize) => recognize.run(),
             Command::Embed(embed) => embed.run(),
             Command::Cluster(cluster) => cluster.run(),
+            Command::Audit(audit) => audit.run(),
             Command::Compare(compare) => compare.run(),
             Command::Pack(pack) => pack.run(),
             Command::Export(export) => export.run(),

@@ -1,5 +1,6 @@
 //! What is shown: progress on stderr, results on stdout as a table or as JSON lines, a run as a page or as text.
 
+pub mod audit;
 pub mod page;
 pub mod run;
 pub mod text;

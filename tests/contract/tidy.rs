@@ -29,6 +29,7 @@ const LADDER: &[&[&str]] = &[
         "cluster",
         "tensorboard",
         "check",
+        "audit",
     ],
     &["main", "cli", "report", "outcome"],
 ];

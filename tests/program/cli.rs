@@ -359,6 +359,7 @@ fn crafted_checkpoints_are_refused_by_every_command() {
             ["embed", &model, "--set", "test", "--out", &at("e.npy")].as_slice(),
             &["compare", &model, "--set", "test", "--take", "first"],
             &["cluster", &model, "--set", "test"],
+            &["audit", &model, "--set", "test"],
             &["recognize", &model, &gallery, "--set", "test"],
             &["recognize", &model, &gallery, "-"],
             &["enroll", &model, &at("new.gallery"), "--set", "test"],

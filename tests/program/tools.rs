@@ -106,6 +106,44 @@ fn colour_is_seen() {
     succeed(&["export", model, "--out", &format!("{model}/colour.onnx")]);
 }
 
+/// Of well-apart classes the pictures with wrong labels come first, in the table and on the page.
+#[test]
+fn wrong_labels_are_found() {
+    let (folder, pictures, model) = trained();
+    let wrong = folder.path().join("wrong");
+    let mut planted = Vec::new();
+    for class in fs::read_dir(&pictures).unwrap().map(|entry| entry.unwrap().file_name()) {
+        let own = Path::new(&pictures).join(&class);
+        fs::create_dir_all(wrong.join(&class)).unwrap();
+        for (place, file) in fs::read_dir(&own).unwrap().take(12).enumerate() {
+            let file = file.unwrap().file_name();
+            // One of the first class lies in the folder of the second, called by both.
+            let (to, name) = match (place, class.to_str().unwrap()) {
+                (0, "0") => ("1", "wrong-<b>.png"),
+                _ => (class.to_str().unwrap(), file.to_str().unwrap()),
+            };
+            fs::create_dir_all(wrong.join(to)).unwrap();
+            fs::copy(own.join(&file), wrong.join(to).join(name)).unwrap();
+            planted.extend(name.starts_with("wrong").then(|| wrong.join(to).join(name)));
+        }
+    }
+    let (wrong, page) = (wrong.to_str().unwrap(), folder.path().join("audit.html"));
+    let planted = planted[0].to_str().unwrap();
+    let found = events(&succeed(&["audit", &model, wrong, "--json", "--out", page.to_str().unwrap()]));
+    assert_eq!(found[0]["name"], planted, "{}", found[0]);
+    assert!(found[0]["score"].as_f64() > Some(0.5) && found[0]["identity"] == "1" && found[0]["other"] == "0");
+    assert!(found.is_sorted_by_key(|event| -event["score"].as_f64().unwrap()));
+    let table = succeed(&["audit", &model, wrong]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split('\t').collect()).collect();
+    assert!(lines.len() == 1 + found.len() && lines.iter().all(|cells| cells.len() == 6), "{table}");
+    assert_eq!((lines[1][1], lines[1][2], lines[1][4]), (planted, "1", "0"));
+    let html = fs::read_to_string(page).unwrap();
+    assert!(html.contains("wrong-&lt;b&gt;.png") && !html.contains("<b>.png"), "names are no markup");
+    assert_eq!(html.matches("<tr><td").count(), found.len().min(100));
+    assert!(!html.contains("{{") && !html.contains("<script") && !html.contains("http:"));
+    assert!(fail(&["audit", &model, &format!("{wrong}/0")]).contains("two identities"));
+}
+
 fn some_file(folder: &str, place: usize) -> String {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();

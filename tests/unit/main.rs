@@ -1,5 +1,6 @@
 //! The library's rooms, one by one.
 
+mod audit;
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
