@@ -81,7 +81,9 @@ pub fn write(split: Split, pictures: Pictures, bad: Bad, output: Output, done: i
         }
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&(room as u64).to_le_bytes())?;
-        file.write_all(format!("{:room$}", head(&split, pictures)).as_bytes())?;
+        let mut head = head(&split, pictures).into_bytes();
+        head.resize(room, b' ');
+        file.write_all(&head)?;
         outcome = Some(Ok(split));
         Ok(())
     });

@@ -63,6 +63,18 @@ fn a_packed_set_is_the_folder() {
     assert!(error.contains("all.set") && error.contains("\"invert\":true"), "{error}");
 }
 
+/// Thousands of identities have names that are longer together than some numbers count.
+#[test]
+fn a_packed_set_may_have_many_names() {
+    let folder = pictures(&[]);
+    let file = folder.path().join("all.set");
+    let mut split = load(folder.path());
+    let names: Vec<String> = (0..20_000).map(|number| format!("identity {number}")).collect();
+    split.train.label_names.clone_from(&names);
+    pack_to(split, &file, Bad::Refused).unwrap();
+    assert_eq!(packed::load(&file, AS_IS).unwrap().train.label_names, names);
+}
+
 #[test]
 fn what_is_no_packed_set_is_refused() {
     let folder = pictures(&[]);
