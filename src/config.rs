@@ -413,6 +413,8 @@ pub struct Preset {
     pub input: [usize; 3],
     /// Whether pictures are brought to that shape, unless another is asked for; else they keep their own.
     pub brings: bool,
+    /// Passes over the training images that it makes at least and at most, whatever its own length is.
+    passes: Option<[u64; 2]>,
     config: fn([usize; 3]) -> Config,
 }
 
@@ -427,6 +429,18 @@ impl Preset {
         (self.config)(input)
     }
 
+    /// How long it trains on so many images in these batches where nothing else is said: its own length is in images,
+    /// whatever the batch; of presets for pictures it is no fewer than ten passes and no more than five hundred.
+    pub fn length(&self, batch: &Batch, images: usize) -> Length {
+        let own = self.config();
+        let seen = own.batch.rows() as u64 * own.steps;
+        let [least, most] = self.passes.map_or([0, u64::MAX], |passes| passes.map(|passes| passes * images as u64));
+        match seen.clamp(least, most.max(least)) {
+            fitted if fitted == seen && own.batch == *batch => Length::Steps(own.steps),
+            fitted => Length::Images(fitted),
+        }
+    }
+
     /// The one that suits a training set: `pictures` where a class has few images, else the default.
     pub fn suited(train: &Dataset) -> Preset {
         let name = if train.images_of_a_label() < FEW { "pictures" } else { PRESETS[0].name };
@@ -437,6 +451,9 @@ impl Preset {
 /// Images of a class from which on they are not few: the losses then reach the same.
 const FEW: usize = 64;
 
+/// Fewer passes leave identities unknown, more of them learn pictures by heart.
+const OF_IDENTITIES: Option<[u64; 2]> = Some([10, 500]);
+
 /// Every preset; the first is the default.
 pub const PRESETS: &[Preset] = &[
     Preset {
@@ -444,6 +461,7 @@ pub const PRESETS: &[Preset] = &[
         about: "two convolutions and two dense layers, FaceNet's loss and semi-hard mining; 200,000 images",
         input: [28, 28, 1],
         brings: false,
+        passes: None,
         config: |_| cnn(),
     },
     Preset {
@@ -452,6 +470,7 @@ pub const PRESETS: &[Preset] = &[
                 triplets",
         input: [28, 28, 1],
         brings: false,
+        passes: None,
         config: |_| notebook(),
     },
     Preset {
@@ -460,6 +479,7 @@ pub const PRESETS: &[Preset] = &[
                 of the weights; 800,000 images",
         input: [28, 28, 1],
         brings: false,
+        passes: None,
         config: |_| best(),
     },
     Preset {
@@ -468,6 +488,7 @@ pub const PRESETS: &[Preset] = &[
                 200,000 images",
         input: [64, 64, 3],
         brings: false,
+        passes: OF_IDENTITIES,
         config: pictures,
     },
     Preset {
@@ -475,6 +496,7 @@ pub const PRESETS: &[Preset] = &[
         about: "the residual network of 18 layers, an embedding of 128 values, otherwise as pictures",
         input: [64, 64, 3],
         brings: false,
+        passes: OF_IDENTITIES,
         config: resnet18,
     },
     Preset {
@@ -482,6 +504,7 @@ pub const PRESETS: &[Preset] = &[
         about: "MobileFaceNet: depthwise convolutions, for faces of 112x112, otherwise as pictures",
         input: [112, 112, 3],
         brings: true,
+        passes: OF_IDENTITIES,
         config: mobile,
     },
     Preset {
@@ -489,6 +512,7 @@ pub const PRESETS: &[Preset] = &[
         about: "Inception-ResNet v1, for faces of 160x160, an embedding of 512 values, otherwise as pictures",
         input: [160, 160, 3],
         brings: true,
+        passes: OF_IDENTITIES,
         config: facenet,
     },
 ];

@@ -456,13 +456,7 @@ impl Train {
         if self.recipe.batch.batch.is_none() {
             config.batch = config.batch.fit(parts.train.label_count(), parts.train.images_of_a_label());
         }
-        // A preset's length is in images; its steps are those of its own batch.
-        let own = preset.config();
-        let own = if config.batch == own.batch {
-            Length::Steps(own.steps)
-        } else {
-            Length::Images(own.batch.rows() as u64 * own.steps)
-        };
+        let own = preset.length(&config.batch, parts.train.len());
         config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len())?;
         config.validation = self.recipe.validation(config.steps, &parts);
         config.compatible = path.zip(old.as_ref()).map(|(path, old)| compatible::noted(path, old)).transpose()?;
@@ -669,6 +663,7 @@ impl Run<'_> {
         let source = train::source(data, self.residence, config);
         let plan = training_plan(net, &source, config);
         let images = config.batch.rows() as u64 * config.steps;
+        let passes = images as f64 / data.len() as f64;
         let batch = match config.batch {
             Batch::Random { triplets, .. } => format!("{triplets} random triplets"),
             Batch::Mined { labels, images, mining } if matches!(config.loss, Loss::Triplet(_)) => {
@@ -683,7 +678,7 @@ impl Run<'_> {
             ("network", format!("{} ({} parameters)", net.spec, net.parameter_count())),
             ("data", format!("{} ({} images, {labels} labels)", data.name, data.len())),
             ("loss", config.loss.to_string()),
-            ("length", format!("{} steps of {batch}; {images} images", config.steps)),
+            ("length", format!("{} steps of {batch}; {images} images, {passes:.1} passes", config.steps)),
             ("memory", format!("{:.1} MB in buffers", plan.bytes() as f64 / 1e6)),
             ("folder", self.folder.path().display().to_string()),
         ];
