@@ -23,9 +23,13 @@ pub const BATCH: usize = 500;
 /// Bytes of an array that every adapter binds: WebGPU's default limit.
 const BINDING: usize = 128 << 20;
 
+/// Bytes of images that are embedded at once: several batches are read ahead.
+const PART: usize = 8 << 20;
+
 /// The images that are embedded at once, of a set of so many.
 pub fn batch(net: &Net, images: usize) -> usize {
-    BATCH.min(images).min(net.rows_within(BINDING))
+    let few_bytes = (PART / net.pixels()).max(1);
+    BATCH.min(images).min(few_bytes).min(net.rows_within(BINDING))
 }
 
 /// Embeds a data set with the parameters of `runner`, or their moving average where it keeps one: `[rows, dims]`.
