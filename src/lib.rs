@@ -82,6 +82,8 @@
 //!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
 //! - Batches, warps and dropout are a pure function of (seed, step), so a checkpoint holds no state of chance.
 //!   (`tests/unit/data.rs`, `tests/run/train.rs`)
+//! - Pictures of every depth, palette, ink and orientation become inputs by the rules of [`data::pictures`].
+//!   (`tests/unit/pictures.rs`)
 //! - A picture is enrolled once and as one identity's, known by its content whatever its name.
 //!   (`tests/unit/gallery.rs`)
 //! - A picture that cannot be read keeps no other from its answer. (`tests/program/tools.rs`)

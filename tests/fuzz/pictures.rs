@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, Luma, Rgba};
 use libtest_mimic::Trial;
-use siamese::data::pictures::{self, Pictures};
+use siamese::data::pictures::{self, Ground, Pictures};
 use siamese::data::{self, decode};
 use siamese::error::Result;
 
@@ -86,7 +86,8 @@ fn picture(dice: &mut Dice, folder: &Path, bytes: &[u8]) -> Result<()> {
     let input = *dice.pick(&[[4, 4, 1], [4, 4, 3], [1, 1, 1], [5, 9, 3], [9, 5, 1]]);
     let [height, width, _] = decode::shape(&path)?;
     assert!(height > 0 && width > 0, "{height}x{width}");
-    let values = pictures::read(&path, input, Pictures { invert: dice.one_in(2), ..Pictures::default() })?;
+    let ground = *dice.pick(&[Ground::Black, Ground::Grey, Ground::White]);
+    let values = pictures::read(&path, input, Pictures { invert: dice.one_in(2), ground })?;
     assert_eq!(values.len(), input.iter().product::<usize>());
     Ok(())
 }
