@@ -1,10 +1,11 @@
-//! Which pictures of a set lie far from their identity, or near another: probable errors of its labels, and pictures that
-//! show nobody well.
+//! Which pictures of a set lie far from their identity, or near another: probable errors of its labels, and pictures
+//! that show nobody well.
 //!
-//! Of each picture: the squared distance to the mean of its identity's other pictures, `own`, that to the nearest mean of
-//! another identity, `other`, and `own / (own + other)`, its score. At 1/2 it is as near to another identity as to its
-//! own; near 1 it is another's; near 0 it is where it belongs. Unlike a distance, the score is the same for identities
-//! whose pictures vary much and such whose pictures are all alike, and for a model that was trained on the errors itself.
+//! Of each picture: the squared distance to the mean of its identity's other pictures, `own`, that to the nearest mean
+//! of another identity, `other`, and `own / (own + other)`, its score. At 1/2 it is as near to another identity as to
+//! its own; near 1 it is another's; near 0 it is where it belongs. Unlike a distance, the score is the same for
+//! identities whose pictures vary much and such whose pictures are all alike, and for a model that was trained on the
+//! errors itself.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Pictures that are there more than once, to the byte: under two labels, where one of them is wrong, and among those for
-//! training as well as those for testing, where the figures of a run flatter it.
+//! Pictures that are there more than once, to the byte: under two labels, where one of them is wrong, and among those
+//! for training as well as those for testing, where the figures of a run flatter it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
