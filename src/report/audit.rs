@@ -79,10 +79,8 @@ pub fn page(data: &Dataset, names: &[String], e: Embedded, places: &[Place], sca
 
 fn style(sprite: &Sprite, zoom: usize) -> String {
     let [width, height, all] = [sprite.width, sprite.height, sprite.width * sprite.columns].map(|side| side * zoom);
-    let png = &sprite.png;
-    format!(
-        "width:{width}px;height:{height}px;background-size:{all}px auto;background-image:url(data:image/png;base64,{png})"
-    )
+    let image = format!("url(data:image/png;base64,{})", sprite.png);
+    format!("width:{width}px;height:{height}px;background-size:{all}px auto;background-image:{image}")
 }
 
 /// A text that stands in HTML, in an attribute too.
