@@ -10,7 +10,7 @@ use super::decode::shape;
 use super::duplicates;
 use super::pictures::{self, Pictures};
 use super::search::{self, Found, Search, Side};
-use super::{Origin, Split, SplitBy, digest_of_names};
+use super::{Dataset, Origin, Split, SplitBy, digest_of_names};
 use crate::error::{Error, Result};
 
 /// The largest side that training takes as it is, without being told.
@@ -75,6 +75,36 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Optio
     let (train, test) = (set("train", &train), set("test", &test));
     let origin = Origin::new(&name, Some(dir), &train, &test, digest_of_names(&names));
     Ok(Split { train, test, origin, names, by, remarks, left_out: 0 })
+}
+
+/// All pictures of some folders, as one set each under the name of its folder, with the labels of all: whatever sides a
+/// folder has, which is a remark.
+///
+/// # Errors
+/// [`Error::DataSet`] naming a folder without pictures, or with pictures in no class; what [`search::find`] reports.
+pub fn whole(dirs: &[&Path], input: [usize; 3], pictures: Pictures) -> Result<(Vec<Dataset>, Vec<String>)> {
+    let (mut sets, mut remarks) = (Vec::new(), Vec::new());
+    for &dir in dirs {
+        if !dir.is_dir() {
+            return Err(Error::data_set(dir, "no folder", "a folder with a folder of pictures for each class"));
+        }
+        let search = search::find(&[dir.to_owned()])?;
+        if search.found.iter().any(|found| found.class.is_none()) {
+            return Err(Error::data_set(
+                dir,
+                "pictures without folders",
+                "one folder a class, such as cats/ and dogs/",
+            ));
+        }
+        remarks.extend(search.remarks);
+        sets.push((dir, search.found));
+    }
+    let classes = pictures::classes(&sets.iter().flat_map(|(_, found)| found).cloned().collect::<Vec<_>>());
+    let set = |(dir, found): (&Path, Vec<Found>)| {
+        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
+        pictures::data_set(name, &found, classes.clone(), input, pictures)
+    };
+    Ok((sets.into_iter().map(set).collect(), remarks))
 }
 
 fn count_classes(found: &[Found]) -> usize {

@@ -323,8 +323,8 @@ impl Split {
         if count == 0 {
             return Ok(self);
         }
-        let is_empty =
-            [&self.train, &self.test].into_iter().zip(&faults).any(|(set, faults)| faults.len() == set.len());
+        let sets = [&self.train, &self.test].into_iter().zip(&faults);
+        let is_empty = sets.into_iter().any(|(set, faults)| !faults.is_empty() && faults.len() == set.len());
         let errors = |faults: [Vec<Unreadable>; 2]| faults.into_iter().flatten().map(|fault| fault.error).collect();
         if bad == Bad::Refused || is_empty {
             return Err(Error::Pictures { faults: errors(faults) });

@@ -33,7 +33,7 @@ pub use verification::{
     Calibrated, FARS, FoldAccuracy, Intervals, Judged, MOST_DRAWN, OperatingPoint, Pairs, REPLICA_SEED, REPLICAS, Roc,
     Verification, admitted, judge, threshold_at_far, verification, verification_accuracy, verification_pairs,
 };
-pub use within::{Nearest, OneShotSpread, Retrieval, map_at_r, one_shot_galleries, retrieval};
+pub use within::{Nearest, OneShotSpread, Retrieval, map_at_r, one_shot_galleries, retrieval, retrieval_from};
 
 /// Embeddings with their labels.
 #[derive(Clone, Copy, Debug)]
@@ -551,8 +551,8 @@ pub fn one_shot(query: Embedded, gallery: &[u32], thresholds: &[f64]) -> Option<
     Some(OneShot { accuracy, gallery: gallery.to_vec(), thresholds })
 }
 
-/// The place in `gallery`, rows of `e` of which there is one at least, of the nearest to each row of `e`, of equally near
-/// ones the first; and its squared distance.
+/// The place in `gallery`, rows of `e` of which there is one at least, of the nearest to each row of `e`, of equally
+/// near ones the first; and its squared distance.
 pub fn nearest_of_gallery(e: Embedded, gallery: &[u32]) -> Vec<(usize, f32)> {
     let values: Vec<f32> = gallery.iter().flat_map(|&row| e.row(row)).copied().collect();
     let shown = Embedded { values: &values, dims: e.dims, labels: gallery };

@@ -67,8 +67,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The nearest of `references` to each of `queries`: `visit` is shown, of each query, the first `depth` of them, as bits
-/// of [`squared_distance`] above 32 bits of the reference, ascending: of equally near ones the lower comes first.
+/// The nearest of `references` to each of `queries`: `visit` is shown, of each query, the first `depth` of them, as
+/// bits of [`squared_distance`] above 32 bits of the reference, ascending: of equally near ones the lower comes first.
 /// `depth` is asked of the query. Where `is_within`, both are the same rows, and a row is no reference of its own. The
 /// answers come in the order of the queries; `progress` hears how many are done.
 pub fn nearest<T: Send>(

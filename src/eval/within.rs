@@ -15,7 +15,7 @@ use super::tiles::{self, Rows, told};
 use super::{Embedded, Interval, first_least, measurable, share, squared_distance};
 
 /// The outcome of [`retrieval`]: means over the rows whose label has another row.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Retrieval {
     /// The share of rows whose nearest other row has their label.
     pub recall_at_1: f64,
@@ -78,6 +78,27 @@ pub struct Within {
 pub fn retrieval(e: Embedded) -> Option<Retrieval> {
     measurable(e.values, e.dims, "").ok()?;
     within(e, 0, 0, |_| ()).retrieval
+}
+
+/// How well the rows of `probes` find the rows of their label in `gallery`, which are others: as [`retrieval`], where R
+/// is how many the gallery has of the label. Probes whose label it lacks ask nothing; second comes how many did.
+/// `None` where none did, or where an embedding is not [`measurable`].
+///
+/// # Panics
+/// If the two differ in `dims`.
+pub fn retrieval_from(gallery: Embedded, probes: Embedded) -> Option<(Retrieval, usize)> {
+    assert_eq!(gallery.dims, probes.dims, "probes and gallery have one length");
+    [gallery, probes].iter().try_for_each(|e| measurable(e.values, e.dims, "")).ok()?;
+    let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
+    gallery.labels.iter().for_each(|&label| *sizes.entry(label).or_default() += 1);
+    let relevant = |row: usize| sizes.get(&probes.labels[row]).copied().unwrap_or(0);
+    let depth = |row: usize| if relevant(row) > 0 { relevant(row).max(DEPTH) } else { 0 };
+    let visit = |row: usize, keys: &[u64]| {
+        (relevant(row) > 0).then(|| Answer::of(probes.labels[row], gallery.labels, relevant(row), keys))
+    };
+    let answers = tiles::nearest(&Rows::new(probes), &Rows::new(gallery), false, depth, visit, |_| ());
+    let answers: Vec<Answer> = answers.into_iter().flatten().collect();
+    Some((Retrieval::of(&answers)?, answers.len()))
 }
 
 /// [`Retrieval::map_at_r`] alone.
@@ -170,6 +191,28 @@ struct Answer {
     average_precision: f64,
 }
 
+impl Answer {
+    /// Of a row of `label`, which `relevant` others have, by the nearest others in their order; `labels` are theirs.
+    fn of(label: u32, labels: &[u32], relevant: usize, keys: &[u64]) -> Answer {
+        let mut first = None;
+        let mut hits = 0;
+        let mut precisions = 0.0;
+        for (at, &key) in keys.iter().take(relevant.max(DEPTH)).enumerate() {
+            if labels[key as u32 as usize] != label {
+                continue;
+            }
+            first.get_or_insert(at);
+            if at >= relevant {
+                break;
+            }
+            hits += 1;
+            precisions += f64::from(hits) / (at + 1) as f64;
+        }
+        let relevant = relevant as f64;
+        Answer { first, r_precision: f64::from(hits) / relevant, average_precision: precisions / relevant }
+    }
+}
+
 impl<'a> Among<'a> {
     fn new(e: Embedded<'a>, galleries: usize, seed: u64) -> Among<'a> {
         let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
@@ -198,7 +241,7 @@ impl<'a> Among<'a> {
         Found {
             nearest: self.nearest(row, distances),
             right,
-            answer: (relevant > 0).then(|| self.retrieve_of_all(row, relevant, distances, keys)),
+            answer: (relevant > 0).then(|| self.retrieve(row, relevant, distances, keys)),
         }
     }
 
@@ -244,7 +287,7 @@ impl<'a> Among<'a> {
         Found {
             nearest: mate.zip(stranger).map(|(own, (at, distance))| Nearest { row, own, other: (at as u32, distance) }),
             right,
-            answer: (relevant > 0).then(|| self.retrieve(row, relevant, keys)),
+            answer: (relevant > 0).then(|| Answer::of(label, self.e.labels, relevant, keys)),
         }
     }
 
@@ -283,29 +326,8 @@ impl<'a> Among<'a> {
         Some(right)
     }
 
-    /// What `row`, whose label `relevant` other rows have, finds among the nearest others, which are given.
-    fn retrieve(&self, row: u32, relevant: usize, keys: &[u64]) -> Answer {
-        let label = self.e.labels[row as usize];
-        let mut first = None;
-        let mut hits = 0;
-        let mut precisions = 0.0;
-        for (at, &key) in keys.iter().take(relevant.max(DEPTH)).enumerate() {
-            if self.e.labels[key as u32 as usize] != label {
-                continue;
-            }
-            first.get_or_insert(at);
-            if at >= relevant {
-                break;
-            }
-            hits += 1;
-            precisions += f64::from(hits) / (at + 1) as f64;
-        }
-        let relevant = relevant as f64;
-        Answer { first, r_precision: f64::from(hits) / relevant, average_precision: precisions / relevant }
-    }
-
-    /// The same by the distances to all rows.
-    fn retrieve_of_all(&self, row: u32, relevant: usize, distances: &[f32], keys: &mut Vec<u64>) -> Answer {
+    /// How `row`, whose label `relevant` other rows have, fares by its distances to all rows.
+    fn retrieve(&self, row: u32, relevant: usize, distances: &[f32], keys: &mut Vec<u64>) -> Answer {
         // Bits of distances, which are not negative, order as the distances do; below them, the row breaks ties.
         keys.clear();
         keys.extend(distances.iter().zip(0_u64..).map(|(distance, at)| u64::from(distance.to_bits()) << 32 | at));
@@ -316,7 +338,7 @@ impl<'a> Among<'a> {
             keys.truncate(depth);
         }
         keys.sort_unstable();
-        self.retrieve(row, relevant, keys)
+        Answer::of(self.e.labels[row as usize], self.e.labels, relevant, keys)
     }
 
     /// The spread of the galleries, each of which recognised so many rows.

@@ -42,6 +42,16 @@ const IDENTITIES: usize = 60;
 const RECOGNITIONS: usize = 5;
 /// Errors shown at most.
 const ERRORS: usize = 24;
+/// Classes that are few: a matrix has room for them, and one sees them all.
+const FEW: usize = 30;
+/// Identities of the gallery that are shown of more than [`IDENTITIES`].
+const SOME: usize = 20;
+/// Pairs of classes shown at most.
+const PAIRS: usize = 30;
+/// Worst and best classes shown at most.
+const STANDINGS: usize = 12;
+/// Images shown of one of them.
+const OF_STANDING: usize = 6;
 
 /// Everything that a report shows of one evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +81,15 @@ pub struct Figures {
     pub gallery: Vec<Identity>,
     /// The test images that lie worst among others, the worst first.
     pub errors: Vec<Misplaced>,
+    /// Of many classes, those that are taken for each other most by the nearest other test image, most first.
+    #[serde(default)]
+    pub mistaken: Vec<Mistaken>,
+    /// Of many classes, those whose images find each other worst, the worst first.
+    #[serde(default)]
+    pub worst: Vec<Standing>,
+    /// And best, the best first.
+    #[serde(default)]
+    pub best: Vec<Standing>,
     /// All images.
     pub sprite: Sprite,
 }
@@ -191,6 +210,45 @@ pub struct Misplaced {
     pub other: Near,
 }
 
+/// Two classes whose test images lie nearest to one of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mistaken {
+    /// How many images of either do.
+    pub count: u32,
+    /// How many images both have.
+    pub of: u32,
+    /// The one that is nearest to the other class, compared with its own.
+    pub image: Shown,
+    /// What it is nearest to.
+    pub taken_for: Near,
+}
+
+/// How the test images of a class stand among all others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The class.
+    pub class: u32,
+    /// Its images.
+    pub images: u32,
+    /// How many of them have one of their own class as the nearest.
+    pub found: u32,
+    /// How far the nearest of the own class is, in that of the nearest of another: the geometric mean over its images.
+    pub ratio: f64,
+    /// Some of its images, each with the nearest of another class, the nearest first.
+    pub shown: Vec<Stranger>,
+}
+
+/// An image, and the nearest of another class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stranger {
+    /// The image.
+    pub image: Shown,
+    /// The nearest of another class.
+    pub other: Near,
+    /// Whether it is nearer than the nearest of the own class.
+    pub nearer: bool,
+}
+
 /// A row, and how far it is from another.
 type At = (u32, f32);
 
@@ -263,6 +321,64 @@ impl<'a> Show<'a> {
         }
     }
 
+    /// Which classes are taken for each other, and how each stands, the worst first; by the [`Nearest`] of images.
+    fn standings(&mut self, data: &'a Dataset, nearest: &[Nearest]) -> (Vec<Mistaken>, Vec<Standing>, Vec<Standing>) {
+        let label = |row: u32| data.labels[row as usize];
+        let mut sizes: BTreeMap<u32, u32> = BTreeMap::new();
+        data.labels.iter().for_each(|&label| *sizes.entry(label).or_default() += 1);
+        let mut pairs: BTreeMap<[u32; 2], (u32, Nearest)> = BTreeMap::new();
+        let mut classes: BTreeMap<u32, Vec<Nearest>> = BTreeMap::new();
+        // The worst placed first: the first of a pair or class is what shows it.
+        for nearest in misplaced(nearest) {
+            classes.entry(label(nearest.row)).or_default().push(nearest);
+            if is_mistaken(&nearest) {
+                let mut pair = [label(nearest.row), label(nearest.other.0)];
+                pair.sort_unstable();
+                pairs.entry(pair).or_insert((0, nearest)).0 += 1;
+            }
+        }
+        let mut pairs: Vec<_> = pairs.into_iter().collect();
+        pairs.sort_by(|(_, (a, first)), (_, (b, second))| b.cmp(a).then(ratio(first).total_cmp(&ratio(second))));
+        let mistaken = pairs.into_iter().take(PAIRS).map(|([a, b], (count, nearest))| Mistaken {
+            count,
+            of: sizes[&a] + sizes[&b],
+            image: self.shown(data, nearest.row),
+            taken_for: self.near(data, nearest.other),
+        });
+        let mistaken = mistaken.collect();
+
+        let mut standings: Vec<(u32, f64, f64, Vec<Nearest>)> = classes
+            .into_iter()
+            .map(|(label, images)| {
+                let count = images.len() as f64;
+                let found = images.iter().filter(|nearest| !is_mistaken(nearest)).count();
+                let apart =
+                    images.iter().map(|nearest| f64::from(ratio(nearest).max(f32::MIN_POSITIVE)).ln()).sum::<f64>();
+                (label, found as f64 / count, (-apart / count / 2.0).exp(), images)
+            })
+            .collect();
+        standings.sort_by(|a, b| a.1.total_cmp(&b.1).then(b.2.total_cmp(&a.2)).then(a.0.cmp(&b.0)));
+        let mut standing = |(label, _, ratio, images): &(u32, f64, f64, Vec<Nearest>)| Standing {
+            class: self.classes.class(*label),
+            images: sizes[label],
+            found: images.iter().filter(|nearest| !is_mistaken(nearest)).count() as u32,
+            ratio: *ratio,
+            shown: images
+                .iter()
+                .take(OF_STANDING)
+                .map(|nearest| Stranger {
+                    image: self.shown(data, nearest.row),
+                    other: self.near(data, nearest.other),
+                    nearer: is_mistaken(nearest),
+                })
+                .collect(),
+        };
+        let half = STANDINGS.min(standings.len() / 2);
+        let worst = standings.iter().take(half).map(&mut standing).collect();
+        let best = standings.iter().rev().take(half).map(&mut standing).collect();
+        (mistaken, worst, best)
+    }
+
     fn misplaced(&mut self, data: &'a Dataset, nearest: &Nearest, answers: &[u32]) -> Misplaced {
         Misplaced {
             image: self.shown(data, nearest.row),
@@ -310,7 +426,10 @@ impl Figures {
         let gallery = recognitions(e, &evaluation.gallery);
         let map = show.map(data, e, &answers);
         let triplets = triplets.into_iter().map(|triplet| show.triplet(&batch, triplet)).collect();
-        let gallery = gallery.iter().take(IDENTITIES).map(|taken| show.identity(data, taken)).collect();
+        let some = if gallery.len() > IDENTITIES { SOME } else { gallery.len() };
+        let gallery = gallery.iter().take(some).map(|taken| show.identity(data, taken)).collect();
+        let (mistaken, worst, best) =
+            if evaluation.gallery.len() > FEW { show.standings(data, nearest) } else { Default::default() };
         let errors = misplaced(nearest);
         let errors = errors.iter().take(ERRORS).map(|nearest| show.misplaced(data, nearest, &answers)).collect();
         let classes = show.classes.labels.iter().map(|&label| data.label_name(label)).collect();
@@ -328,6 +447,9 @@ impl Figures {
             triplets,
             gallery,
             errors,
+            mistaken,
+            worst,
+            best,
             sprite: show.tiles.sprite()?,
         })
     }
@@ -475,9 +597,19 @@ fn recognitions(e: Embedded, gallery: &[u32]) -> Vec<Taken> {
     taken
 }
 
+/// How far the nearest row of another label is, in the distance of the nearest of the own; both squared.
+fn ratio(nearest: &Nearest) -> f32 {
+    nearest.other.1 / nearest.own.1.max(f32::MIN_POSITIVE)
+}
+
+/// Whether the nearest row is of another label; of equally near ones the lower is.
+fn is_mistaken(nearest: &Nearest) -> bool {
+    let key = |(row, distance): At| (distance.to_bits(), row);
+    key(nearest.other) < key(nearest.own)
+}
+
 /// What rows lie nearest to, by how much nearer another label's row is than their own label's.
 fn misplaced(nearest: &[Nearest]) -> Vec<Nearest> {
-    let ratio = |nearest: &Nearest| nearest.other.1 / nearest.own.1.max(f32::MIN_POSITIVE);
     let mut all = nearest.to_vec();
     all.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
     all

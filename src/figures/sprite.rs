@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 pub const SIDE: usize = 64;
 /// Pixels of all tiles at most: where there are many, they are smaller.
 const PIXELS: usize = 1 << 21;
+/// Bytes of the PNG file at most, so that a page is no more than 5 MB.
+const BYTES: usize = 11 << 18;
+/// Pixels of a tile's longer side at least, whatever that takes.
+const LEAST: usize = 8;
 /// Tiles in a row.
 const COLUMNS: usize = 50;
 
@@ -84,8 +88,21 @@ impl<'a> Tiles<'a> {
         if let Some(error) = self.fault {
             return Err(error);
         }
+        let mut side = SIDE.min((PIXELS / self.images.len().max(1)).isqrt());
+        loop {
+            let (png, sprite) = self.sheet(side);
+            // Photographs do not shrink in a file as drawings do.
+            if png.len() <= BYTES || side <= LEAST {
+                return Ok(Sprite { png: STANDARD.encode(png), ..sprite });
+            }
+            let fitting = side as f64 * (BYTES as f64 / png.len() as f64).sqrt();
+            side = (fitting as usize).clamp(LEAST, side - 1);
+        }
+    }
+
+    /// The PNG file of tiles whose longer side is at most `side`, and its measures.
+    fn sheet(&self, side: usize) -> (Vec<u8>, Sprite) {
         let [height, width, channels] = self.shape;
-        let side = SIDE.min((PIXELS / self.images.len().max(1)).isqrt());
         let scaled = |length: usize| (length * side / height.max(width).max(side)).max(1);
         let (tile_height, tile_width) = (scaled(height), scaled(width));
         let columns = COLUMNS.min(self.images.len().max(1));
@@ -107,13 +124,9 @@ impl<'a> Tiles<'a> {
         }
         let mut png = Cursor::new(Vec::new());
         sheet.write_to(&mut png, ImageFormat::Png).expect("memory takes any image");
-        Ok(Sprite {
-            png: STANDARD.encode(png.into_inner()),
-            tiles: self.images.len(),
-            columns,
-            width: tile_width,
-            height: tile_height,
-        })
+        let sprite =
+            Sprite { png: String::new(), tiles: self.images.len(), columns, width: tile_width, height: tile_height };
+        (png.into_inner(), sprite)
     }
 }
 

@@ -180,6 +180,42 @@ fn identities_are_divided_and_judged_as_such() {
     assert!(fail(&["train", "--split", "identities"]).contains("says itself which images"), "MNIST");
 }
 
+/// A folder is judged as it is, all of it, and probes are looked for in another.
+#[test]
+fn all_pictures_of_a_folder_judge() {
+    let (folder, root, data) = place();
+    let [known, probes, model] = ["known", "probes", "run"].map(|name| format!("{root}/{name}"));
+    train(&data, &model, &[]);
+    // A run knows its data, which are no MNIST.
+    assert!(succeed(&["eval", &model, "--adapter", "cpu"]).starts_with("5-NN"));
+    pictures(&folder.path().join("known"), &["ant", "bee", "cat"], 0..5);
+    pictures(&folder.path().join("probes/test"), &["ant", "cat", "dog"], 5..9);
+    let eval = |more: &[&str]| run(&[&["eval", &model, "--adapter", "cpu"], more].concat());
+    let output = eval(&["--data", &known, "--all"]);
+    let (figures, words) = (text(&output.stdout), text(&output.stderr));
+    assert!(figures.contains("each of 15 images of 3 identities among the others"), "{figures} {words}");
+    assert!(figures.contains("30 pairs of one, 75 of two") && !figures.contains("5-NN"), "{figures}");
+    let output = eval(&["--data", &probes, "--all", "--json"]);
+    let found = events(&text(&output.stdout)).pop().unwrap();
+    assert_eq!((&found["images"], &found["identities"]), (&12.into(), &3.into()), "{}", text(&output.stderr));
+
+    let output = eval(&["--data", &probes, "--gallery", &known]);
+    let (figures, words) = (text(&output.stdout), text(&output.stderr));
+    assert!(figures.starts_with("recall at 1") && figures.contains("MAP at R"), "{figures} {words}");
+    assert!(words.contains("8 probes in a gallery of 15 pictures of 3 identities"), "{words}");
+    assert!(words.contains("4 probes of identities that the gallery does not have"), "{words}");
+    let output = eval(&["--data", &known, "--gallery", &known, "--json"]);
+    let found = events(&text(&output.stdout)).pop().unwrap();
+    assert_eq!((&found["recall_at_1"], &found["probes"]), (&1.0.into(), &15.into()), "each finds itself");
+    fs::write(folder.path().join("known/bee/0.png"), "no picture").unwrap();
+    let words = fail(&["eval", &model, "--data", &known, "--all", "--adapter", "cpu"]);
+    assert!(words.contains("bee/0.png"), "{words}");
+    let output = eval(&["--data", &known, "--all", "--skip-bad"]);
+    assert!(text(&output.stdout).contains("each of 14 images"), "{}", text(&output.stderr));
+    let words = fail(&["eval", &model, "--data", &data, "--all"]);
+    assert!(words.contains("no picture"), "{words}");
+}
+
 /// A list of pairs is verified by whatever model, its lines are checked, and what is missing is counted.
 #[test]
 fn pairs_are_verified_as_lfw_has_them() {

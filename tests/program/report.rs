@@ -12,6 +12,7 @@ use headless_chrome::browser::tab::point::Point;
 use headless_chrome::protocol::cdp::types::Method;
 use headless_chrome::protocol::cdp::{Emulation, Page};
 use headless_chrome::{Browser, LaunchOptions, Tab};
+use image::{Rgb, RgbImage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -162,6 +163,59 @@ fn what_is_no_run_is_refused() {
     assert!(Path::new(&out).join("report.html").exists(), "the page that was there stays");
 }
 
+/// Trains on a folder of 160 identities of five pictures, in colour; answers the run folder.
+fn trained_on_many(root: &str) -> String {
+    for person in 0..160_u32 {
+        let class = format!("{root}/people/p{person:03}");
+        fs::create_dir_all(&class).unwrap();
+        for number in 0..5_u32 {
+            let noise = |x: u32, y: u32| ((x * 37 + y * 59 + number * 83 + person * 7) % 64) as u8;
+            let own =
+                |x: u32, y: u32| Rgb([x * person, y * person, (x + y) * 3].map(|v| (v % 160) as u8 + noise(x, y)));
+            RgbImage::from_fn(16, 16, own).save(format!("{class}/{number}.png")).unwrap();
+        }
+    }
+    let people = format!("{root}/people");
+    trained(root, &people, "many", &["--batch", "8x4", "--steps", "20", "--seed", "1"])
+}
+
+/// A page of many identities shows pairs of them that are taken for each other, the worst and the best, instead of a
+/// matrix and of votes that there are not.
+#[test]
+fn many_identities_have_a_page_of_their_own() {
+    let (_folder, root, _) = place();
+    let out = trained_on_many(&root);
+    let page = fs::read_to_string(format!("{out}/report.html")).unwrap();
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    let run = &embedded(&page)["runs"][0];
+    let figures = &run["figures"];
+    assert!(
+        figures["confusion"].as_array().unwrap().is_empty() && figures["map"]["answers"].as_array().unwrap().is_empty()
+    );
+    let names: Vec<_> = run["key_figures"].as_array().unwrap().iter().map(|figure| &figure["name"]).collect();
+    assert_eq!(names[..4], ["recall at 1", "MAP at R", "one-shot accuracy", "random galleries"]);
+    let list = |name: &str| figures[name].as_array().unwrap().clone();
+    let (mistaken, worst, best) = (list("mistaken"), list("worst"), list("best"));
+    assert_eq!((worst.len(), best.len()), (12, 12));
+    // Images that are nearest to another identity are those that recall misses.
+    let images = figures["evaluation"]["images"].as_f64().unwrap();
+    let missed = images * (1.0 - figures["evaluation"]["recall_at_1"].as_f64().unwrap());
+    let counted: f64 = mistaken.iter().map(|pair| pair["count"].as_f64().unwrap()).sum();
+    assert!(counted > 0.0 && counted <= missed.round(), "{counted} of {missed}");
+    for pair in &mistaken {
+        assert_ne!(pair["image"]["class"], pair["taken_for"]["class"]);
+        assert!(pair["of"] == 10 && pair["count"].as_u64().unwrap() <= 10, "{pair}");
+    }
+    let share = |standing: &Value| standing["found"].as_f64().unwrap() / standing["images"].as_f64().unwrap();
+    assert!(worst.windows(2).all(|two| share(&two[0]) <= share(&two[1])), "the worst first");
+    assert!(share(&worst[11]) <= share(&best[11]) && share(&best[0]) == best.iter().map(share).fold(0.0, f64::max));
+    for standing in worst.iter().chain(&best) {
+        let nearer = standing["shown"].as_array().unwrap().iter().filter(|image| image["nearer"] == true).count();
+        assert_eq!(nearer as u64, 5 - standing["found"].as_u64().unwrap(), "all five are shown: {standing}");
+    }
+    assert!(list("gallery").len() <= 60);
+}
+
 /// The folder may be anybody's: what the page shows as it stands are numbers, and its own script is the only one that a
 /// browser runs.
 #[test]
@@ -263,7 +317,8 @@ fn look(tab: &Tab, page: &str, figures: &[&str]) {
     assert!(loaded.as_array().unwrap().iter().all(|name| name.as_str().unwrap().starts_with("data:")), "{loaded}");
 }
 
-/// Pages as a browser shows them. With `SIAMESE_SCREENSHOT` the whole page of one run is written to that file.
+/// Pages as a browser shows them. With `SIAMESE_SCREENSHOT` the whole page of one run is written to that
+/// file, with `SIAMESE_SCREENSHOT_OF_MANY` that of many identities.
 #[test]
 #[ignore = "needs Chromium: apt-get install chromium; run with --ignored"]
 fn page_in_chromium() {
@@ -278,6 +333,17 @@ fn page_in_chromium() {
     let compared = format!("{root}/compare.html");
     succeed(&["report", &watched, &drawn, "--out", &compared]);
     let (_browser, tab) = tab(&folder.path().join("profile"));
+
+    // It opens at once, also where there are many identities, whose pictures are then on the map.
+    let many = trained_on_many(&root);
+    look(&tab, &format!("{many}/report.html"), &["map", "mistaken", "worst", "best", "gallery", "errors"]);
+    let opened = ask(&tab, "return performance.getEntriesByType('navigation')[0].loadEventEnd");
+    assert!(opened.as_f64().unwrap() < 2000.0, "open after {opened} ms");
+    let pictures = ask(&tab, "return document.querySelectorAll('[data-figure=map] .tile').length");
+    assert!(pictures.as_u64().unwrap() > 20, "{pictures} pictures on the map");
+    if let Ok(file) = std::env::var("SIAMESE_SCREENSHOT_OF_MANY") {
+        screenshot(&tab, &file);
+    }
 
     let curves = ["loss", "active", "gradient"];
     let own = ["distances", "map", "histogram", "roc", "confusion", "confused", "triplets", "gallery", "errors"];
@@ -312,9 +378,14 @@ fn page_in_chromium() {
     assert_eq!(ask(&tab, foreign), Value::Null, "no script runs but the page's own");
 
     if let Ok(file) = std::env::var("SIAMESE_SCREENSHOT") {
-        let high = ask(&tab, "return document.documentElement.scrollHeight");
-        resize(&tab, 1280, high.as_u64().unwrap() as u32);
-        let png = tab.capture_screenshot(Page::CaptureScreenshotFormatOption::Png, None, None, true).unwrap();
-        fs::write(file, png).unwrap();
+        screenshot(&tab, &file);
     }
+}
+
+/// The whole page as a picture.
+fn screenshot(tab: &Tab, file: &str) {
+    let high = ask(tab, "return document.documentElement.scrollHeight");
+    resize(tab, 1280, high.as_u64().unwrap() as u32);
+    let png = tab.capture_screenshot(Page::CaptureScreenshotFormatOption::Png, None, None, true).unwrap();
+    fs::write(file, png).unwrap();
 }

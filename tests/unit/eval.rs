@@ -9,8 +9,8 @@ use siamese::error::Error;
 use siamese::eval::{
     Calibrated, Embedded, Evaluation, FOLDS, Interval, OneShotSpread, Pairs, Retrieval, Roc, Unit, VOTES, Verification,
     admitted, centroid_accuracy, collapsed, evaluate, first_of_each_label, judge, knn_accuracy, left_out, map_at_r,
-    measurable, one_shot, one_shot_galleries, retrieval, squared_distance, threshold_at_far, verification,
-    verification_accuracy, verification_pairs,
+    measurable, one_shot, one_shot_galleries, retrieval, retrieval_from, squared_distance, threshold_at_far,
+    verification, verification_accuracy, verification_pairs,
 };
 
 /// What `tests/golden/eval.py` writes.
@@ -833,6 +833,39 @@ fn galleries_of_many_identities_recognise_as_those_of_few() {
     }
 }
 
+/// Of other rows the same as within a set; those without a mate ask nothing.
+#[test]
+fn a_gallery_of_others_is_searched_as_a_set_within_itself() {
+    let mut crowd = Crowd::new(500, 160, 4, 1.5, false);
+    crowd.labels[490..].fill(9000);
+    let (values, labels) = (&crowd.values, &crowd.labels);
+    let part = |rows: std::ops::Range<usize>| Embedded {
+        values: &values[4 * rows.start..4 * rows.end],
+        dims: 4,
+        labels: &labels[rows],
+    };
+    let (gallery, probes) = (part(0..350), part(350..500));
+    let (found, asked) = retrieval_from(gallery, probes).unwrap();
+    let (mut recall, mut maps, mut asking) = (0, 0.0, 0);
+    for (probe, label) in probes.rows().zip(probes.labels) {
+        let mut order: Vec<_> =
+            gallery.rows().zip(gallery.labels).map(|(row, own)| (squared_distance(probe, row), own == label)).collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let relevant = order.iter().filter(|(_, hit)| *hit).count();
+        if relevant > 0 {
+            asking += 1;
+            recall += usize::from(order[0].1);
+            let so_far = |at: usize| order[..=at].iter().filter(|(_, hit)| *hit).count() as f64;
+            let each = (0..relevant).filter(|&at| order[at].1).map(|at| so_far(at) / (at + 1) as f64);
+            maps += each.sum::<f64>() / relevant as f64;
+        }
+    }
+    assert!((100..=140).contains(&asking), "ten at least have no mate: {asking}");
+    assert_eq!((asked, found.recall_at_1), (asking, recall as f64 / asking as f64));
+    assert_close(found.map_at_r, maps / asking as f64);
+    assert_eq!(retrieval_from(gallery, Embedded { values: &[0.0; 4], dims: 4, labels: &[9999] }), None);
+}
+
 #[test]
 fn all_pairs_are_verified_where_identities_are_foreign() {
     let crowd = Crowd::new(300, 90, 6, 1.0, false);
@@ -860,8 +893,8 @@ fn all_pairs_are_verified_where_identities_are_foreign() {
     assert_eq!((of_list.positive_pairs, of_list.auc), (500, verification(e, &pairs).map(|found| found.auc)));
 }
 
-/// More pairs than are sorted are counted in tiles: as many, and their rates are those of the sorted ones to within what
-/// is counted together.
+/// More pairs than are sorted are counted in tiles: as many, and their rates are those of the sorted ones to within
+/// what is counted together.
 #[test]
 fn very_many_pairs_are_counted() {
     let crowd = Crowd::new(5900, 1500, 8, 0.5, false);

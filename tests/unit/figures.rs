@@ -167,6 +167,19 @@ fn large_images_are_scaled_down() {
     assert!(tiles.sprite().unwrap().width < 32, "so many are smaller");
 }
 
+/// Noise, which no file makes smaller: the tiles are, until the page of them is no larger than 5 MB.
+#[test]
+fn pictures_of_noise_make_no_large_page() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let images: Vec<Vec<u8>> = (0..1800).map(|_| (0..64 * 64 * 3).map(|_| rng.random()).collect()).collect();
+    let mut tiles = Tiles::new([64, 64, 3]);
+    images.iter().for_each(|image| _ = tiles.add(Ok(image.as_slice().into())));
+    let sprite = tiles.sprite().unwrap();
+    assert!(sprite.png.len() < 4_000_000, "{} bytes", sprite.png.len());
+    assert!(sprite.width >= 20, "{} pixels are enough to see a picture", sprite.width);
+    assert_eq!(decoded(&sprite.png).dimensions().0 as usize, sprite.columns * sprite.width);
+}
+
 /// 4×4 images of three labels, a bright row each, on noise.
 fn bars(name: &str, seed: u64, count: usize) -> Dataset {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
