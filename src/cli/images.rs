@@ -25,7 +25,7 @@ use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::text::plain;
 use siamese::vectors::Shard;
-use siamese::{Error, Result};
+use siamese::{Error, Result, memory};
 
 use super::engine::{Engine, Job};
 use super::{DataArg, Failure, number_from_1};
@@ -272,6 +272,7 @@ impl ImagesArgs {
         };
         say!("data {} ({} images)", data.name, data.len());
         // They are asked for twice: by their contents they are known, and then they are embedded.
+        memory::check("the images", data.images.total())?;
         let bar = counter(data.len() as u64, "images");
         let (images, faults) = data.images.load(|| bar.inc(1));
         bar.finish_and_clear();
