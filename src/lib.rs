@@ -44,9 +44,8 @@
 //! a run     session: folder · start or resume · steps · looks · saves ─▶ events, and how it ended
 //! ```
 //!
-//! It flows one way: images go up once, or those of a batch in its step; row numbers go up each step, a few numbers come
-//! down. The host waits only where
-//! it needs an answer, and to keep no more than a few steps in flight.
+//! It flows one way: images go up once, or those of a batch in its step; row numbers go up each step, a few numbers
+//! come down. The host waits only where it needs an answer, and to keep no more than a few steps in flight.
 //!
 //! # What is guaranteed, and by which test
 //!

@@ -42,8 +42,8 @@ impl Branch {
 /// The data set that a plan gathers from.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Name of its images' slot. Equal names mean equal images, since what they are known by is in it: runners share the
-    /// slot.
+    /// Name of its images' slot. Equal names mean equal images, since what they are known by is in it: runners share
+    /// the slot.
     pub slot: String,
     /// Number of images.
     pub images: usize,

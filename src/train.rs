@@ -237,8 +237,8 @@ pub struct Trainer<R: Runner> {
 }
 
 impl<R: Runner> Trainer<R> {
-    /// Makes the plan and, with `make`, its runner; sends the weights of `start`, from which training goes on, and where
-    /// they stay on the device the images. Where they lie changes no bit of what is trained.
+    /// Makes the plan and, with `make`, its runner; sends the weights of `start`, from which training goes on, and
+    /// where they stay on the device the images. Where they lie changes no bit of what is trained.
     ///
     /// # Errors
     /// What `make` reports; [`Error::Config`] for settings out of range or data that do not fit the network.
@@ -334,8 +334,8 @@ impl<R: Runner> Trainer<R> {
         Ok(trainer)
     }
 
-    /// Takes the embeddings `[images, dims]` that the [model](Config::compatible) to be compatible with has of the images
-    /// trained on, before the first step of this trainer.
+    /// Takes the embeddings `[images, dims]` that the [model](Config::compatible) to be compatible with has of the
+    /// images trained on, before the first step of this trainer.
     ///
     /// # Panics
     /// If the training is to be compatible with none, or they are not as many.

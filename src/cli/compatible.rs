@@ -85,8 +85,8 @@ pub fn embed(engine: &Engine, model: &Checkpoint, data: &Dataset) -> Result<Vec<
     Ok(embeddings)
 }
 
-/// Judges two models on the same test images, each by itself and probes of the one in a gallery of the other; prints the
-/// figures, as a line of JSON if that is wanted.
+/// Judges two models on the same test images, each by itself and probes of the one in a gallery of the other; prints
+/// the figures, as a line of JSON if that is wanted.
 pub fn judge(engine: &Engine, [new, old]: [(&Checkpoint, &Dataset); 2], as_json: bool) -> Outcome {
     let labels = &new.1.labels;
     let dims = new.0.net()?.dims();
@@ -104,7 +104,12 @@ pub fn judge(engine: &Engine, [new, old]: [(&Checkpoint, &Dataset); 2], as_json:
     if as_json {
         let row = |&(probes, gallery, figures): &(&str, &str, Across)| {
             let Across { recall_at_1, tar_at_far_1e3 } = figures;
-            json!({ "probes": probes, "gallery": gallery, "recall_at_1": recall_at_1, "tar_at_far_1e3": tar_at_far_1e3 })
+            json!({
+                "probes": probes,
+                "gallery": gallery,
+                "recall_at_1": recall_at_1,
+                "tar_at_far_1e3": tar_at_far_1e3,
+            })
         };
         let rows: Vec<_> = rows.iter().map(row).collect();
         writeln!(out, "{}", json!({ "event": "against", "images": labels.len(), "models": rows }))?;

@@ -49,8 +49,8 @@ impl Engine {
         }
     }
 
-    /// Bytes that the images of a set may have to lie on it all at once: what a device binds; of the processor's memory,
-    /// where they lie twice, a quarter.
+    /// Bytes that the images of a set may have to lie on it all at once: what a device binds; of the processor's
+    /// memory, where they lie twice, a quarter.
     pub fn most_images(&self) -> u64 {
         match self {
             Engine::Cpu => memory::available() / 4,

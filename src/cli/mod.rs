@@ -289,8 +289,8 @@ impl DataArg {
         }
     }
 
-    /// The set of [`DataArg::open_of`], of which bad pictures have been left out if that is wished. Another one than the
-    /// model's only where it is `other` that is wanted.
+    /// The set of [`DataArg::open_of`], of which bad pictures have been left out if that is wished. Another one than
+    /// the model's only where it is `other` that is wanted.
     fn load_of(&self, model: &Checkpoint, other: bool) -> siamese::Result<Split> {
         let split = self.open_of(model)?;
         let split = if self.skip_bad { read_all(split, false, self.bad())? } else { split };
@@ -336,8 +336,8 @@ fn size(bytes: u64) -> impl std::fmt::Display {
 #[derive(Args)]
 #[command(next_help_heading = "Images")]
 struct FeedArgs {
-    /// Where training images lie: on the device, or on the host, from where those of a batch go up in its step. It makes
-    /// no other numbers [default: on the device, if they fit]
+    /// Where training images lie: on the device, or on the host, from where those of a batch go up in its step. It
+    /// makes no other numbers [default: on the device, if they fit]
     #[arg(long, value_enum, value_name = "WHERE")]
     data_on: Option<DataOn>,
     /// How much of the device training images may take, such as 500MB [default: what it can bind at once; of the

@@ -103,8 +103,8 @@ pub struct Train {
     out: Option<PathBuf>,
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
-        "preset", "spec", "loss", "memory", "compatible_with", "mining", "batch", "margin", "soft_margin", "augment", "schedule", "warmup",
-        "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
+        "preset", "spec", "loss", "memory", "compatible_with", "mining", "batch", "margin", "soft_margin", "augment",
+        "schedule", "warmup", "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
         "patience", "split", "train_classes", "seed", "threshold", "input", "invert", "ground", "mean", "deviation",
     ])]
     resume: bool,
@@ -141,8 +141,8 @@ struct RecipeArgs {
     /// (cross-batch memory)
     #[arg(long, value_name = "IMAGES")]
     memory: Option<usize>,
-    /// Of a loss on pairs: make embeddings that can be compared with those of an older model, a run, checkpoint or model
-    /// file. Each image of a batch is paired with the old embeddings of all of them as well
+    /// Of a loss on pairs: make embeddings that can be compared with those of an older model, a run, checkpoint or
+    /// model file. Each image of a batch is paired with the old embeddings of all of them as well
     #[arg(long, value_name = "OLD")]
     compatible_with: Option<PathBuf>,
     /// Of the triplet loss: how much farther than the positive the negative must be

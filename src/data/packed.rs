@@ -3,8 +3,8 @@
 //!
 //! The file is a safetensors file, which other programs read as well: `train.images` and `test.images`
 //! `[rows, height, width, channels]` of bytes, `train.labels` and `test.labels` `[rows]` of 32 bits, and, where the
-//! images have names, `train.names` and `test.names`, each the bytes of a list in JSON. The metadata say what a label is
-//! called, what was done to the pictures, and which set it is.
+//! images have names, `train.names` and `test.names`, each the bytes of a list in JSON. The metadata say what a label
+//! is called, what was done to the pictures, and which set it is.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};

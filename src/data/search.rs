@@ -1,4 +1,5 @@
-//! Which pictures a folder or its [shards](super::shards) hold: of which class, on which side of a data set, and what in it is no picture.
+//! Which pictures a folder or its [shards](super::shards) hold: of which class, on which side of a data set, and what
+//! in it is no picture.
 //!
 //! A folder has one of two layouts: `class/picture`, or `side/class/picture` with folders that are called `train`,
 //! `val`, `test` or the like. What a name in a picture's path means does not depend on who asks: training, enrolment

@@ -1,8 +1,8 @@
 //! Pictures in tar files, as [webdataset](https://github.com/webdataset/webdataset) lays them out and as `tar` packs a
 //! folder: each is read where it lies, by the place that the archive's heads give.
 //!
-//! A picture `key.jpg` is of the class that `key.cls` says, or the `label` of `key.json`, in any order beside it; without
-//! either, of the folder that it lies in. A key is a name up to its first dot, folders included.
+//! A picture `key.jpg` is of the class that `key.cls` says, or the `label` of `key.json`, in any order beside it;
+//! without either, of the folder that it lies in. A key is a name up to its first dot, folders included.
 
 use std::collections::HashMap;
 use std::fs::File;

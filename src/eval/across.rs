@@ -12,8 +12,8 @@ pub struct Across {
     /// Of the images whose label has another, the share whose nearest other image is of their label: the probe is
     /// embedded by the one model, all others by the other. `None` where no label has two images.
     pub recall_at_1: Option<f64>,
-    /// Share of the positive pairs accepted where of the negative ones no more than 1 in 1,000 are; the first of a pair is
-    /// embedded by the one model, the second by the other. `None` where there are no pairs, or too few.
+    /// Share of the positive pairs accepted where of the negative ones no more than 1 in 1,000 are; the first of a pair
+    /// is embedded by the one model, the second by the other. `None` where there are no pairs, or too few.
     pub tar_at_far_1e3: Option<f64>,
 }
 

@@ -89,9 +89,9 @@ pub struct Session<'a, R: Runner> {
 }
 
 impl<'a, R: Runner> Session<'a, R> {
-    /// A run of `parts` in `folder` that starts, or goes on, from `start`, with a runner that `make` makes; training images
-    /// lie where `residence` says. When this
-    /// answers the folder has a checkpoint, so that whatever ends the program leaves a run that can be gone on with.
+    /// A run of `parts` in `folder` that starts, or goes on, from `start`, with a runner that `make` makes; training
+    /// images lie where `residence` says. When this answers the folder has a checkpoint, so that whatever ends the
+    /// program leaves a run that can be gone on with.
     ///
     /// # Errors
     /// As [`Trainer::new`]; [`Error::Io`] where the folder cannot be written.
