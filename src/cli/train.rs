@@ -104,8 +104,9 @@ pub struct Train {
     /// Go on from the checkpoint in --out, with its settings; a --learning-rate counts from there on
     #[arg(long, requires = "out", conflicts_with_all = [
         "preset", "spec", "loss", "memory", "compatible_with", "mining", "batch", "margin", "soft_margin", "augment",
-        "schedule", "warmup", "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again", "validation", "validate_every",
-        "patience", "split", "train_classes", "seed", "threshold", "input", "invert", "ground", "mean", "deviation",
+        "schedule", "warmup", "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again",
+        "validation", "validate_every", "patience", "split", "train_classes", "seed", "threshold", "input", "invert",
+        "ground", "mean", "deviation",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
