@@ -805,7 +805,7 @@ mod tests {
             return vec![String::new()];
         }
         let named = option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
-        let further = ["1", "8x8x1", "circle", "none", "conv1 rate=1", "images"].map(str::to_owned);
+        let further = ["1", "8x8x1", "circle", "none", "white", "conv1 rate=1", "images"].map(str::to_owned);
         named.into_iter().chain(further).map(|value| format!("={value}")).collect()
     }
 
