@@ -160,8 +160,15 @@ fn by_side(
 
 /// The shape that suits the pictures, with a remark on it.
 fn common_shape(dir: &Path, found: &[Found], remarks: &mut Vec<String>) -> Result<[usize; 3]> {
-    let shapes =
-        found.par_iter().map(|found| found.stored.encoded(|picture| shape(picture))).collect::<Result<Vec<_>>>()?;
+    let shape = |found: &Found| found.stored.encoded(|picture| shape(picture));
+    let (faults, shapes): (Vec<_>, Vec<_>) = found.par_iter().map(shape).partition_map(Into::into);
+    if shapes.is_empty() {
+        return Err(Error::Pictures { faults });
+    }
+    if let Some(first) = faults.first() {
+        let count = search::count(faults.len(), "picture");
+        remarks.push(format!("{}: no size in the head of {count}, such as: {first}", dir.display()));
+    }
     let mut sizes: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     for &[height, width, _] in &shapes {
         *sizes.entry([height, width]).or_default() += 1;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::program::{SPEC, events, fail, place, run, succeed, text};
+use crate::tools::trained;
 
 /// Another network than [`SPEC`], of as many values.
 const OTHER: &str = "conv6k5 relu pool dense8 l2";
@@ -83,4 +84,16 @@ fn it_goes_on_with_the_same_old_model_alone() {
         let words = fail(&asked.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(words.contains("--compatible-with") && words.contains(reason), "{asked:?}: {words}");
     }
+}
+
+/// The pictures are prepared for each of the two models.
+#[test]
+fn an_old_model_may_take_pictures_of_another_size() {
+    let (folder, pictures, old) = trained();
+    let new = format!("{}/new", folder.path().display());
+    let train = ["train", "--data", &pictures, "--spec", OTHER, "--input", "12x12x1", "--steps", "60", "--out", &new];
+    succeed(&[&train, &PAIRS[..], &["--compatible-with", &old]].concat());
+    let found = events(&succeed(&["eval", &new, "--against", &old, "--json"])).remove(0);
+    let recall = |row: usize| found["models"][row]["recall_at_1"].as_f64().unwrap();
+    assert!((0..4).all(|row| recall(row) > 0.9), "{found}");
 }

@@ -29,7 +29,7 @@ fn as_pictures(idx: &Path, pictures: &Path) {
 }
 
 /// A folder with a data set of pictures, a run trained on it, and their paths as text.
-fn trained() -> (tempfile::TempDir, String, String) {
+pub fn trained() -> (tempfile::TempDir, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let [idx, pictures, model] = ["idx", "pictures", "run"].map(|name| folder.path().join(name));
     fs::create_dir(&idx).unwrap();

@@ -144,6 +144,25 @@ fn bad_pictures_are_named_or_left_out() {
     assert_eq!((&packed.train.labels, &packed.names), (&without.train.labels, &without.names));
 }
 
+/// Where no size is asked for it is that of the pictures that have one, and the others are dealt with as above.
+#[test]
+fn bad_pictures_have_no_say_in_the_size() {
+    let folder = pictures(&["a/3.png", "b/7.png"]);
+    let load = || folder::load(folder.path(), None, AS_IS, None).unwrap();
+    assert_eq!([load().train.height, load().train.width], [4, 6]);
+    assert!(load().remarks.iter().any(|remark| remark.contains("no size in the head of 2 pictures")));
+    assert_eq!(load().loaded(Bad::Skipped, || ()).unwrap().left_out, 2);
+    let error = load().loaded(Bad::Refused, || ()).unwrap_err().to_string();
+    assert!(["a/3.png", "b/7.png"].iter().all(|name| error.contains(name)), "{error}");
+    let none = tempfile::tempdir().unwrap();
+    for name in ["train/a/1.png", "test/a/1.png"] {
+        let path = none.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"nothing").unwrap();
+    }
+    assert!(matches!(folder::load(none.path(), None, AS_IS, None), Err(Error::Pictures { .. })));
+}
+
 #[test]
 fn a_set_of_nothing_else_is_refused_even_so() {
     let folder = tempfile::tempdir().unwrap();
