@@ -89,8 +89,6 @@ pub struct Train {
     #[command(flatten)]
     tune: TuneArgs,
     #[command(flatten)]
-    feed: FeedArgs,
-    #[command(flatten)]
     length: LengthArgs,
     /// How often to save: each so many seconds, as 30s, or each so many steps, as 500
     #[arg(long, value_name = "TIME|STEPS", default_value = "30s", value_parser = parse_save_every)]
@@ -124,6 +122,8 @@ pub struct Train {
     /// The settings given, as such a file.
     #[arg(skip)]
     settings: String,
+    #[command(flatten)]
+    feed: FeedArgs,
     #[command(flatten)]
     recipe: RecipeArgs,
 }
