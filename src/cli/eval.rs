@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
 use siamese::config::Config;
 use siamese::data::{Dataset, Origin, Parts, Split, SplitBy, folder};
-use siamese::eval::{Embedded, Evaluation, measurable, retrieval_from};
+use siamese::eval::{Embedded, Evaluation, retrieval_from};
 use siamese::output::{Kind, Output};
 use siamese::run::Runner;
 use siamese::session::Event;
@@ -19,7 +19,7 @@ use siamese::{Error, Result, embed};
 
 use super::engine::{Engine, Job};
 use super::{AdapterArg, DataArg, Failure, ModelArg, Outcome, compatible, pairs, read_all, say_remarks};
-use crate::report::{counter, evaluation_bar, evaluation_table, print};
+use crate::report::{evaluation_bar, evaluation_table, print};
 
 /// Evaluates a saved network: 5-NN, centroid, one-shot, recognition under thresholds, ROC AUC, EER, TAR at FAR 1e-3.
 #[derive(Args)]
@@ -150,7 +150,8 @@ impl Eval {
         say_remarks(&remarks);
         let [probes, gallery] = <[Dataset; 2]>::try_from(sets).expect("a set of each folder");
         let engine = Engine::open(&self.adapter.adapter)?;
-        let [asking, shown] = engine.run(EmbedSets { model, sets: [&probes, &gallery] })?;
+        let [asking, shown] = [&probes, &gallery].map(|set| compatible::embed(&engine, model, set));
+        let (asking, shown) = (asking?, shown?);
         let dims = model.net()?.dims();
         let known = Embedded { values: &shown, dims, labels: &gallery.labels };
         let found = retrieval_from(known, Embedded { values: &asking, dims, labels: &probes.labels });
@@ -192,42 +193,6 @@ impl Eval {
     }
 }
 
-/// The embeddings of two sets.
-struct EmbedSets<'a> {
-    model: &'a Checkpoint,
-    sets: [&'a Dataset; 2],
-}
-
-impl Job for EmbedSets<'_> {
-    type Output = [Vec<f32>; 2];
-
-    fn run<R: Runner>(self, make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>) -> Result<[Vec<f32>; 2], Failure> {
-        let runner = inference(self.model, self.sets[0].len(), make)?;
-        let (net, scale) = (self.model.net()?, self.model.config.scale());
-        let embed = |data: &Dataset| {
-            let bar = counter(data.len() as u64, "pictures");
-            let values = embed::embed(&runner, &net, data, scale, |done| bar.set_position(done as u64))?;
-            bar.finish_and_clear();
-            measurable(&values, net.dims(), &data.name)?;
-            Ok::<_, Error>(values)
-        };
-        Ok([embed(self.sets[0])?, embed(self.sets[1])?])
-    }
-}
-
-/// A runner with the weights of a model, for so many images.
-fn inference<R: Runner>(
-    model: &Checkpoint,
-    images: usize,
-    make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>,
-) -> Result<R> {
-    let net = model.net()?;
-    let source = Source::streamed(embed::batch(&net, images), 1, model.config.scale());
-    let mut runner = make(Arc::new(inference_plan(&net, &source, source.images, slots::PARAMETERS)))?;
-    model.restore(&mut runner)?;
-    Ok(runner)
-}
-
 struct Evaluate<'a> {
     checkpoint: &'a Checkpoint,
     config: &'a Config,
@@ -239,7 +204,10 @@ impl Job for Evaluate<'_> {
 
     fn run<R: Runner>(self, make: impl Fn(Arc<siamese::plan::Plan>) -> Result<R>) -> Result<Evaluation, Failure> {
         let net = self.checkpoint.net()?;
-        let runner = inference(self.checkpoint, self.parts.evaluation.test.len(), make)?;
+        let images = embed::batch(&net, self.parts.evaluation.test.len());
+        let source = Source::streamed(images, 1, self.config.scale());
+        let mut runner = make(Arc::new(inference_plan(&net, &source, source.images, slots::PARAMETERS)))?;
+        self.checkpoint.restore(&mut runner)?;
         let bar = evaluation_bar();
         let evaluated = embed::evaluate(&runner, &net, self.config, self.parts, |progress| bar.show(progress))?;
         bar.finish();

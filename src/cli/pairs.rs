@@ -1,25 +1,20 @@
 //! `siamese eval --pairs`: the protocol of Labeled Faces in the Wild.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
+use siamese::Error;
 use siamese::checkpoint::Checkpoint;
 use siamese::data::lfw::Pairs;
 use siamese::data::pictures;
-use siamese::embed::{Embedder, batch};
 use siamese::eval::{Embedded, Lfw, lfw, pair_distances};
-use siamese::plan::Plan;
-use siamese::run::Runner;
 use siamese::text::plain;
-use siamese::{Error, Result};
 
-use super::engine::{Engine, Job};
-use super::images::comparable;
-use super::{Failure, Outcome};
-use crate::report::counter;
+use super::Outcome;
+use super::engine::Engine;
+use super::images::{Embed, comparable};
 
 /// Verifies the pairs of a list by the embeddings of a model; prints the figures, as a line of JSON if that is wanted.
 pub fn verify(engine: &Engine, model: &Checkpoint, list: &Path, folder: &Path, as_json: bool) -> Outcome {
@@ -42,7 +37,9 @@ pub fn verify(engine: &Engine, model: &Checkpoint, list: &Path, folder: &Path, a
     if !net.normalises() {
         say!("warning: embeddings are not of length 1, and the thresholds of this protocol end at a distance of 4");
     }
-    let values = engine.run(Embed { model, pictures: &found.pictures })?;
+    let files = found.pictures.iter().cloned().map(Into::into).collect();
+    let images = pictures::images(files, model.input, model.config.pictures);
+    let values = engine.run(Embed { model, images: &images })?;
     let rows = values.chunks_exact(net.dims()).zip(&found.pictures);
     rows.into_iter().try_for_each(|(row, path)| comparable(row, &path.display().to_string()))?;
     let labels = vec![0; found.pictures.len()];
@@ -83,24 +80,4 @@ fn table(judged: &Lfw) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     rows.iter()
         .try_for_each(|(name, text, words)| writeln!(out, "{}", format!("{name:<18} {text:>9}  {words}").trim_end()))
-}
-
-struct Embed<'a> {
-    model: &'a Checkpoint,
-    pictures: &'a [PathBuf],
-}
-
-impl Job for Embed<'_> {
-    type Output = Vec<f32>;
-
-    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<Vec<f32>, Failure> {
-        let Embed { model, pictures: paths } = self;
-        let mut embedder = Embedder::new(model, batch(&model.net()?, paths.len()), make)?;
-        let bar = counter(paths.len() as u64, "pictures");
-        let images =
-            pictures::images(paths.iter().cloned().map(Into::into).collect(), model.input, model.config.pictures);
-        let values = embedder.embed(&images, |done| bar.set_position(done as u64))?;
-        bar.finish_and_clear();
-        Ok(values)
-    }
 }

@@ -1,11 +1,10 @@
 //! A set divided: into what is trained on and what judges it where it does not say so itself, and for a run, with what
 //! watches it held back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-
-use std::borrow::Cow;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

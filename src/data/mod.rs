@@ -42,9 +42,9 @@ pub struct Dataset {
     pub labels: Vec<u32>,
     /// What the labels are called, by label; empty where they are numbers and no more.
     pub label_names: Vec<String>,
-    /// Images of an image from top to bottom.
+    /// Pixels of an image from top to bottom.
     pub height: usize,
-    /// Images of an image from left to right.
+    /// Pixels of an image from left to right.
     pub width: usize,
     /// Values of a pixel: 1 for grey, 3 for colour.
     pub channels: usize,
@@ -213,8 +213,8 @@ pub struct Split {
 
 /// Reads a data set: a file that [`packed`] wrote, or a folder of any kind: of pictures or tar shards as [`folder`] has
 /// it, or of IDX files as [`idx`] has it, which may lie in a folder `raw` or `gzip` inside, where downloads put them.
-/// `input` is the shape that pictures are brought to, `by` what a folder of them is
-/// divided by that does not say which are for what; see [`folder::load`]. Pictures are not decoded yet.
+/// `input` is the shape that pictures are brought to, `by` what a folder of them is divided by that does not say which
+/// are for what; see [`folder::load`]. Pictures are not decoded yet.
 ///
 /// # Errors
 /// [`Error::DataSet`] where the folder is not there or is neither; what [`packed::load`], [`folder::load`] and

@@ -11,7 +11,6 @@ use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::{Deserialize, Serialize};
@@ -101,25 +100,14 @@ fn names_text(names: &[String]) -> Vec<u8> {
 
 /// Writes the images that can be read, and tells the others.
 fn images(file: &mut File, images: &Images, done: &(impl Fn() + Sync)) -> io::Result<Vec<Unreadable>> {
+    let rows: Vec<usize> = (0..images.len()).collect();
     let mut faults = Vec::new();
-    let chunk = (CHUNK / images.size()).clamp(1, images.len());
-    let mut bytes = vec![0; chunk * images.size()];
-    for start in (0..images.len()).step_by(chunk) {
-        let count = chunk.min(images.len() - start);
-        let chunk = bytes[..count * images.size()].par_chunks_mut(images.size()).enumerate();
-        let errors: Vec<Option<Error>> = chunk
-            .map(|(place, image)| {
-                let error = images.read(start + place, image).err();
-                done();
-                error
-            })
-            .collect();
-        for ((place, error), image) in errors.into_iter().enumerate().zip(bytes.chunks(images.size())) {
-            match error {
-                None => file.write_all(image)?,
-                Some(error) => faults.push(Unreadable { row: start + place, error }),
-            }
+    for rows in rows.chunks((CHUNK / images.size()).max(1)) {
+        let (read, unreadable) = images.subset(rows).load(done);
+        for place in (0..rows.len()).filter(|&place| unreadable.iter().all(|fault| fault.row != place)) {
+            file.write_all(&read.image(place).expect("it is in memory"))?;
         }
+        faults.extend(unreadable.into_iter().map(|fault| Unreadable { row: rows[fault.row], ..fault }));
     }
     Ok(faults)
 }
