@@ -201,6 +201,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A rank of a crew cannot go on.
+    #[error("rank {rank}: {reason}")]
+    Crew {
+        /// Its number, from 0.
+        rank: usize,
+        /// What is the matter with it.
+        reason: String,
+    },
+
     /// A network of another program cannot be expressed.
     #[error("{}: {reason}", path.display())]
     Graph {
@@ -331,6 +340,11 @@ impl Error {
             Error::Checkpoint { .. } => {
                 "give a checkpoint.safetensors that `siamese train` wrote; weights of other programs become \
                  a model file by `siamese import`"
+                    .into()
+            }
+            Error::Crew { .. } => {
+                "start all ranks with the same program, options and images; `--resume` goes on from the last \
+                 checkpoint, with other ranks as well"
                     .into()
             }
             Error::Graph { .. } => {

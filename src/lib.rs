@@ -112,6 +112,7 @@
 //! 2  plan
 //! 1  kernels                                               know no plan and no device
 //! 0  kernel  host  error  text  settings  names  output  memory  data  sampler  init  graph
+//!    crew
 //! ```
 //!
 //! # Where to change what
@@ -145,6 +146,7 @@ pub mod checkpoint;
 pub mod cluster;
 pub mod config;
 pub mod cpu;
+pub mod crew;
 pub mod data;
 pub mod embed;
 pub mod error;

@@ -8,7 +8,10 @@ use std::process::Command;
 
 /// The modules from the bottom up. One may use its own rung and those below.
 const LADDER: &[&[&str]] = &[
-    &["kernel", "host", "error", "text", "settings", "names", "output", "memory", "data", "sampler", "init", "graph"],
+    &[
+        "kernel", "host", "error", "text", "settings", "names", "output", "memory", "data", "sampler", "init", "graph",
+        "crew",
+    ],
     &["kernels"],
     &["plan"],
     &["layers", "losses", "run"],

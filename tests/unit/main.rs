@@ -5,6 +5,7 @@ mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod config;
+mod crew;
 mod data;
 mod duplicates;
 mod eval;
