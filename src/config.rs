@@ -280,6 +280,12 @@ pub struct Config {
     pub compatible: Option<Compatible>,
     /// What a step's batch is.
     pub batch: Batch,
+    /// Equal parts of a batch, side by side, that go through the network by themselves, one after the other or on
+    /// several devices. The loss is that of the whole batch; gradients are summed [by halves](crate::crew::by_halves).
+    /// A batch normalisation takes its moments of a share, and its running moments are the mean over shares (a *ghost
+    /// batch*; Hoffer, Hubara & Soudry 2017).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shares: usize,
     /// How images are changed on their way into a batch.
     pub augment: Augment,
     /// The optimiser.
@@ -329,6 +335,14 @@ pub struct Config {
     /// classes of IDX sets.
     #[serde(default, alias = "train_labels", deserialize_with = "class_names")]
     pub train_classes: Option<Vec<String>>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -528,6 +542,7 @@ fn cnn() -> Config {
         memory: 0,
         compatible: None,
         batch,
+        shares: 1,
         augment: Augment::NONE,
         update: Update::ADAM,
         freeze: None,
@@ -700,6 +715,11 @@ impl Config {
         self.augment.validate()?;
         self.batch.validate()?;
         self.loss.takes(&self.batch)?;
+        let rows = self.batch.rows();
+        if self.shares == 0 || !rows.is_multiple_of(self.shares) {
+            let reason = format!("the {rows} images of a batch cannot be cut into {} equal shares", self.shares);
+            return Err(Error::config("--shares", reason));
+        }
         let of_pairs = [("--memory", self.memory > 0), ("--compatible-with", self.compatible.is_some())];
         if let Some((option, _)) = of_pairs.into_iter().find(|(_, asked)| *asked && !self.loss.is_on_pairs()) {
             let on_pairs: Vec<_> = Loss::all().iter().filter(|loss| loss.is_on_pairs()).map(Loss::name).collect();
@@ -740,6 +760,11 @@ impl Config {
             return Err(Error::config("--train-classes", "no class is left to train on"));
         }
         Ok(())
+    }
+
+    /// Images of a [share](Config::shares).
+    pub fn rows_of_share(&self) -> usize {
+        self.batch.rows() / self.shares
     }
 
     /// Whether tensors may differ in their [`Config::rates`].

@@ -160,6 +160,16 @@ impl Buffer {
     }
 }
 
+/// A place where the [shares](crate::config::Config::shares) of a step meet: sections before it have worked on the rows
+/// of a share, or those behind it will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// Values of the rows of a share, `[rows / shares, …]`.
+    pub share: SlotId,
+    /// Those of all rows, `[rows, …]`.
+    pub all: SlotId,
+}
+
 /// Slots and calls; see the module.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -170,6 +180,7 @@ pub struct Plan {
     places: Vec<usize>,
     /// See [`Plan::statistics`].
     statistics: Vec<&'static str>,
+    meetings: Vec<Meeting>,
 }
 
 impl Plan {
@@ -223,6 +234,12 @@ impl Plan {
     /// Names of the elements of the slot of [statistics](Role::Statistic).
     pub fn statistics(&self) -> &[&'static str] {
         &self.statistics
+    }
+
+    /// Where the shares of a step meet, in order; none where a step is not cut into shares. Its sections are then not
+    /// run one after the other: those between two meetings are run for each share.
+    pub fn meetings(&self) -> &[Meeting] {
+        &self.meetings
     }
 
     /// The memory of all slots.
@@ -350,6 +367,7 @@ pub struct Builder {
     /// Calls that wait for their section.
     later: Vec<Call>,
     statistics: Vec<&'static str>,
+    meetings: Vec<Meeting>,
 }
 
 impl Builder {
@@ -373,6 +391,11 @@ impl Builder {
         let id = self.slot(name, Element::F32, &[names.len()], Role::Statistic);
         self.statistics = names;
         id
+    }
+
+    /// Adds a place where shares meet.
+    pub fn meet(&mut self, share: SlotId, all: SlotId) {
+        self.meetings.push(Meeting { share, all });
     }
 
     /// The slot of `length` zeros.
@@ -532,6 +555,11 @@ impl Builder {
         }
     }
 
+    /// Number of the calls in sections before this one.
+    fn before(&self, section: Section) -> usize {
+        self.calls.partition_point(|call| call.section < section)
+    }
+
     /// For each slot the calls during which its values are needed: from the first that has it to the last, and to the
     /// end where that one writes it, since what no call reads is for the host. (An update reads.) Only activations come
     /// and go.
@@ -545,8 +573,12 @@ impl Builder {
                 lives[id.0] = Some(start..until);
             }
         }
-        let life = |(slot, life): (&Slot, Option<_>)| match slot.role {
-            Role::Activation => life.unwrap_or(0..0),
+        // Between loss and update the sections before the loss are run again where shares take turns.
+        let [loss, update] = [Section::Loss, Section::Update].map(|section| self.before(section));
+        let outlasts = |life: &Range<usize>| !self.meetings.is_empty() && life.start >= loss && life.end > update;
+        let life = |(slot, life): (&Slot, Option<Range<usize>>)| match (slot.role, life) {
+            (Role::Activation, Some(life)) if outlasts(&life) => 0..life.end,
+            (Role::Activation, life) => life.unwrap_or(0..0),
             _ => 0..end,
         };
         self.slots.iter().zip(lives).map(life).collect()
@@ -576,6 +608,7 @@ impl Builder {
                 None => buffers.push(Buffer::new(SlotId(id), slot, life)),
             }
         }
-        Plan { slots: self.slots, calls: self.calls, buffers, places, statistics: self.statistics }
+        let Builder { slots, calls, statistics, meetings, .. } = self;
+        Plan { slots, calls, buffers, places, statistics, meetings }
     }
 }

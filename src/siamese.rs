@@ -73,6 +73,10 @@ pub mod slots {
     pub use crate::losses::{LABELS, MEMORY_LABELS, MEMORY_POSITION, OLD};
     pub use crate::net::arenas::{AVERAGE, AVERAGE_STATE, GRADIENTS, MOMENTS, PARAMETERS, STATE};
 
+    /// The embeddings of all rows of a batch, where a step is cut into shares.
+    pub const EMBEDDINGS: &str = "embeddings";
+    /// The gradient by the embeddings of a share, where a step is cut into shares.
+    pub const SHARE_DX: &str = "share.dx";
     /// Images of a batch, where they do not stay on the device.
     pub const IMAGES: &str = "images";
     /// Row numbers of the batch.
@@ -175,14 +179,28 @@ fn gather(
 }
 
 /// The plan of a training step as `config` has it. Of random triplets the rows are in the order of [`Branch::ALL`].
+///
+/// Where a step is cut into [shares](Config::shares), gather, forward and backward are of the rows of one share, the
+/// loss is of all rows, and there are two [meetings](Plan::meetings): of the embeddings, and of the gradient by them.
+/// The gradients of the parameters are then those of a share; before the update the sum over all is written in their
+/// place.
 pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let mut builder = Builder::default();
     let batch = &config.batch;
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
-    let x = gather(&mut builder, net, source, batch.rows(), &config.augment, config.storage);
-    let forward = net.forward(&mut builder, &tensors, batch.rows(), x);
+    let rows = config.rows_of_share();
+    let x = gather(&mut builder, net, source, rows, &config.augment, config.storage);
+    let forward = net.forward(&mut builder, &tensors, rows, x);
     let tensors = Head::new(config, net.dims(), source.classes).declare(&mut builder);
-    let (slot, dims, classes) = (forward.embedding(), net.dims(), source.classes);
+    let (dims, classes) = (net.dims(), source.classes);
+    let slot = match config.shares {
+        1 => forward.embedding(),
+        _ => {
+            let all = builder.slot(slots::EMBEDDINGS, Element::F32, &[batch.rows(), dims], Role::Input);
+            builder.meet(forward.embedding(), all);
+            all
+        }
+    };
     let embeddings = Embeddings {
         slot,
         dims,
@@ -193,9 +211,17 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
         tensors: &tensors,
     };
     let loss = config.loss.lower(&mut builder, &embeddings);
+    let gradient = match config.shares {
+        1 => loss.gradient,
+        _ => {
+            let share = builder.slot(slots::SHARE_DX, Element::F32, &[rows, dims], Role::Input);
+            builder.meet(share, loss.gradient);
+            share
+        }
+    };
     match config.again {
-        false => net.backward(&mut builder, &forward, loss.gradient),
-        true => net.backward_again(&mut builder, &forward, loss.gradient),
+        false => net.backward(&mut builder, &forward, gradient),
+        true => net.backward_again(&mut builder, &forward, gradient),
     }
 
     let [parameters, gradients] = [slots::PARAMETERS, slots::GRADIENTS].map(|name| builder.id(name));

@@ -6,7 +6,9 @@ mod threads;
 
 use std::ops::Range;
 
-use crate::error::Result;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
 
 pub use threads::{Threads, crew};
 
@@ -86,29 +88,64 @@ impl Crew for Alone {
     }
 }
 
+/// Makes sure that all ranks have the same of everything that is named.
+///
+/// # Errors
+/// [`Error::Crew`] with the first rank that has something else than rank 0, and the name of what that is.
+pub fn agree(crew: &mut dyn Crew, have: &[(&str, &[u8])]) -> Result<()> {
+    let own: Vec<u8> = have.iter().flat_map(|(_, bytes)| Sha256::digest(bytes)).collect();
+    let mut all = vec![0; own.len() * crew.ranks()];
+    crew.gather(&own, &mut all)?;
+    let first = own.len();
+    for (rank, others) in all.chunks(own.len()).enumerate() {
+        let digests = all[..first].chunks(32).zip(others.chunks(32));
+        if let Some(((name, _), _)) = have.iter().zip(digests).find(|(_, (first, other))| first != other) {
+            return Err(Error::Crew { rank, reason: format!("it has {name} than rank 0") });
+        }
+    }
+    Ok(())
+}
+
 /// Whether so many ranks make the sum of so many shares to the bit, each having summed its own: ranks have a power of
 /// two of them, or one has all.
 pub fn divides(shares: usize, ranks: usize) -> bool {
     ranks == 1 || (ranks > 0 && shares.is_multiple_of(ranks) && (shares / ranks).is_power_of_two())
 }
 
-/// Adds equally long rows of values, of which there is at least one: neighbours in pairs, round by round, an odd last
-/// one going up as it is. So equally many rows side by side, a power of two of them, may be added first, by whomever,
-/// and the bits of the sum of all are the same.
-///
-/// # Panics
-/// If there is none.
-pub fn by_halves(mut rows: Vec<Vec<f32>>) -> Vec<f32> {
-    while rows.len() > 1 {
-        let mut pairs = rows.into_iter();
-        let mut sums = Vec::new();
-        while let Some(mut sum) = pairs.next() {
-            if let Some(other) = pairs.next() {
-                sum.iter_mut().zip(&other).for_each(|(sum, other)| *sum += other);
-            }
-            sums.push(sum);
+/// A sum of equally long rows of values, by halves: neighbours in pairs, round by round, an odd last one going up as it
+/// is. So equally many rows side by side, a power of two of them, may be added first, by whomever, and the bits of the
+/// sum of all are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Halves {
+    /// Sums, and of how many rows each is: powers of two, that fall.
+    sums: Vec<(usize, Vec<f32>)>,
+}
+
+impl Halves {
+    /// Takes in the next row.
+    pub fn push(&mut self, row: Vec<f32>) {
+        let mut own = (1, row);
+        while let Some((_, before)) = self.sums.pop_if(|(rows, _)| *rows == own.0) {
+            own = (2 * own.0, added(before, &own.1));
         }
-        rows = sums;
+        self.sums.push(own);
     }
-    rows.pop().expect("a row")
+
+    /// The sum of all rows; of none it is empty.
+    pub fn sum(self) -> Vec<f32> {
+        let sums = self.sums.into_iter().map(|(_, sum)| sum);
+        sums.rev().reduce(|behind, before| added(before, &behind)).unwrap_or_default()
+    }
+}
+
+fn added(mut a: Vec<f32>, b: &[f32]) -> Vec<f32> {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
+}
+
+/// The sum of rows by [`Halves`].
+pub fn by_halves(rows: impl IntoIterator<Item = Vec<f32>>) -> Vec<f32> {
+    let mut halves = Halves::default();
+    rows.into_iter().for_each(|row| halves.push(row));
+    halves.sum()
 }

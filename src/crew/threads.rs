@@ -70,7 +70,7 @@ impl Crew for Threads {
 
     fn sum(&mut self, values: &mut [f32]) -> Result<()> {
         let all = self.all(bytemuck::cast_slice(values))?;
-        let rows = all.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes)).collect();
+        let rows = all.iter().map(|bytes| bytemuck::pod_collect_to_vec(bytes));
         values.copy_from_slice(&by_halves(rows));
         Ok(())
     }

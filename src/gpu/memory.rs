@@ -114,16 +114,28 @@ impl Device {
 
     /// Reads bytes of a buffer through a buffer made for it. The range is in multiples of 4.
     pub(super) fn read(&self, buffer: &wgpu::Buffer, range: Range<u64>) -> Result<Vec<u8>> {
+        Staging::default().read(self, buffer, range)
+    }
+}
+
+/// A buffer through which others are read, made for the largest read so far.
+#[derive(Default)]
+pub(super) struct Staging(Option<wgpu::Buffer>);
+
+impl Staging {
+    /// Reads bytes of a buffer. The range is in multiples of 4.
+    pub(super) fn read(&mut self, device: &Device, buffer: &wgpu::Buffer, range: Range<u64>) -> Result<Vec<u8>> {
         let size = range.end - range.start;
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        self.scoped(|| {
-            let staging = self.buffer("read", size, usage);
-            let mut encoder = self.wgpu.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(buffer, range.start, &staging, 0, size);
-            let submission = self.queue.submit([encoder.finish()]);
-            let mapped = map(&staging, size);
-            self.wait(Some(submission))?;
-            unmap(self, &staging, size, &mapped)
+        device.scoped(|| {
+            self.0.take_if(|staging| staging.size() < size);
+            let staging = self.0.get_or_insert_with(|| device.buffer("read", size, usage));
+            let mut encoder = device.wgpu.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(buffer, range.start, staging, 0, size);
+            let submission = device.queue.submit([encoder.finish()]);
+            let mapped = map(staging, size);
+            device.wait(Some(submission))?;
+            unmap(device, staging, size, &mapped)
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::host::Array;
 use crate::kernel::Element;
 use crate::plan::{Plan, Role, SlotId};
 use crate::run::Values;
-use memory::{Memory, Ring, from_device, to_device};
+use memory::{Memory, Ring, Staging, from_device, to_device};
 
 /// A call ready to be encoded.
 struct Launch {
@@ -46,6 +46,7 @@ pub struct Runner {
     memory: Memory,
     launches: Vec<Launch>,
     ring: Ring,
+    staging: Staging,
     /// Work that is encoded and not yet submitted: a step and the copy of its statistics share one submission.
     pending: Option<wgpu::CommandEncoder>,
 }
@@ -78,7 +79,7 @@ impl Runner {
             let launches = launches.collect();
             Ok((memory, ring, launches))
         })?;
-        Ok(Runner { device, plan, memory, launches, ring, pending: None })
+        Ok(Runner { device, plan, memory, launches, ring, staging: Staging::default(), pending: None })
     }
 
     /// The device it runs on.
@@ -146,7 +147,8 @@ impl crate::run::Runner for Runner {
         self.flush()?;
         let (buffer, range) = self.memory.range(&self.plan, slot);
         let slot = self.plan.slot(slot);
-        Ok(from_device(&self.device.read(buffer, range)?, slot.element, slot.len()))
+        let bytes = self.staging.read(&self.device, buffer, range)?;
+        Ok(from_device(&bytes, slot.element, slot.len()))
     }
 
     fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>> {

@@ -225,11 +225,11 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// Adds the kernel `K` at `shape` on `args` at the beginning of the update, behind the backward pass: there a state
-    /// changes.
+    /// Adds the kernel `K` at `shape` on `args` at the beginning of the backward pass: there a state changes, once for
+    /// each share of a step however often that goes forward.
     pub fn later<K: Kernel>(&mut self, shape: K::Shape, args: &[SlotId]) {
         if self.again.is_none() {
-            self.builder.later::<K>(Section::Update, shape, args);
+            self.builder.later::<K>(Section::Backward, shape, args);
         }
     }
 }

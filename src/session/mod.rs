@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Validation;
+use crate::crew::Crew;
 use crate::data::Parts;
 use crate::embed::{self, Evaluated};
 use crate::error::{Error, NonFinite, Result};
@@ -126,6 +127,14 @@ impl<'a, R: Runner> Session<'a, R> {
         self.trainer.compare_with(embeddings);
     }
 
+    /// As [`Trainer::join`], as rank 0; the others are dismissed when the run ends.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn join(&mut self, crew: Box<dyn Crew>) -> Result<()> {
+        self.trainer.join(crew)
+    }
+
     /// What is trained.
     pub fn trainer(&self) -> &Trainer<R> {
         &self.trainer
@@ -149,8 +158,9 @@ impl<'a, R: Runner> Session<'a, R> {
         self.record.tell(&start, &mut hear);
         let ending = self.train(stop, &mut hear);
         // The one way out.
+        let dismissed = self.trainer.dismiss();
         let kept = self.keep(&mut hear);
-        match ending.and_then(|ending| kept.map(|()| ending)) {
+        match ending.and_then(|ending| kept.and(dismissed).map(|()| ending)) {
             Err(Error::Diverged { step, .. }) => Ok(self.trace(step, stop, &mut hear)),
             ending => ending,
         }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compatible;
+mod crew;
 mod finetune;
 mod session;
 mod train;

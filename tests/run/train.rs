@@ -30,7 +30,7 @@ use siamese::{check, cpu, gpu};
 
 use crate::common::{self, apart, random, recipes};
 
-static NEVER: AtomicBool = AtomicBool::new(false);
+pub static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn mnist() -> &'static Split {
     static MNIST: OnceLock<Split> = OnceLock::new();
@@ -38,12 +38,12 @@ fn mnist() -> &'static Split {
 }
 
 /// The first `count` images of MNIST's training set.
-fn images(count: usize) -> Dataset {
+pub fn images(count: usize) -> Dataset {
     mnist().train.clone().take(count)
 }
 
 /// The preset `cnn`, shrunk in every width.
-fn small() -> Config {
+pub fn small() -> Config {
     Config {
         spec: "conv8 relu pool conv16 relu pool dense32 relu dense16 l2".to_owned(),
         batch: random(24),
@@ -53,7 +53,7 @@ fn small() -> Config {
 }
 
 /// The same with normalisation of all kinds, dropout, and averages of weights and running moments.
-fn normalised() -> Config {
+pub fn normalised() -> Config {
     Config {
         spec: "conv8 bn relu pool conv16 gn4 relu pool dense32 bn relu drop0.3 dense16 l2".to_owned(),
         average: Some(0.9),
@@ -61,7 +61,7 @@ fn normalised() -> Config {
     }
 }
 
-fn fresh(config: &Config) -> Checkpoint {
+pub fn fresh(config: &Config) -> Checkpoint {
     let net = Net::parse(&config.spec, [28, 28, 1]).unwrap_or_else(|error| panic!("{error}"));
     Checkpoint::initial(config, &net)
 }
@@ -77,19 +77,19 @@ fn on_gpu(device: &Arc<Device>, start: &Checkpoint, data: &Dataset) -> Trainer<g
 }
 
 /// Trains to `until` and gives the reports of the steps.
-fn train<R: Runner>(trainer: &mut Trainer<R>, until: u64) -> Vec<StepReport> {
+pub fn train<R: Runner>(trainer: &mut Trainer<R>, until: u64) -> Vec<StepReport> {
     let mut reports = Vec::new();
     trainer.run(until, &NEVER, |report| reports.push(report)).unwrap_or_else(|error| panic!("{error}"));
     reports
 }
 
 /// Bits, so that not even the sign of a zero may differ.
-fn bits(values: &[f32]) -> Vec<u32> {
+pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// Parameters, states and moments are equal bit for bit.
-fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
+pub fn assert_same(what: &str, a: &Checkpoint, b: &Checkpoint) {
     assert_eq!(a.step, b.step, "{what}: steps");
     assert!(bits(&a.parameters) == bits(&b.parameters), "{what}: parameters differ");
     assert!(bits(&a.state) == bits(&b.state), "{what}: states differ");
@@ -173,7 +173,7 @@ fn ten_steps_on_both_runners() {
 }
 
 /// A network with every join, and dropout.
-fn branched() -> Config {
+pub fn branched() -> Config {
     let spec = "conv8s2 relu drop0.1 2*{ add( conv8 relu conv8 | ) relu } cat( conv8k1 relu | pool1 relu ) \
                 add0( conv12s2 | ) relu dense16 l2";
     Config { spec: spec.to_owned(), ..small() }

@@ -1,11 +1,16 @@
 //! The training loop, generic over the runner. It prints nothing: events go out.
 
+mod health;
+mod shares;
+
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
+use crate::crew::{Alone, Crew};
 use crate::data::store::Images;
 use crate::data::{Dataset, Origin};
 use crate::error::{Error, NonFinite, Result};
@@ -13,12 +18,14 @@ use crate::feed::{Feed, Residence};
 use crate::head::Head;
 use crate::host::{self, Array};
 use crate::kernels::EMPTY;
-use crate::losses::{Ailment, LOSS, Loss, NON_FINITE, Stretch};
+use crate::losses::NON_FINITE;
 use crate::net::{Net, Parameter};
 use crate::plan::{ALIGNMENT, Place, Plan, SlotId};
 use crate::run::Runner;
-use crate::sampler::{Batch, Sampler};
+use crate::sampler::{Sampler, Warps};
 use crate::siamese::{Source, Stats, slots, training_plan};
+
+pub use health::Health;
 
 /// Steps that may be in flight before the host waits for the oldest.
 const IN_FLIGHT: usize = 2;
@@ -36,70 +43,12 @@ pub struct StepReport {
     pub waited: Option<Duration>,
 }
 
-/// Values that mean and variance of a channel are worth being taken of; of fewer they are other ones in each batch.
-const FEW: usize = 32;
-
-/// Looks over a training's reports for [`Ailment`]s of its loss, and names each once; and says at once where batches
-/// are so small that it will suffer.
-#[derive(Clone, Debug)]
-pub struct Health {
-    loss: Loss,
-    batch: Batch,
-    /// Sums since the last look.
-    sums: Stretch,
-    named: Vec<&'static str>,
-    /// What can be said at once.
-    known: Option<Ailment>,
-}
-
-impl Health {
-    /// Steps that are looked at together; one alone may be bad luck.
-    const WINDOW: u64 = 100;
-
-    /// Of a training with these settings.
-    pub fn new(config: &Config, net: &Net) -> Health {
-        let sums = Health::nothing(config.loss);
-        let few = net.fewest_moments(config.batch.rows()).filter(|&(values, _)| values < FEW);
-        let known = few.map(|(values, name)| {
-            let words = format!(
-                "`{name}` takes mean and variance of {values} values a channel, which are others in each batch: a \
-                 larger --batch, or `gn` or `ln` for `bn`"
-            );
-            Ailment { name: "few values", words }
-        });
-        Health { loss: config.loss, batch: config.batch, sums, named: Vec::new(), known }
-    }
-
-    fn nothing(loss: Loss) -> Stretch {
-        let means = loss.statistics().into_iter().map(|name| (name, 0.0)).collect();
-        Stretch { steps: 0, idle: 0, means }
-    }
-
-    /// Takes in a report; answers what has come to light.
-    pub fn look(&mut self, report: &StepReport) -> Option<Ailment> {
-        self.sums.steps += 1;
-        self.sums.idle += u64::from(report.stats.get(LOSS) == 0.0);
-        for ((_, sum), (_, value)) in self.sums.means.iter_mut().zip(report.stats.iter()) {
-            *sum += f64::from(value);
-        }
-        if self.sums.steps < Health::WINDOW {
-            return self.known.take();
-        }
-        let mut stretch = std::mem::replace(&mut self.sums, Health::nothing(self.loss));
-        stretch.means.iter_mut().for_each(|(_, sum)| *sum /= stretch.steps as f64);
-        let found = self.loss.ailment(&self.batch, &stretch);
-        let new = found.filter(|ailment| !self.named.contains(&ailment.name));
-        self.named.extend(new.iter().map(|ailment| ailment.name));
-        new
-    }
-}
-
 /// Checks that a network can be trained as `config` has it, on so many classes.
 ///
 /// # Errors
 /// [`Error::Config`] naming the setting that does not go with the network or the classes.
 pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
-    net.check_training(config.batch.rows())?;
+    net.check_training(config.rows_of_share())?;
     Head::new(config, net.dims(), classes).check(config)?;
     if config.loss.needs_unit_rows() && !net.normalises() {
         let reason = format!(
@@ -161,7 +110,7 @@ impl Memory {
     }
 }
 
-/// Images that go up with each batch.
+/// Images that go up with each share of a batch.
 struct Stream {
     images: SlotId,
     pixels: Images,
@@ -173,14 +122,24 @@ struct Stream {
 }
 
 impl Stream {
-    /// The images of a step, packed.
-    fn batch(&mut self, sampler: &Arc<Sampler>, step: u64) -> Result<Vec<u32>> {
-        let mut feed = self.feed.take().filter(|feed| feed.position() == step).unwrap_or_else(|| {
+    /// The images of some shares of a step, packed; each has so many rows.
+    fn batch(&mut self, sampler: &Arc<Sampler>, step: u64, shares: Range<usize>, rows: usize) -> Result<Vec<Vec<u32>>> {
+        let count = shares.len() as u64;
+        let mut feed = self.feed.take().filter(|feed| feed.position() == step * count).unwrap_or_else(|| {
             let sampler = Arc::clone(sampler);
-            Feed::new(self.pixels.clone(), move |step| Some(sampler.batch(step)), step, self.workers)
+            let start = shares.start;
+            let of_share = move |number: u64| {
+                let share = start + (number % count) as usize;
+                Some(sampler.batch(number / count)[share * rows..][..rows].to_vec())
+            };
+            Feed::new(self.pixels.clone(), of_share, step * count, self.workers)
         });
-        let (images, waited) = feed.take()?;
-        self.waited += waited;
+        let images = shares.map(|_| {
+            let (images, waited) = feed.take()?;
+            self.waited += waited;
+            Ok(images)
+        });
+        let images = images.collect::<Result<_>>()?;
         self.feed = Some(feed);
         Ok(images)
     }
@@ -190,7 +149,7 @@ impl Stream {
 pub fn source(data: &Dataset, residence: Residence, config: &Config) -> Source {
     match residence {
         Residence::Device => Source::new(data, config.scale()),
-        Residence::Host { .. } => Source::streamed(config.batch.rows(), data.label_count(), config.scale()),
+        Residence::Host { .. } => Source::streamed(config.rows_of_share(), data.label_count(), config.scale()),
     }
 }
 
@@ -209,6 +168,21 @@ fn upload<R: Runner>(runner: &mut R, slot: SlotId, images: &Images) -> Result<()
     Ok(())
 }
 
+/// What the rows of a step are made of.
+struct Rows {
+    /// Their images, by number.
+    batch: Vec<u32>,
+    warps: Option<Warps>,
+    /// The images of each share that is this rank's, where they do not lie on the device.
+    images: Vec<Vec<u32>>,
+}
+
+/// Of values of all rows those of a share, of so many.
+fn part<T>(values: &[T], share: usize, shares: usize) -> &[T] {
+    let count = values.len() / shares;
+    &values[share * count..][..count]
+}
+
 /// Trains one network on one data set.
 pub struct Trainer<R: Runner> {
     config: Config,
@@ -217,6 +191,7 @@ pub struct Trainer<R: Runner> {
     head: Head,
     sampler: Arc<Sampler>,
     stream: Option<Stream>,
+    crew: Box<dyn Crew>,
     runner: R,
     /// Steps begun and steps reported.
     begun: u64,
@@ -314,6 +289,7 @@ impl<R: Runner> Trainer<R> {
             head,
             sampler,
             stream,
+            crew: Box::new(Alone),
             runner,
             begun,
             reported,
@@ -387,8 +363,8 @@ impl<R: Runner> Trainer<R> {
     /// [`Error::Diverged`] at the first step whose loss or gradient is not finite, and what the device reports.
     pub fn run(&mut self, until: u64, stop: &AtomicBool, mut report: impl FnMut(StepReport)) -> Result<()> {
         while self.begun < until && !stop.load(Ordering::Relaxed) {
-            self.begin()?;
-            self.submit()?;
+            self.call_up()?;
+            self.step(R::run)?;
             self.finish(IN_FLIGHT, &mut report)?;
         }
         self.finish(0, &mut report)?;
@@ -398,13 +374,15 @@ impl<R: Runner> Trainer<R> {
         Ok(())
     }
 
-    fn begin(&mut self) -> Result<()> {
+    /// Begins a step: writes what all shares have in common, and answers what each is made of.
+    fn begin(&mut self) -> Result<Rows> {
         let batch = self.sampler.batch(self.begun);
         let [height, width, _] = self.net.input;
         let drawn = self.keys.or(self.colours);
         let warps = drawn.map(|_| self.sampler.warps(self.begun, &self.config.augment, [height, width]));
-        let batch_of = |stream: &mut Stream| Ok((stream.images, stream.batch(&self.sampler, self.begun)?));
-        let images = self.stream.as_mut().map(batch_of).transpose()?;
+        let (own, rows) = (self.crew.own(self.config.shares), self.config.rows_of_share());
+        let read = |stream: &mut Stream| stream.batch(&self.sampler, self.begun, own, rows);
+        let images = self.stream.as_mut().map(read).transpose()?.unwrap_or_default();
         let start = Instant::now();
         if let Some(memory) = &mut self.memory {
             let position = memory.position(self.begun, batch.len()) as u32;
@@ -419,38 +397,47 @@ impl<R: Runner> Trainer<R> {
             self.runner.write(*slot, own.copied().collect::<Vec<_>>().as_slice())?;
         }
         self.begun += 1;
-        match images {
-            None => self.runner.write(self.rows, batch.as_slice())?,
-            Some((slot, images)) => {
-                self.runner.write(slot, images.as_slice())?;
-                let rows: Vec<u32> = (0..batch.len() as u32).collect();
-                self.runner.write(self.rows, rows.as_slice())?;
-            }
-        }
         if let Some(labels) = self.labels {
             self.runner.write(labels, self.sampler.classes(&batch).as_slice())?;
-        }
-        if let Some(warps) = warps {
-            if let Some(keys) = self.keys {
-                self.runner.write(keys, warps.keys.as_slice())?;
-            }
-            let parts = [(self.maps, &warps.maps), (self.colours, &warps.colours), (self.blanks, &warps.blanks)];
-            for (slot, values) in parts.into_iter().filter_map(|(slot, values)| Some((slot?, values))) {
-                self.runner.write(slot, values.as_slice())?;
-            }
         }
         self.runner.write(self.step, self.config.scalars(self.begun).as_slice())?;
         if let Some(step) = self.head_step {
             self.runner.write(step, self.config.head_scalars(self.begun).as_slice())?;
         }
         self.host_time += start.elapsed();
+        Ok(Rows { batch, warps, images })
+    }
+
+    /// Writes what the rows of a share are made of.
+    fn write_share(&mut self, rows: &Rows, share: usize) -> Result<()> {
+        let Rows { batch, warps, images } = rows;
+        let batch = part(batch, share, self.config.shares);
+        match &self.stream {
+            None => self.runner.write(self.rows, batch)?,
+            Some(stream) => {
+                let first = self.crew.own(self.config.shares).start;
+                self.runner.write(stream.images, images[share - first].as_slice())?;
+                let rows: Vec<u32> = (0..batch.len() as u32).collect();
+                self.runner.write(self.rows, rows.as_slice())?;
+            }
+        }
+        let Some(Warps { maps, keys, colours, blanks }) = warps else { return Ok(()) };
+        if let Some(slot) = self.keys {
+            self.runner.write(slot, part(keys, share, self.config.shares))?;
+        }
+        for (slot, values) in [(self.maps, maps), (self.colours, colours), (self.blanks, blanks)] {
+            if let Some(slot) = slot {
+                self.runner.write(slot, part(values, share, self.config.shares))?;
+            }
+        }
         Ok(())
     }
 
-    fn submit(&mut self) -> Result<()> {
+    /// Does a step, calls of its plan by `run`.
+    fn step(&mut self, run: impl FnMut(&mut R, Range<usize>) -> Result<()>) -> Result<()> {
+        let rows = self.begin()?;
         let start = Instant::now();
-        let all = self.runner.plan().all();
-        self.runner.run(all)?;
+        self.pass(&rows, run)?;
         self.runner.snapshot(self.stats)?;
         self.host_time += start.elapsed();
         Ok(())
@@ -493,35 +480,30 @@ impl<R: Runner> Trainer<R> {
         }
         let trained = [slots::PARAMETERS, slots::HEAD].map(|name| self.runner.plan().find(name));
         for trained in trained.into_iter().flatten() {
-            if let Some(slot) = self.non_finite(trained)? {
+            if let Some(slot) = non_finite(&mut self.runner, trained)? {
                 let mut calls = self.runner.plan().calls().iter();
                 let update = calls.rfind(|call| call.outputs().any(|output| output == trained)).expect("the optimiser");
                 return Ok(Some(NonFinite { step: step - 1, kernel: update.at.name(), slot }));
             }
         }
-        self.begin()?;
-        for call in self.runner.plan().all() {
-            self.runner.run(call..call + 1)?;
-            let call = self.runner.plan().calls()[call].clone();
-            for output in call.outputs() {
-                if let Some(slot) = self.non_finite(output)? {
-                    return Ok(Some(NonFinite { step, kernel: call.at.name(), slot }));
+        let mut found = None;
+        let traced = self.step(|runner, calls| {
+            for call in calls {
+                runner.run(call..call + 1)?;
+                let call = runner.plan().calls()[call].clone();
+                for output in call.outputs() {
+                    if let Some(slot) = non_finite(runner, output)? {
+                        found = Some(NonFinite { step, kernel: call.at.name(), slot });
+                        return Err(Error::Diverged { step, first: None });
+                    }
                 }
             }
+            Ok(())
+        });
+        if found.is_none() {
+            traced?;
         }
-        Ok(None)
-    }
-
-    /// Name of the slot, or of the first tensor in it, that holds a value that is not finite.
-    fn non_finite(&mut self, slot: SlotId) -> Result<Option<String>> {
-        let Array::Float(values) = self.runner.read(slot)? else { return Ok(None) };
-        let Some(found) = values.iter().position(|value| !value.is_finite()) else { return Ok(None) };
-        let plan = self.runner.plan();
-        let holds = |part: &SlotId| match plan.slot(*part).place {
-            Place::Within(arena, start) => arena == slot && (start..start + plan.slot(*part).len()).contains(&found),
-            Place::Own => false,
-        };
-        Ok(Some(plan.slot(plan.ids().find(holds).unwrap_or(slot)).name.clone()))
+        Ok(found)
     }
 
     /// Takes over a checkpoint of this run. One without a head has not begun: its head is as it starts.
@@ -551,4 +533,16 @@ impl<R: Runner> Trainer<R> {
         }
         Ok(Checkpoint { origin: self.origin.clone(), ..checkpoint })
     }
+}
+
+/// Name of the slot, or of the first tensor in it, that holds a value that is not finite.
+fn non_finite<R: Runner>(runner: &mut R, slot: SlotId) -> Result<Option<String>> {
+    let Array::Float(values) = runner.read(slot)? else { return Ok(None) };
+    let Some(found) = values.iter().position(|value| !value.is_finite()) else { return Ok(None) };
+    let plan = runner.plan();
+    let holds = |part: &SlotId| match plan.slot(*part).place {
+        Place::Within(arena, start) => arena == slot && (start..start + plan.slot(*part).len()).contains(&found),
+        Place::Own => false,
+    };
+    Ok(Some(plan.slot(plan.ids().find(holds).unwrap_or(slot)).name.clone()))
 }
