@@ -115,36 +115,48 @@ pub fn divides(shares: usize, ranks: usize) -> bool {
 /// A sum of equally long rows of values, by halves: neighbours in pairs, round by round, an odd last one going up as it
 /// is. So equally many rows side by side, a power of two of them, may be added first, by whomever, and the bits of the
 /// sum of all are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Halves {
+#[derive(Clone, Debug)]
+pub struct Halves<R> {
     /// Sums, and of how many rows each is: powers of two, that fall.
-    sums: Vec<(usize, Vec<f32>)>,
+    sums: Vec<(usize, R)>,
 }
 
-impl Halves {
+impl<R> Default for Halves<R> {
+    fn default() -> Self {
+        Halves { sums: Vec::new() }
+    }
+}
+
+impl<R: AsRef<[f32]> + AsMut<[f32]>> Halves<R> {
     /// Takes in the next row.
-    pub fn push(&mut self, row: Vec<f32>) {
+    pub fn push(&mut self, row: R) {
         let mut own = (1, row);
-        while let Some((_, before)) = self.sums.pop_if(|(rows, _)| *rows == own.0) {
-            own = (2 * own.0, added(before, &own.1));
+        while let Some((rows, before)) = self.sums.pop_if(|(rows, _)| *rows == own.0) {
+            own = (2 * rows, added(before, &own.1));
         }
         self.sums.push(own);
     }
 
-    /// The sum of all rows; of none it is empty.
-    pub fn sum(self) -> Vec<f32> {
+    /// The sum of all rows, in place of one of them.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn sum(self) -> R {
         let sums = self.sums.into_iter().map(|(_, sum)| sum);
-        sums.rev().reduce(|behind, before| added(before, &behind)).unwrap_or_default()
+        sums.rev().reduce(|behind, before| added(before, &behind)).expect("a row")
     }
 }
 
-fn added(mut a: Vec<f32>, b: &[f32]) -> Vec<f32> {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+fn added<R: AsRef<[f32]> + AsMut<[f32]>>(mut a: R, b: &R) -> R {
+    a.as_mut().iter_mut().zip(b.as_ref()).for_each(|(a, b)| *a += b);
     a
 }
 
 /// The sum of rows by [`Halves`].
-pub fn by_halves(rows: impl IntoIterator<Item = Vec<f32>>) -> Vec<f32> {
+///
+/// # Panics
+/// If there is none.
+pub fn by_halves<R: AsRef<[f32]> + AsMut<[f32]>>(rows: impl IntoIterator<Item = R>) -> R {
     let mut halves = Halves::default();
     rows.into_iter().for_each(|row| halves.push(row));
     halves.sum()
