@@ -14,8 +14,6 @@ mod report;
 
 use std::process::ExitCode;
 
-use outcome::Failure;
-
 fn main() -> ExitCode {
-    cli::Cli::from_arguments().and_then(cli::Cli::run).unwrap_or_else(Failure::tell)
+    outcome::end(cli::Cli::from_arguments().and_then(cli::Cli::run))
 }

@@ -1,15 +1,41 @@
 //! What a command says, and how it ends: with an exit code, or with a failure that is told on stderr.
+//!
+//! Of several programs that work together, the ranks of a crew, the first alone says what goes on, and each says what
+//! ends it. Who fails leaves at once: then the launcher ends the others, which would wait for it without end.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use siamese::Error;
 use siamese::text::plain;
 
+/// The number of this program among the ranks of a crew, if it is one of several.
+static RANK: OnceLock<usize> = OnceLock::new();
+
+/// Makes this program one rank of several, which is to be done before anything is said or can fail.
+#[cfg(feature = "mpi")]
+pub fn be_rank(rank: usize) {
+    RANK.set(rank).expect("a program becomes a rank once");
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(format_args!("error: rank {rank} panicked"));
+        hook(panic);
+        std::process::exit(101);
+    }));
+}
+
+/// Says something, unless that is another rank's to say.
+pub fn say(words: Arguments) {
+    if RANK.get().is_none_or(|rank| *rank == 0) {
+        tell(words);
+    }
+}
+
 /// Lines on stderr, in which no name of a file or class speaks to the terminal. Where nobody can read them any more
 /// nothing is lost.
-pub fn say(words: Arguments) {
+fn tell(words: Arguments) {
     let words = words.to_string();
     let lines: Vec<_> = words.split('\n').map(plain).collect();
     drop(writeln!(io::stderr(), "{}", lines.join("\n")));
@@ -38,9 +64,21 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Ends a command; answers the exit code. Who has done its work waits here for the other ranks of its crew.
+pub fn end(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(code) => {
+            #[cfg(feature = "mpi")]
+            siamese::crew::Mpi::leave();
+            code
+        }
+        Err(failure) => failure.tell(),
+    }
+}
+
 impl Failure {
     /// Says what went wrong and what to do about it; answers the exit code.
-    pub fn tell(self) -> ExitCode {
+    fn tell(self) -> ExitCode {
         match self {
             // Who reads the output has seen enough.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -52,9 +90,9 @@ impl Failure {
 
 /// Says what went wrong and, if it is known, what to do about it; answers the exit code.
 pub fn explain(error: &str, hint: Option<String>) -> ExitCode {
-    say!("error: {error}");
-    if let Some(hint) = hint {
-        say!("hint: {hint}");
-    }
+    let rank = RANK.get().map(|rank| format!("rank {rank}: ")).unwrap_or_default();
+    let hint = hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    // At once, so that no words of another rank come between.
+    tell(format_args!("error: {rank}{error}{hint}"));
     ExitCode::from(2)
 }

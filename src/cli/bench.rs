@@ -1,5 +1,7 @@
 //! `siamese bench`
 
+mod crew;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use siamese::sampler::{Augment, Batch, Positive};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
 use siamese::train::Trainer;
 
+use super::crew::CrewArg;
 use super::engine::{Engine, Job};
 use super::{
     AdapterArg, BatchArgs, DataArg, Failure, MiningArg, NetworkArgs, Outcome, PrecisionArg, Size, TuneArgs, parse_input,
@@ -38,7 +41,8 @@ Examples:
   siamese bench
   siamese bench --spec \"conv16 relu pool dense32 l2\" --infer
   siamese bench --batch 10x4,10x16,10x64
-  siamese bench --workload w2 --json | tail -n 1")]
+  siamese bench --workload w2 --json | tail -n 1
+  mpirun -n 2 siamese bench --crew mpi                 what two ranks tell each other, and what 1,024 would do")]
 pub struct Bench {
     /// A workload that other programs are measured on as well, instead of a preset's training
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = SET_BY_WORKLOAD)]
@@ -58,6 +62,10 @@ pub struct Bench {
     /// How images and activations are stored in training
     #[arg(long, value_enum, value_name = "BITS", default_value = "f32", conflicts_with = "infer")]
     precision: PrecisionArg,
+    /// Measure what ranks of a training tell each other and what a step computes, and predict what up to 1,024 ranks
+    /// would do, here and on other networks
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with_all = NOT_OF_CREWS)]
+    crew: Option<CrewArg>,
     /// Seconds of a round
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
@@ -77,6 +85,9 @@ pub struct Bench {
 
 /// Options that a workload says for itself.
 const SET_BY_WORKLOAD: [&str; 6] = ["preset", "spec", "mining", "infer", "data", "input"];
+
+/// Options that have no meaning for a crew, which computes on noise.
+const NOT_OF_CREWS: [&str; 4] = ["workload", "infer", "data", "seconds"];
 
 fn seconds(text: &str) -> Result<f64, String> {
     let right = |seconds: &f64| seconds.is_finite() && *seconds > 0.0;
@@ -177,6 +188,9 @@ impl Bench {
         let brought = preset.brings.then_some(preset.input);
         // What is wrong with the options is said before images are read.
         let tasks = self.tasks(&self.config(preset, preset.input))?;
+        if let Some(crew) = self.crew {
+            return self.scale(crew, preset, &tasks);
+        }
         let train = match self.workload {
             Some(Workload::W3 | Workload::W4) => noise([64, 64, 3]),
             _ => self.data.open(self.input.or(brought), siamese::data::pictures::Pictures::default(), None)?.train,
@@ -186,6 +200,33 @@ impl Bench {
         engine.can_store(self.precision.storage())?;
         say!("{}", engine.title());
         tasks.iter().try_for_each(|task| self.measure(&engine, *task, &config, &train))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What a crew does with the steps of the tasks.
+    fn scale(&self, crew: CrewArg, preset: Preset, tasks: &[Task]) -> Outcome {
+        let (mut crew, _) = crew.join()?;
+        let out = crew::Out { json: self.json };
+        let link = crew::exchanges(&mut *crew, &out)?;
+        // What a step computes the first rank measures with the whole machine.
+        if crew.rank() > 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let data = noise(self.input.unwrap_or(preset.input));
+        let config = self.config(preset, [data.height, data.width, data.channels]);
+        let engine = Engine::open(&self.adapter.adapter)?;
+        engine.can_store(self.precision.storage())?;
+        say!("{}", engine.title());
+        for task in tasks {
+            let Task::Train(batch) = *task else { unreachable!("a crew does not embed") };
+            let config = Config { batch, ..config.clone() };
+            let net = Net::parse(&config.spec, [data.height, data.width, data.channels])?;
+            net.check(task.rows())?;
+            engine.tune(&training_plan(&net, &Source::new(&data, config.scale()), &config), &self.tune)?;
+            let step = engine.run(crew::Compute { config: &config, data: &data })?;
+            let name = if self.network.has_spec() { &net.spec } else { preset.name };
+            crew::predict(name, step, link, &out)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -317,18 +358,27 @@ impl Measure<'_> {
     }
 }
 
-/// The time of each kernel in a run of the whole plan, the median of the rounds for each call.
-fn kernels<R: Runner>(runner: &mut R) -> siamese::Result<Vec<(String, Duration)>> {
-    let calls = runner.plan().calls().to_vec();
-    let rounds = (0..ROUNDS).map(|_| runner.profile(0..calls.len())).collect::<siamese::Result<Vec<_>>>()?;
-    let mut kernels: Vec<(String, Duration)> = Vec::new();
-    for (place, call) in calls.iter().enumerate() {
+/// The time of each call in a run of the whole plan, the median of the rounds.
+fn times<R: Runner>(runner: &mut R) -> siamese::Result<Vec<Duration>> {
+    let calls = runner.plan().all();
+    let rounds = (0..ROUNDS).map(|_| runner.profile(calls.clone())).collect::<siamese::Result<Vec<_>>>()?;
+    let median = |place: usize| {
         let mut times: Vec<_> = rounds.iter().map(|round| round[place]).collect();
         times.sort();
+        times[ROUNDS / 2]
+    };
+    Ok(calls.map(median).collect())
+}
+
+/// The time of each kernel in a run of the whole plan.
+fn kernels<R: Runner>(runner: &mut R) -> siamese::Result<Vec<(String, Duration)>> {
+    let times = times(runner)?;
+    let mut kernels: Vec<(String, Duration)> = Vec::new();
+    for (call, spent) in runner.plan().calls().iter().zip(times) {
         let name = call.at.name();
         match kernels.iter_mut().find(|(known, _)| known == name) {
-            Some((_, time)) => *time += times[ROUNDS / 2],
-            None => kernels.push((name.to_owned(), times[ROUNDS / 2])),
+            Some((_, time)) => *time += spent,
+            None => kernels.push((name.to_owned(), spent)),
         }
     }
     kernels.sort_by_key(|(_, time)| std::cmp::Reverse(*time));

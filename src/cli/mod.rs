@@ -8,6 +8,7 @@ mod cluster;
 mod compare;
 mod compatible;
 mod completions;
+mod crew;
 mod embed;
 mod engine;
 mod enroll;

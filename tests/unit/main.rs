@@ -17,6 +17,7 @@ mod lfw;
 mod memory;
 mod output;
 mod pictures;
+mod scaling;
 mod store;
 mod tensorboard;
 mod vectors;
