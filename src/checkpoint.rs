@@ -263,8 +263,18 @@ impl Checkpoint {
     /// Writes the file: to a temporary name beside it first, so that a failure leaves an older file whole.
     ///
     /// # Errors
-    /// As [`output::write`]: weights alone do not replace a training.
+    /// As [`output::write`]: weights alone do not replace a training; [`Error::Spec`] if the network cannot be
+    /// understood.
     pub fn save(&self, path: &Path, precision: Precision) -> Result<()> {
+        let kind = if self.moments.is_some() { TRAINING } else { MODEL };
+        output::write(path, kind, &self.to_bytes(precision)?)
+    }
+
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the network cannot be understood.
+    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>> {
         let net = self.net()?;
         let (parameters, states) = (net.parameters(), net.states());
         let classes = self.head.as_ref().map(|head| head.classes);
@@ -307,9 +317,7 @@ impl Checkpoint {
         };
         // One entry: the format keeps entries in no order, and equal checkpoints are to be equal files.
         let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
-        let bytes = safetensors::serialize(views, Some(metadata)).expect("tensors whose sizes agree");
-        let kind = if self.moments.is_some() { TRAINING } else { MODEL };
-        output::write(path, kind, &bytes)
+        Ok(safetensors::serialize(views, Some(metadata)).expect("tensors whose sizes agree"))
     }
 
     /// Reads a file that [`Checkpoint::save`] wrote.
@@ -317,11 +325,18 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Io`] where it cannot be read, [`Error::Checkpoint`] naming the tensor or entry at fault.
     pub fn load(path: &Path) -> Result<Checkpoint> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Checkpoint::from_bytes(&std::fs::read(path).map_err(Error::io("read", path))?, path)
+    }
+
+    /// Reads the bytes of a file that is called `path`.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] naming the tensor or entry at fault.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint> {
         let fault = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
         let not_whole = |error| fault(format!("not a whole safetensors file: {error}"));
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_whole)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(not_whole)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_whole)?;
+        let file = SafeTensors::deserialize(bytes).map_err(not_whole)?;
         let metadata = header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY));
         let text = metadata.ok_or_else(|| fault(format!("the metadata has no entry `{ENTRY}`")))?;
         let unreadable = |error: String| fault(format!("metadata entry `{ENTRY}`: {error}"));

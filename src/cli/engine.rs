@@ -10,7 +10,9 @@ use siamese::output::{self, Kind};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::{Error, Result, cpu, gpu, memory};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
+use super::crew::Local;
 use super::{Failure, Tune, TuneArgs};
 use crate::report::counter;
 
@@ -34,11 +36,32 @@ impl Engine {
     /// Opens what `--adapter` names. `auto` is the best GPU, or without one the processor, which its own routines use
     /// several times better than shaders on software Vulkan do.
     pub fn open(adapter: &str) -> Result<Engine> {
+        Engine::open_one(adapter, 0)
+    }
+
+    /// As [`Engine::open`], for a rank of a crew, of which several share a machine and so its adapters and the threads
+    /// of its processor. Of a list of adapters, with commas between, it gets its own in turn.
+    pub fn open_for(adapters: &str, (rank, ranks): Local) -> Result<Engine> {
+        // Who says it by rayon's own variable has thought of it.
+        if ranks > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none() {
+            let own = std::thread::available_parallelism().map_or(1, usize::from);
+            // Where the launcher has given the rank some processors of its own, they are divided already.
+            let all =
+                System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing())).cpus().len();
+            let threads = own.min((all / ranks).max(1));
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+            pool.map_err(|error| Error::config("--crew", format!("cannot start {threads} threads: {error}")))?;
+        }
+        let list: Vec<_> = adapters.split(',').map(str::trim).collect();
+        Engine::open_one(list[rank % list.len()], rank / list.len())
+    }
+
+    fn open_one(adapter: &str, place: usize) -> Result<Engine> {
         let is = |name| adapter.eq_ignore_ascii_case(name);
         if is("cpu") || (is("auto") && gpu::adapters().iter().all(|adapter| adapter.kind == "cpu")) {
             return Ok(Engine::Cpu);
         }
-        gpu::open(adapter).map(Engine::Gpu)
+        gpu::open_one(adapter, place).map(Engine::Gpu)
     }
 
     /// Name, kind and driver in a line.
@@ -141,7 +164,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the shaders that a run's manifest names.
+    /// Takes the shaders that a run's manifest, or another rank, names.
     pub fn repeat(&self, shaders: &[(String, String)]) {
         if let Engine::Gpu(device) = self {
             shaders.iter().for_each(|(call, shader)| device.choose(call, shader));

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use siamese::checkpoint::{self, Checkpoint, Taken};
+use siamese::checkpoint::{self, Checkpoint, Precision, Taken};
 use siamese::config::{Config, Group, Length, PRESETS, Preset, Schedule, Update, Validation};
+use siamese::crew::{Alone, Crew};
 use siamese::data::{Bound, Dataset, HoldBack, Parts, SplitBy};
 use siamese::feed::Residence;
 use siamese::figures::Figures;
@@ -28,8 +29,10 @@ use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::session::{CHECKPOINT, Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
 use siamese::settings::Setting;
 use siamese::siamese::training_plan;
+use siamese::train::Trainer;
 use siamese::{Error, Result, embed, train};
 
+use super::crew::CrewArg;
 use super::engine::{Engine, Job};
 use super::{
     AdapterArg, BatchArgs, DataArg, Failure, FeedArgs, NetworkArgs, Outcome, PictureArgs, PixelArgs, PrecisionArg,
@@ -50,6 +53,8 @@ Examples:
   siamese train --from runs/mine --freeze \"conv*\"      the convolutions of another run, the rest trained
   siamese train --data pets/ --loss multi-similarity --batch 32x4
   siamese train --train-classes 0-4                    evaluated on the digits that it never saw
+  siamese train --shares 4 --batch 256x4               a batch for the loss that goes through the network in four parts
+  mpirun -n 4 siamese train --crew mpi                 on four devices, of one machine or many
   siamese train --out runs/mine --resume               go on after Ctrl-C
   siamese train --data fashion-mnist/                  any folder of IDX files
   siamese train --data pets/ --input 64x64x3           any folder with a folder of pictures for each class";
@@ -86,6 +91,10 @@ pub struct Train {
     pixels: PixelArgs,
     #[command(flatten)]
     adapter: AdapterArg,
+    /// Train together with other programs that were started with the same options: each is a rank and takes its shares
+    /// of every step. Of a list such as --adapter 0,1 the ranks of a machine get one each in turn
+    #[arg(long, value_enum, value_name = "HOW")]
+    crew: Option<CrewArg>,
     #[command(flatten)]
     tune: TuneArgs,
     #[command(flatten)]
@@ -104,7 +113,7 @@ pub struct Train {
         "preset", "spec", "loss", "memory", "compatible_with", "mining", "batch", "margin", "soft_margin", "augment",
         "schedule", "warmup", "weight_decay", "from", "freeze", "group", "clip", "ema", "precision", "again",
         "validation", "validate_every", "patience", "split", "train_classes", "seed", "threshold", "input", "invert",
-        "ground", "mean", "deviation",
+        "ground", "mean", "deviation", "shares",
     ])]
     resume: bool,
     /// Go on with another set than the run's own
@@ -138,6 +147,11 @@ struct RecipeArgs {
     /// beta=40"; all of them are listed below
     #[arg(long, value_name = "TEXT", value_parser = parse_text::<Loss>)]
     loss: Option<Loss>,
+    /// Cut each batch into so many equal shares, which go through the network one after the other, so that memory is
+    /// needed for one of them, or each on a rank of a --crew; the loss is that of the whole batch [default: as many as
+    /// there are ranks]
+    #[arg(long, value_name = "NUMBER")]
+    shares: Option<usize>,
     /// Of a loss on pairs: pair each image with this many of the batches before as well, as they were embedded then
     /// (cross-batch memory)
     #[arg(long, value_name = "IMAGES")]
@@ -347,38 +361,60 @@ impl Train {
     }
 
     pub fn run(self) -> Outcome {
-        let engine = Engine::open(&self.adapter.adapter)?;
-        let start = if self.resume { self.resumed(&engine)? } else { self.fresh(&engine)? };
+        let (mut crew, local) =
+            self.crew.map_or_else(|| Ok((Box::new(Alone) as Box<dyn Crew>, (0, 1))), CrewArg::join)?;
+        let engine = Engine::open_for(&self.adapter.adapter, local)?;
+        let start = if self.resume { self.resumed(&engine, &mut *crew)? } else { self.fresh(&engine, crew.ranks())? };
         let Start { folder, path, start, parts, residence, old } = start;
         for (figure, reason) in embed::foresee(&parts)? {
             say!("the evaluation will leave out {figure}: {reason}");
         }
         engine.can_store(start.config.storage)?;
-        let folder = folder.map_or_else(|| Folder::create(&path), Ok)?;
-        if !self.resume {
-            output::write(&folder.file(SETTINGS), Kind::OWN, self.settings.as_bytes())?;
-        }
+        // The folder is rank 0's.
+        let folder = match folder {
+            None if crew.rank() == 0 => {
+                let folder = Folder::create(&path)?;
+                output::write(&folder.file(SETTINGS), Kind::OWN, self.settings.as_bytes())?;
+                Some(folder)
+            }
+            folder => folder,
+        };
         let old = old.map(|(model, data)| {
             say!("old      {} images of {} by the model {}", data.len(), data.name, model.fingerprint());
             compatible::embed(&engine, &model, &data)
         });
         let old = old.transpose()?;
-        let (arguments, engine, folder, start, parts) = (&self, &engine, &folder, &start, &parts);
-        engine.run(Run { arguments, engine, folder, start, parts, residence, old })
+        let (arguments, engine, start, parts) = (&self, &engine, &start, &parts);
+        match &folder {
+            Some(folder) => engine.run(Run { arguments, engine, folder, start, parts, residence, crew, old }),
+            None => engine.run(Follow { engine, start, data: &parts.train, residence, crew, old }),
+        }
     }
 
-    fn resumed(&self, engine: &Engine) -> Result<Start> {
+    /// What a run goes on with. Its folder is rank 0's, whose checkpoint the others get.
+    fn resumed(&self, engine: &Engine, crew: &mut dyn Crew) -> Result<Start> {
         let path = self.out.clone().expect("clap requires --out");
-        let Unfinished { folder, mut start, torn } = Folder::open(&path)?;
-        if let Some(error) = torn {
-            say!(
-                "warning: the last checkpoint cannot be read: {error}; going on from step {} of {PREVIOUS}",
-                start.step
-            );
-        }
+        let unfinished = if crew.rank() == 0 { Some(Folder::open(&path)?) } else { None };
+        let mut bytes = match &unfinished {
+            Some(Unfinished { start, .. }) if crew.ranks() > 1 => start.to_bytes(Precision::F32)?,
+            _ => Vec::new(),
+        };
+        crew.broadcast(&mut bytes)?;
+        let (folder, mut start) = match unfinished {
+            None => (None, Checkpoint::from_bytes(&bytes, &path.join(CHECKPOINT))?),
+            Some(Unfinished { folder, start, torn }) => {
+                if let Some(error) = torn {
+                    say!(
+                        "warning: the last checkpoint cannot be read: {error}; going on from step {} of {PREVIOUS}",
+                        start.step
+                    );
+                }
+                (Some(folder), start)
+            }
+        };
         if start.config.validation.is_some_and(|validation| validation.bound.is_none()) {
             let reason = "does not say which images were held back, as checkpoints of this version do; begin a new run";
-            return Err(Error::Checkpoint { path: folder.file(CHECKPOINT), reason: reason.to_owned() });
+            return Err(Error::Checkpoint { path: path.join(CHECKPOINT), reason: reason.to_owned() });
         }
         let split = self.data.open_of(&start)?;
         let (split, residence) = self.feed.place(split, self.data.bad(), engine)?;
@@ -395,7 +431,7 @@ impl Train {
         start.config.validate()?;
         let old = start.config.compatible.as_ref().map(compatible::again).transpose()?;
         let old = old.map(|old| self.of_old(old, &start, &parts)).transpose()?;
-        Ok(Start { folder: Some(folder), path, start, parts, residence, old })
+        Ok(Start { folder, path, start, parts, residence, old })
     }
 
     /// A model to be compatible with, and the images trained on as it takes them.
@@ -416,7 +452,8 @@ impl Train {
         preset
     }
 
-    fn fresh(&self, engine: &Engine) -> Result<Start> {
+    /// What a run begins with, of so many ranks.
+    fn fresh(&self, engine: &Engine, ranks: usize) -> Result<Start> {
         let asked = self.network.asked()?;
         // What does not go together is said before images are read.
         self.recipe.loss_and_batch(&asked.unwrap_or(PRESETS[0]).config())?;
@@ -454,8 +491,10 @@ impl Train {
             let (images, identities) = (held.len(), held.label_count());
             say!("--validation holds back whole identities: {identities}, of {images} images");
         }
+        config.shares = self.recipe.shares.unwrap_or(ranks);
         if self.recipe.batch.batch.is_none() {
-            config.batch = config.batch.fit(parts.train.label_count(), parts.train.images_of_a_label());
+            let fitting = config.batch.fit(parts.train.label_count(), parts.train.images_of_a_label());
+            config.batch = fitting.cut(config.shares);
         }
         let own = preset.length(&config.batch, parts.train.len());
         config.steps = self.length.length().unwrap_or(own).steps(&config.batch, parts.train.len())?;
@@ -556,24 +595,56 @@ struct Run<'a> {
     start: &'a Checkpoint,
     parts: &'a Parts,
     residence: Residence,
+    crew: Box<dyn Crew>,
     /// The embeddings to be compatible with.
     old: Option<Vec<f32>>,
+}
+
+/// What another rank than the first does of a training.
+struct Follow<'a> {
+    engine: &'a Engine,
+    start: &'a Checkpoint,
+    data: &'a Dataset,
+    residence: Residence,
+    crew: Box<dyn Crew>,
+    old: Option<Vec<f32>>,
+}
+
+impl Job for Follow<'_> {
+    type Output = ExitCode;
+
+    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
+        let Follow { engine, start, data, residence, mut crew, old } = self;
+        let mut shaders = Vec::new();
+        crew.broadcast(&mut shaders)?;
+        engine.repeat(&serde_json::from_slice::<Vec<_>>(&shaders).unwrap_or_default());
+        let mut trainer = Trainer::new(start, data, residence, make)?;
+        if let Some(old) = old {
+            trainer.compare_with(old);
+        }
+        trainer.join(crew)?;
+        // Rank 0 hears it as well, and says when it ends.
+        interruptible();
+        trainer.follow()?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 impl Job for Run<'_> {
     type Output = ExitCode;
 
     fn run<R: Runner>(mut self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<ExitCode, Failure> {
-        let old = self.old.take();
+        let (old, mut crew) = (self.old.take(), std::mem::replace(&mut self.crew, Box::new(Alone)));
         let Run { arguments, engine, folder, start, parts, residence, .. } = self;
         let begin = Instant::now();
         let config = &start.config;
-        let facts = self.announce(&start.net()?)?;
+        let facts = self.announce(&start.net()?, &mut *crew)?;
         say!("compiling shaders …");
         let mut session = Session::new(folder, start, parts, residence, arguments.save_every, make)?;
         if let Some(old) = old {
             session.compare_with(old);
         }
+        session.join(crew)?;
         if let Some(StopOn::Collapse) = arguments.stop_on {
             session.end_on(COLLAPSED);
         }
@@ -658,7 +729,7 @@ impl Run<'_> {
     }
 
     /// Says what will run, and writes the run's manifest. Answers what it said: names and values.
-    fn announce(&self, net: &Net) -> Result<Vec<(&'static str, String)>, Failure> {
+    fn announce(&self, net: &Net, crew: &mut dyn Crew) -> Result<Vec<(&'static str, String)>, Failure> {
         let config = &self.start.config;
         let data = &self.parts.train;
         let source = train::source(data, self.residence, config);
@@ -674,7 +745,7 @@ impl Run<'_> {
             Batch::Mined { labels, images, .. } => format!("{labels} labels x {images} images"),
         };
         let labels = data.label_count();
-        let facts = vec![
+        let mut facts = vec![
             ("adapter", self.engine.title()),
             ("network", format!("{} ({} parameters)", net.spec, net.parameter_count())),
             ("data", format!("{} ({} images, {labels} labels)", data.name, data.len())),
@@ -683,8 +754,16 @@ impl Run<'_> {
             ("memory", format!("{:.1} MB in buffers", plan.bytes() as f64 / 1e6)),
             ("folder", self.folder.path().display().to_string()),
         ];
+        if config.shares > 1 {
+            let (rows, ranks) = (config.rows_of_share(), crew.ranks());
+            let on = if ranks > 1 { format!(", on {ranks} ranks") } else { String::new() };
+            facts.insert(5, ("shares", format!("{} of {rows} images of a step{on}", config.shares)));
+        }
         facts.iter().for_each(|(name, value)| say!("{name:<8} {value}"));
         self.choose_shaders(&plan)?;
+        let shaders = self.engine.variants(&plan);
+        // What they choose, all take.
+        crew.broadcast(&mut serde_json::to_vec(&shaders).expect("plain data"))?;
         let manifest = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "config": config,
@@ -692,7 +771,7 @@ impl Run<'_> {
             "data": data.name,
             "origin": self.parts.origin(),
             "adapter": self.engine.manifest(),
-            "shaders": self.engine.variants(&plan),
+            "shaders": shaders,
         });
         let text = serde_json::to_string_pretty(&manifest).expect("plain data");
         output::write(&self.folder.file(MANIFEST), Kind::OWN, text.as_bytes())?;
@@ -753,7 +832,7 @@ mod tests {
     use crate::cli::Cli;
 
     /// What takes effect on a run that is gone on with.
-    const EFFECTIVE: [&str; 21] = [
+    const EFFECTIVE: [&str; 22] = [
         "data",
         "skip-bad",
         "data-on",
@@ -761,6 +840,7 @@ mod tests {
         "workers",
         "other-data",
         "adapter",
+        "crew",
         "tune",
         "shader",
         "steps",

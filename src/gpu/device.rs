@@ -1,5 +1,6 @@
 //! Adapters, the choice among them, and the device with its errors.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -110,6 +111,15 @@ pub fn adapters() -> Vec<AdapterReport> {
 /// # Errors
 /// [`Error::NoAdapter`] with what was found; [`Error::Device`] where the driver refuses.
 pub fn open(wanted: &str) -> Result<Arc<Device>> {
+    open_one(wanted, 0)
+}
+
+/// As [`open`], for programs that share a machine: where several adapters are as good as the best, and reached the same
+/// way, they are dealt out in turn, and this is program number `place`.
+///
+/// # Errors
+/// As there.
+pub fn open_one(wanted: &str, place: usize) -> Result<Arc<Device>> {
     let found = enumerate();
     let titles = found.iter().map(|(report, _)| format!("{}: {}", report.index, report.title())).collect();
     let lower = wanted.to_lowercase();
@@ -119,9 +129,16 @@ pub fn open(wanted: &str) -> Result<Arc<Device>> {
         (_, Ok(index)) => report.index == index,
         (name, _) => report.name.to_lowercase().contains(name),
     };
-    // Of equals the first: `max_by_key` would take the last.
-    let best = found.into_iter().filter(|(report, _)| fits(report)).rev().max_by_key(|(report, _)| report.rank());
-    let (report, adapter) = best.ok_or(Error::NoAdapter { wanted: wanted.to_owned(), found: titles })?;
+    let mut fitting: Vec<_> = found.into_iter().filter(|(report, _)| fits(report)).collect();
+    // Stable: of equals the first comes first.
+    fitting.sort_by_key(|(report, _)| Reverse(report.rank()));
+    let like_best =
+        |report: &AdapterReport, best: &AdapterReport| (report.rank(), &report.backend) == (best.rank(), &best.backend);
+    let alike = fitting.iter().take_while(|(report, _)| like_best(report, &fitting[0].0)).count();
+    if alike == 0 {
+        return Err(Error::NoAdapter { wanted: wanted.to_owned(), found: titles });
+    }
+    let (report, adapter) = fitting.swap_remove(place % alike);
     Device::new(report, adapter)
 }
 

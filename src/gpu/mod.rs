@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use device::{AdapterReport, Device, adapters, open};
+pub use device::{AdapterReport, Device, adapters, open, open_one};
 pub use pipeline::{Features, variant};
 pub use probe::Probe;
 pub use tune::{Choices, Tuned};

@@ -94,6 +94,18 @@ impl Batch {
         }
     }
 
+    /// The same for so many equal [shares](crate::config::Config::shares): of fewer labels or triplets where it cannot be
+    /// cut as it is, if it can then.
+    pub fn cut(self, shares: usize) -> Batch {
+        let fewer = |count: usize, rows_of: usize| {
+            (2..=count).rev().find(|count| (count * rows_of).is_multiple_of(shares.max(1))).unwrap_or(count)
+        };
+        match self {
+            Batch::Random { triplets, positive } => Batch::Random { triplets: fewer(triplets, 3), positive },
+            Batch::Mined { labels, images, mining } => Batch::Mined { labels: fewer(labels, images), images, mining },
+        }
+    }
+
     /// About half of it, with two labels and two images of each at least; `None` where it is as small as that.
     pub fn halved(self) -> Option<Batch> {
         let half = |count: usize| (count / 2).max(2);
