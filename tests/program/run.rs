@@ -202,3 +202,20 @@ fn a_run_lies_under_any_name() {
     assert!(siamese(&["report"]).arg(&out).status().unwrap().success());
     assert_eq!(Checkpoint::load(&out.join("checkpoint.safetensors")).unwrap().step, 5);
 }
+
+/// A step that is cut into shares is said to be, and a run of such goes on as one.
+#[test]
+fn shares_belong_to_a_run() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    let spec = ["--spec", "conv4 bn relu pool dense8 l2", "--batch", "4x8", "--adapter", "cpu"];
+    let training = [&["train", "--data", &data, "--out", &out, "--steps", "20"][..], &spec].concat();
+    let refused = fail(&[&training[..], &["--shares", "5"]].concat());
+    assert!(refused.contains("--shares: the 32 images of a batch cannot be cut into 5 equal shares"), "{refused}");
+    let output = run(&[&training[..], &["--shares", "4"]].concat());
+    let words = text(&output.stderr);
+    assert!(output.status.success() && words.contains("shares   4 of 8 images of a step\n"), "{words}");
+    succeed(&["train", "--data", &data, "--out", &out, "--steps", "30", "--adapter", "cpu", "--resume"]);
+    let end = Checkpoint::load(&Path::new(&out).join("checkpoint.safetensors")).unwrap();
+    assert_eq!((end.step, end.config.shares), (30, 4));
+}

@@ -187,3 +187,16 @@ fn another_run_is_refused() {
     let error = Config { shares: 5, ..config }.validate().unwrap_err();
     assert_eq!(error.to_string(), "--shares: the 72 images of a batch cannot be cut into 5 equal shares");
 }
+
+/// Where the numbers of a share left the finite ones is found as in a step of one piece.
+#[test]
+fn what_a_share_makes_is_traced() {
+    let config = Config { learning_rate: 1e38, ..cut(small()) };
+    let (data, start) = (images(400), fresh(&config));
+    let mut trainer = Trainer::new(&start, &data, Residence::Device, on_cpu).unwrap();
+    assert!(matches!(trainer.run(20, &NEVER, |_| ()), Err(Error::Diverged { step: 2, first: None })));
+    let found = trainer.trace(&start, 2, &NEVER).unwrap();
+    let mut whole = Trainer::new(&fresh(&Config { shares: 1, ..config }), &data, Residence::Device, on_cpu).unwrap();
+    whole.run(20, &NEVER, |_| ()).unwrap_err();
+    assert!(found.is_some() && found == whole.trace(&start, 2, &NEVER).unwrap(), "{found:?}");
+}
