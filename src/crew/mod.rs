@@ -2,6 +2,9 @@
 //! many they are: a step is cut into shares, which are part of the arithmetic,
 //! and who computes which is not.
 
+pub mod model;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod threads;
 
 use std::ops::Range;
@@ -10,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
+#[cfg(feature = "mpi")]
+pub use mpi::Mpi;
 pub use threads::{Threads, crew};
 
 /// What the ranks of a run tell each other. All make the same calls in the same order, with values of equal lengths.
