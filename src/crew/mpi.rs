@@ -37,7 +37,8 @@ impl Mpi {
     /// If this process has joined before, or MPI has no threads beside its own.
     pub fn join() -> Mpi {
         // Whoever holds the crew talks, whichever thread that is.
-        let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized).expect("a process joins once");
+        let (universe, threading) =
+            mpi::initialize_with_threading(Threading::Serialized).expect("a process joins once");
         assert!(threading >= Threading::Serialized, "the MPI library lets no thread but the first one talk");
         let world = universe.world();
         let (rank, ranks) = place(&world);
@@ -73,7 +74,7 @@ impl Mpi {
         world.all_to_all_varcount_into(&parts, &mut received);
         let sum = match own {
             0 => &[][..],
-            own => by_halves(self.received.chunks_exact_mut(own as usize).collect()),
+            own => &*by_halves(self.received.chunks_exact_mut(own as usize)),
         };
         world.all_gather_varcount_into(sum, &mut PartitionMut::new(values, &counts[..], &starts[..]));
     }

@@ -48,7 +48,11 @@ pub struct Out {
 impl Out {
     fn line(&self, event: Value, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
-        if self.json { writeln!(out, "{event}")? } else { writeln!(out, "{text}")? }
+        if self.json {
+            writeln!(out, "{event}")?
+        } else {
+            writeln!(out, "{text}")?
+        }
         Ok(())
     }
 
