@@ -14,6 +14,8 @@ mod report;
 
 use std::process::ExitCode;
 
+use outcome::Failure;
+
 fn main() -> ExitCode {
-    outcome::end(cli::Cli::from_arguments().and_then(cli::Cli::run))
+    cli::Cli::from_arguments().and_then(cli::Cli::run).unwrap_or_else(Failure::tell)
 }

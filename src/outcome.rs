@@ -64,21 +64,9 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Ends a command; answers the exit code. Who has done its work waits here for the other ranks of its crew.
-pub fn end(outcome: Outcome) -> ExitCode {
-    match outcome {
-        Ok(code) => {
-            #[cfg(feature = "mpi")]
-            siamese::crew::Mpi::leave();
-            code
-        }
-        Err(failure) => failure.tell(),
-    }
-}
-
 impl Failure {
     /// Says what went wrong and what to do about it; answers the exit code.
-    fn tell(self) -> ExitCode {
+    pub fn tell(self) -> ExitCode {
         match self {
             // Who reads the output has seen enough.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -37,6 +37,10 @@ pub trait Crew {
     /// Makes `values` their [sum](by_halves) over all ranks, the same bits everywhere.
     fn sum(&mut self, values: &mut [f32]) -> Result<()>;
 
+    /// Leaves, as all ranks do when nothing is left to be said; each goes on alone. A program that ends without having
+    /// left has failed, and so have the others.
+    fn leave(&mut self);
+
     /// The shares of a step that are this rank's, of so many.
     fn own(&self, shares: usize) -> Range<usize> {
         let own = shares / self.ranks();
@@ -63,6 +67,10 @@ impl<C: Crew + ?Sized> Crew for Box<C> {
 
     fn sum(&mut self, values: &mut [f32]) -> Result<()> {
         (**self).sum(values)
+    }
+
+    fn leave(&mut self) {
+        (**self).leave();
     }
 }
 
@@ -91,6 +99,8 @@ impl Crew for Alone {
     fn sum(&mut self, _: &mut [f32]) -> Result<()> {
         Ok(())
     }
+
+    fn leave(&mut self) {}
 }
 
 /// Makes sure that all ranks have the same of everything that is named.

@@ -52,12 +52,6 @@ impl Mpi {
         self.local
     }
 
-    /// Ends the part of this process in the job, if it has one, when all ranks do: after work that is done. A process
-    /// that ends without ends the job.
-    pub fn leave() {
-        drop(UNIVERSE.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
-
     /// As [`Crew::sum`], of values that fit the room.
     fn sum_block(&mut self, values: &mut [f32]) {
         // Each rank adds a piece of the values.
@@ -128,5 +122,9 @@ impl Crew for Mpi {
             values.chunks_mut(BLOCK).for_each(|block| self.sum_block(block));
         }
         Ok(())
+    }
+
+    fn leave(&mut self) {
+        drop(UNIVERSE.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

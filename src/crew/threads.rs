@@ -74,4 +74,6 @@ impl Crew for Threads {
         values.copy_from_slice(&by_halves(rows));
         Ok(())
     }
+
+    fn leave(&mut self) {}
 }

@@ -65,7 +65,9 @@ impl<R: Runner> Trainer<R> {
     /// [`Error::Crew`] where a rank is gone.
     pub fn dismiss(&mut self) -> Result<()> {
         let mut crew = self.take_crew(Box::new(Alone));
-        tell(&mut *crew, END)
+        tell(&mut *crew, END)?;
+        crew.leave();
+        Ok(())
     }
 
     /// Does the steps that rank 0 does, until that says that there is no other.
@@ -78,6 +80,7 @@ impl<R: Runner> Trainer<R> {
             self.crew.broadcast(&mut told)?;
             let told = told.try_into().map_or(END, u64::from_le_bytes);
             if told == END {
+                self.crew.leave();
                 return Ok(());
             }
             if told != self.begun + 1 {
