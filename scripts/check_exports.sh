@@ -15,12 +15,14 @@ if [ ! -x "$environment/bin/python" ] || ! "$environment/bin/python" -c 'import 
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-siamese() { cargo run --quiet -- "$@"; }
+program=${SIAMESE:-target/debug/siamese}
+[ -n "${SIAMESE:-}" ] || cargo build --quiet
+siamese() { "$program" "$@"; }
 siamese train --adapter cpu --steps 20 --out "$work/run" >/dev/null
 siamese export "$work/run" --out "$work/run.onnx"
 for ending in npy parquet csv; do
     siamese embed "$work/run" --adapter cpu --set test --out "$work/test.$ending"
 done
 "$environment/bin/python" scripts/check_onnx.py "$work/run.onnx" data/mnist/t10k-images-idx3-ubyte.xz "$work/test.npy"
-"$environment/bin/python" scripts/check_onnx.py --presets target/debug/siamese
+"$environment/bin/python" scripts/check_onnx.py --presets "$program"
 "$environment/bin/python" scripts/check_files.py "$work/test.npy" "$work/test.parquet" "$work/test.csv" "$work/run"

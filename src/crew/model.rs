@@ -113,16 +113,17 @@ impl Step {
         }
     }
 
-    /// What becomes of it on so many ranks.
+    /// What becomes of it on so many ranks, which rank 0 tells to begin.
     pub fn on(self, ranks: usize, link: Link) -> Parts {
+        let told = Exchange::Broadcast.seconds(ranks, 64, link);
         let gather = Exchange::Gather.seconds(ranks, self.embeddings, link);
         let sum = Exchange::Sum.seconds(ranks, self.gradient, link);
         Parts {
             by_row: self.by_row / ranks as f64,
             loss: self.loss,
             update: self.update,
-            latency: gather.0 + sum.0,
-            bandwidth: gather.1 + sum.1,
+            latency: told.0 + gather.0 + sum.0,
+            bandwidth: told.1 + gather.1 + sum.1,
         }
     }
 }

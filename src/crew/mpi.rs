@@ -17,6 +17,9 @@ use crate::error::Result;
 /// Bytes that are handed on at once; MPI counts in `i32`.
 const PIECE: usize = 1 << 30;
 
+/// Bytes that are broadcast with their length.
+const FEW: usize = 56;
+
 /// What ends the part of this process in MPI when it is dropped. It waits for all ranks then: only who has done its
 /// work may do so. A rank that leaves the process without makes the launcher end the others.
 static UNIVERSE: Mutex<Option<Universe>> = Mutex::new(None);
@@ -91,17 +94,26 @@ impl Crew for Mpi {
     fn broadcast(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
         let world = SimpleCommunicator::world();
         let first = world.process_at_rank(0);
-        let mut length = bytes.len() as u64;
-        first.broadcast_into(&mut length);
-        bytes.resize(length as usize, 0);
-        bytes.chunks_mut(PIECE).for_each(|piece| first.broadcast_into(piece));
+        // The length, and with it already the first bytes: few are one message.
+        let few = bytes.len().min(FEW);
+        let mut head = [0; 8 + FEW];
+        head[..8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        head[8..][..few].copy_from_slice(&bytes[..few]);
+        first.broadcast_into(&mut head);
+        bytes.resize(u64::from_le_bytes(head[..8].try_into().expect("eight bytes")) as usize, 0);
+        let few = bytes.len().min(FEW);
+        bytes[..few].copy_from_slice(&head[8..][..few]);
+        bytes[few..].chunks_mut(PIECE).for_each(|piece| first.broadcast_into(piece));
         Ok(())
     }
 
     fn gather(&mut self, own: &[u8], all: &mut [u8]) -> Result<()> {
         let world = SimpleCommunicator::world();
         if all.len() <= PIECE {
-            world.all_gather_into(own, all);
+            // MPI takes no buffer of nothing.
+            if !own.is_empty() {
+                world.all_gather_into(own, all);
+            }
             return Ok(());
         }
         // Of each rank so much at a time that all of it is a piece.

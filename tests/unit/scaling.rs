@@ -48,8 +48,8 @@ fn a_step_is_its_parts_and_the_longest_limits_it() {
     near(alone.seconds(), 42e-3);
     assert_eq!((alone.exchange(), alone.limit()), (0.0, "rows"));
     let four = STEP.on(4, LINK);
-    let (gathered, summed) = (0.75 * 81_920.0, 1.5 * f64::from(1 << 20));
-    near(four.seconds(), 10e-3 + 2e-3 + 7.0 * LINK.latency + (gathered + summed) / LINK.bandwidth);
+    let (told, gathered, summed) = (2.0 * 64.0, 0.75 * 81_920.0, 1.5 * f64::from(1 << 20));
+    near(four.seconds(), 10e-3 + 2e-3 + 9.0 * LINK.latency + (told + gathered + summed) / LINK.bandwidth);
     assert_eq!(STEP.on(256, LINK).limit(), "latency");
     let narrow = Link { bandwidth: 1e6, ..LINK };
     assert_eq!(STEP.on(2, narrow).limit(), "bandwidth");
