@@ -1,13 +1,14 @@
-"""What becomes of a run's files when things go wrong around it: kills at any moment and at chosen system calls, full
-disks, closed pipes and terminals, senseless command lines, hostile files. Names what failed on stderr, prints a table
-of figures, and ends with 1 where something failed. scripts/campaign.sh builds the program and calls it.
+"""What becomes of a run's files when things go wrong around it: kills at any moment, of one of two ranks too, and at
+chosen system calls, full disks, closed pipes and terminals, senseless command lines, hostile files. Names what failed
+on stderr, prints a table of figures, and ends with 1 where something failed. scripts/campaign.sh builds the program and
+calls it.
 
     python3 scripts/campaign.py                            # everything, at most twenty minutes
     python3 scripts/campaign.py --share 0.1 kills disk     # a tenth of two parts
     python3 scripts/campaign.py --program target/debug/siamese --seed 7
 
-Needs Linux. Full disks need root, and kills at system calls need strace: without them they are left out, and the table
-says so.
+Needs Linux. Full disks need root, kills at system calls need strace, and ranks mpirun and a program with the feature
+`mpi`: without them they are left out, and the table says so.
 """
 
 import argparse
@@ -38,7 +39,7 @@ NET = "--spec 'conv8 relu pool dense32 l2'"
 CHECKPOINT, PAGE = "checkpoint.safetensors", "report.html"
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("parts", nargs="*", metavar="PART", help="kills, calls, disk, pipes, words, hostile [default: all]")
+parser.add_argument("parts", nargs="*", metavar="PART", help="kills, ranks, calls, disk, pipes, words, hostile")
 parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/siamese")
 parser.add_argument("--share", type=float, default=1.0, help="of the cases")
 parser.add_argument("--seed", type=int, default=1)
@@ -254,6 +255,75 @@ def killed_run(train, out, kind, length):
         elif program.returncode == 0:
             break
     return count
+
+
+# --------------------------------------------------------------------------------------------------------------- ranks
+
+MPIRUN = ("mpirun", "-n", "2")
+# Open MPI starts nothing as root and no more ranks than cores unless it is told to.
+os.environ |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+os.environ |= {"OMPI_MCA_rmaps_base_oversubscribe": "1"}
+
+
+def ranks():
+    """One of two ranks killed at any moment: a soon end with a code, a whole checkpoint, the same bytes after all."""
+    train = f"train --crew mpi {SET} {NET} --batch 4x8 --steps 200 --save-every 10 --out "
+    if not shutil.which("mpirun"):
+        return row("ranks", "no mpirun here", 0)
+    begin = time.monotonic()
+    done = run(train + "base", prefix=MPIRUN)
+    if "without MPI" in done.err:
+        return row("ranks", "the program is built without MPI", 0)
+    if fault := done.fault(codes=(0,)):
+        return fail("ranks", fault)
+    base, out, length, ends = pathlib.Path("base"), pathlib.Path("out"), time.monotonic() - begin, []
+    while len(ends) < share(20):
+        rank, wait = dice.randrange(2), dice.uniform(0.02, 0.98) * length
+        command = [*MPIRUN, PROGRAM, *shlex.split(train + "out")]
+        job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(wait)
+        while job.poll() is None and rank not in (there := processes_of_ranks()):
+            time.sleep(0.01)
+        case = f"rank {rank} killed after {wait:.2f} s"
+        if job.poll() is None:
+            os.kill(there[rank], signal.SIGKILL)
+            killed = time.monotonic()
+            try:
+                words = job.communicate(timeout=15)[1]
+                ends.append(time.monotonic() - killed)
+            except subprocess.TimeoutExpired:
+                job.kill()
+                words = job.communicate()[1]
+                ends.append(15)
+                fail("ranks", f"{case}: the job has not ended after 15 s")
+            if job.returncode == 0 or f"rank {rank}" not in words:
+                fail("ranks", f"{case}: code {job.returncode}: {words.strip()[-300:]}")
+            if torn(out / CHECKPOINT):
+                fail("ranks", f"{case}: the checkpoint is torn: {torn(out / CHECKPOINT)}")
+            resume = f"train --crew mpi {CPU} --out out --resume --save-every 20"
+            done = run(resume if (out / CHECKPOINT).exists() else train + "out", prefix=MPIRUN)
+            if fault := done.fault(codes=(0,)):
+                fail("ranks", f"{case}: gone on with: {fault}")
+            if digest(base / CHECKPOINT) != digest(out / CHECKPOINT):
+                fail("ranks", f"{case}: the checkpoint is not that of the uninterrupted run")
+        else:
+            job.communicate()
+        shutil.rmtree(out, ignore_errors=True)
+    row("ranks", "kills of one of two ranks", len(ends), f"ended within {max(ends):.1f} s")
+
+
+def processes_of_ranks():
+    """Process of each rank of the job that works in this folder."""
+    found = {}
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "exe") != PROGRAM or os.readlink(process / "cwd") != os.getcwd():
+                continue
+            known = dict(entry.partition("=")[::2] for entry in (process / "environ").read_text().split("\0"))
+            found[int(known.get("OMPI_COMM_WORLD_RANK", known.get("PMI_RANK")))] = int(process.name)
+        except (OSError, TypeError):
+            continue
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------ calls and disk
@@ -670,7 +740,7 @@ def hostile():
 
 # ---------------------------------------------------------------------------------------------------------------- main
 
-PARTS = {"kills": kills, "calls": calls, "disk": disk, "pipes": pipes, "words": words, "hostile": hostile}
+PARTS = {part.__name__: part for part in (kills, ranks, calls, disk, pipes, words, hostile)}
 
 
 def main():
