@@ -329,6 +329,7 @@ def processes_of_ranks():
 # ------------------------------------------------------------------------------------------------------ calls and disk
 
 RUN_FILES = f"out/run/{CHECKPOINT} out/run/run.json out/run/figures.json out/run/{PAGE}"
+SHARD = "out/shards/shard-1-of-2"
 # Commands that write, what they write, and what lies there before.
 WRITERS = [
     (f"train {SET} {NET} --batch 4x8 --steps 30 --out out/run", RUN_FILES, None),
@@ -338,6 +339,7 @@ WRITERS = [
     (f"embed model {SET} --set train --out out/e.npy", "out/e.npy out/e.npy.json", None),
     (f"embed model {SET} --set train --out out/e.csv", "out/e.csv", None),
     (f"embed model {SET} --set train --out out/e.parquet", "out/e.parquet", None),
+    (f"embed model {SET} --set train --out out/shards --shard 1/2", f"{SHARD}.parquet {SHARD}.json", None),
     (f"embed model {SET} --set test --out out/projector", "out/projector/vectors.tsv out/projector/sprite.png", None),
     ("export model --out out/x.onnx", "out/x.onnx", None),
     (f"eval model {SET} --roc out/roc.csv", "out/roc.csv", None),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::data::store::Images;
+use crate::data::store::{Images, Unreadable};
 use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation, Nearest, Progress};
@@ -58,13 +58,24 @@ pub fn embed<R: Runner>(
     let prepare = fork.plan().section(Section::Prepare);
     fork.run(prepare)?;
     let mut passes = Passes::new(&mut fork, net, &source, batch);
-    if is_resident { passes.resident(data.len(), progress) } else { passes.streamed(&data.images, progress) }
+    if is_resident { passes.resident(data.len(), progress) } else { passes.collected(&data.images, progress) }
 }
 
 /// Threads that read images which are not in memory.
 fn readers(images: &Images) -> usize {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     if images.is_in_memory() { 1 } else { all }
+}
+
+/// Embeddings that were made together, of images in their order.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The row of the first image.
+    pub first: usize,
+    /// `[rows, dims]`.
+    pub values: &'a [f32],
+    /// Images of them that cannot be read, by row: their embeddings mean nothing.
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// Forward passes of an inference plan, some images at a time.
@@ -85,12 +96,11 @@ impl<'a, R: Runner> Passes<'a, R> {
         Passes { runner, batch, dims: net.dims(), images, rows, embedding }
     }
 
-    /// The embeddings of the first `count` of the images that are written.
-    fn pass(&mut self, count: usize, embeddings: &mut Vec<f32>) -> Result<()> {
+    /// Hands the embeddings of the first `count` of the images that are written to `take`.
+    fn pass<T>(&mut self, count: usize, take: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let each = self.runner.plan().each();
         self.runner.run(each)?;
-        embeddings.extend_from_slice(&self.runner.read(self.embedding)?.floats()[..count * self.dims]);
-        Ok(())
+        Ok(take(&self.runner.read(self.embedding)?.floats()[..count * self.dims]))
     }
 
     /// Of all `count` images of a set that lies on the device.
@@ -101,16 +111,32 @@ impl<'a, R: Runner> Passes<'a, R> {
             // The last batch is filled up with its own last image.
             let numbers: Vec<u32> = (0..self.batch).map(|row| (start + row.min(own - 1)) as u32).collect();
             self.runner.write(self.rows, numbers.as_slice())?;
-            self.pass(own, &mut embeddings)?;
+            self.pass(own, |values| embeddings.extend_from_slice(values))?;
             progress(start + own);
         }
         Ok(embeddings)
     }
 
-    /// Of images that go up a batch at a time.
-    fn streamed(&mut self, images: &Images, mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
+    /// Of images that go up a batch at a time, all of which can be read.
+    fn collected(&mut self, images: &Images, mut progress: impl FnMut(usize)) -> Result<Vec<f32>> {
+        let dims = self.dims;
+        let mut embeddings = Vec::with_capacity(images.len() * dims);
+        self.streamed(images, |batch: Batch| {
+            batch.unreadable.into_iter().next().map_or(Ok(()), |fault| Err(fault.error))?;
+            embeddings.extend_from_slice(batch.values);
+            progress(embeddings.len() / dims);
+            Ok::<_, Error>(())
+        })?;
+        Ok(embeddings)
+    }
+
+    /// Of images that go up a batch at a time: `each` gets every batch as it is made.
+    fn streamed<E: From<Error>>(
+        &mut self,
+        images: &Images,
+        mut each: impl FnMut(Batch) -> Result<(), E>,
+    ) -> Result<(), E> {
         let (count, batch) = (images.len(), self.batch);
-        let mut embeddings = Vec::with_capacity(count * self.dims);
         let numbers: Vec<u32> = (0..batch as u32).collect();
         self.runner.write(self.rows, numbers.as_slice())?;
         let start = move |number: u64| number as usize * batch;
@@ -121,13 +147,16 @@ impl<'a, R: Runner> Passes<'a, R> {
         };
         let mut feed = Feed::new(images.clone(), rows, 0, readers(images));
         for number in 0..count.div_ceil(batch) as u64 {
-            let own = batch.min(count - start(number));
-            let (images, _) = feed.take()?;
+            let first = start(number);
+            let own = batch.min(count - first);
+            let (images, unreadable) = feed.take_readable();
             self.runner.write(self.images, images.as_slice())?;
-            self.pass(own, &mut embeddings)?;
-            progress(start(number) + own);
+            // What fills up the last batch has been told already.
+            let unreadable = unreadable.into_iter().filter(|fault| fault.row < own);
+            let unreadable = unreadable.map(|fault| Unreadable { row: first + fault.row, ..fault }).collect();
+            self.pass(own, |values| each(Batch { first, values, unreadable }))??;
         }
-        Ok(embeddings)
+        Ok(())
     }
 }
 
@@ -164,7 +193,24 @@ impl<R: Runner> Embedder<R> {
     /// # Errors
     /// What is wrong with an image; what the device reports.
     pub fn embed(&mut self, images: &Images, progress: impl FnMut(usize)) -> Result<Vec<f32>> {
-        Passes::new(&mut self.runner, &self.net, &self.source, self.source.images).streamed(images, progress)
+        self.passes().collected(images, progress)
+    }
+
+    /// Hands the embeddings of images to `each` as they are made, a batch at a time and in order: no more than a few
+    /// batches are in memory, however many images there are.
+    ///
+    /// # Errors
+    /// What the device reports; what `each` answers.
+    pub fn stream<E: From<Error>>(
+        &mut self,
+        images: &Images,
+        each: impl FnMut(Batch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.passes().streamed(images, each)
+    }
+
+    fn passes(&mut self) -> Passes<'_, R> {
+        Passes::new(&mut self.runner, &self.net, &self.source, self.source.images)
     }
 }
 

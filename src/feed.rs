@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::data::store::Images;
+use crate::data::store::{Images, Unreadable};
 use crate::error::Result;
 use crate::host;
 
@@ -36,6 +36,9 @@ struct Agreement {
     ahead: u64,
     ended: bool,
 }
+
+/// Images of a batch, and those of them that cannot be read: zeros, by their places in it.
+type Batch = (Vec<u32>, Vec<Unreadable>);
 
 struct Shared {
     agreement: Mutex<Agreement>,
@@ -66,9 +69,9 @@ impl Shared {
 /// No more than a few are in memory.
 pub struct Feed {
     shared: Arc<Shared>,
-    batches: Receiver<(u64, Result<Vec<u32>>)>,
+    batches: Receiver<(u64, Batch)>,
     /// Those that came before their turn.
-    early: BTreeMap<u64, Result<Vec<u32>>>,
+    early: BTreeMap<u64, Batch>,
     next: u64,
     threads: Vec<JoinHandle<()>>,
 }
@@ -111,6 +114,16 @@ impl Feed {
     /// If there is no further batch, or a thread has panicked.
     pub fn take(&mut self) -> Result<(Vec<u32>, Duration)> {
         let begin = Instant::now();
+        let (images, unreadable) = self.take_readable();
+        unreadable.into_iter().next().map_or(Ok(()), |fault| Err(fault.error))?;
+        Ok((images, begin.elapsed()))
+    }
+
+    /// The same of what can be read: other images are zeros, and are told, by their places in the batch.
+    ///
+    /// # Panics
+    /// As [`Feed::take`].
+    pub fn take_readable(&mut self) -> (Vec<u32>, Vec<Unreadable>) {
         let batch = loop {
             if let Some(batch) = self.early.remove(&self.next) {
                 break batch;
@@ -122,7 +135,7 @@ impl Feed {
         };
         self.next += 1;
         self.shared.change(|agreement| agreement.taken = self.next);
-        Ok((batch?, begin.elapsed()))
+        batch
     }
 
     /// Panics as the thread that did.
@@ -137,18 +150,18 @@ impl Feed {
 }
 
 /// Reads batches until no more is wanted.
-fn read(
-    shared: &Shared,
-    pixels: &Images,
-    rows: &dyn Fn(u64) -> Option<Vec<u32>>,
-    sender: &Sender<(u64, Result<Vec<u32>>)>,
-) {
+fn read(shared: &Shared, pixels: &Images, rows: &dyn Fn(u64) -> Option<Vec<u32>>, sender: &Sender<(u64, Batch)>) {
     while let Some(number) = shared.begin() {
         let Some(rows) = rows(number) else { return };
         let mut bytes = vec![0; rows.len() * pixels.size()];
-        let mut images = rows.iter().zip(bytes.chunks_mut(pixels.size()));
-        let outcome = images.try_for_each(|(&row, image)| pixels.read(row as usize, image));
-        if sender.send((number, outcome.map(|()| host::pack(&bytes)))).is_err() {
+        let images = rows.iter().zip(bytes.chunks_mut(pixels.size())).enumerate();
+        let unreadable = images.filter_map(|(place, (&row, image))| {
+            let error = pixels.read(row as usize, image).err()?;
+            image.fill(0);
+            Some(Unreadable { row: place, error })
+        });
+        let unreadable = unreadable.collect();
+        if sender.send((number, (host::pack(&bytes), unreadable))).is_err() {
             return;
         }
     }

@@ -105,7 +105,7 @@
 //! ```text
 //! 7  main  cli  report  outcome                            the program
 //! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard
-//!    check  audit
+//!    check  audit  bulk
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config  head  feed
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
@@ -141,6 +141,7 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod bulk;
 pub mod check;
 pub mod checkpoint;
 pub mod cluster;

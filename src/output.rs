@@ -139,16 +139,27 @@ impl Output {
     /// # Errors
     /// [`Error::Io`] naming the path.
     pub fn draft(self, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<Draft> {
+        let path = self.path.clone();
+        self.draft_of(|file| write(file).map_err(Error::io("write", &path)))
+    }
+
+    /// The same where what is written is made meanwhile, and its making may fail for reasons of its own.
+    ///
+    /// # Errors
+    /// What `write` answers; [`Error::Io`] naming the path.
+    pub fn draft_of<E: From<Error>>(self, write: impl FnOnce(&mut File) -> Result<(), E>) -> Result<Draft, E> {
         let fault = || Error::io("write", &self.path);
         let Some(path) = &self.file else {
             // What is opened for appending is not cut where it is a file after all.
             let mut stream = File::options().append(true).open(&self.path).map_err(fault())?;
-            write(&mut stream).and_then(|()| stream.flush()).map_err(fault())?;
+            write(&mut stream)?;
+            stream.flush().map_err(fault())?;
             return Ok(Draft { path: self.path, made: None });
         };
         remove_left_over(path);
         let mut file = self.temporary()?;
-        write(file.as_file_mut()).and_then(|()| file.as_file_mut().flush()).map_err(fault())?;
+        write(file.as_file_mut())?;
+        file.as_file_mut().flush().map_err(fault())?;
         if let Ok(old) = fs::metadata(path) {
             file.as_file().set_permissions(old.permissions()).map_err(fault())?;
         }

@@ -1,7 +1,8 @@
 //! Embeddings as files: NumPy, CSV, Parquet, and the folder that TensorBoard's projector opens.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArrayType, FloatT
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -25,14 +26,15 @@ use crate::output::{Draft, Kind, Output};
 use crate::text::plain;
 
 /// How many bits a value takes in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits, as computed.
     F32,
     /// 16 bits, rounded to nearest.
     F16,
-    /// 8 bits: a whole number from -127 to 127, times one scale for the whole file.
+    /// 8 bits: a whole number from -127 to 127, times one scale for the whole file; of a [shard](crate::bulk), for each
+    /// of its row groups.
     I8,
 }
 
@@ -76,7 +78,7 @@ pub struct Loss {
 /// Rows that [`Vectors::loss`] looks at, at most.
 const MOST_ROWS: usize = 10_000;
 /// Rows of a row group of a Parquet file.
-const GROUP: usize = 10_000;
+pub(crate) const GROUP: usize = 10_000;
 /// Most pixels along a side of a sprite.
 const SPRITE: u32 = 8192;
 
@@ -182,7 +184,7 @@ impl Vectors {
         self.classes.get(row).map_or("", String::as_str)
     }
 
-    fn csv(&self, file: &mut File, precision: Precision) -> std::io::Result<()> {
+    fn csv(&self, file: &mut File, precision: Precision) -> io::Result<()> {
         let mut table = csv::Writer::from_writer(file);
         let heads = (0..self.dims).map(|dim| format!("e{dim}"));
         table.write_record(["name".to_owned(), "class".to_owned()].into_iter().chain(heads))?;
@@ -193,82 +195,14 @@ impl Vectors {
         table.flush()
     }
 
-    /// 8-bit integers have a column `scale`, and the metadata name the model.
-    fn parquet(&self, file: &mut File, precision: Precision) -> std::io::Result<()> {
-        let (element, factor) = match precision {
-            Precision::F32 => ("float element", ""),
-            Precision::F16 => ("fixed_len_byte_array (2) element (FLOAT16)", ""),
-            Precision::I8 => ("int32 element (INTEGER(8,true))", "required float scale;"),
-        };
-        let schema = format!(
-            "message embeddings {{ required binary name (UTF8); required binary class (UTF8); required group embedding \
-             (LIST) {{ repeated group list {{ required {element}; }} }} {factor} }}"
-        );
-        let schema = Arc::new(parse_message_type(&schema).expect("a schema of our own"));
-        let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
-        let metadata = vec![entry("siamese.model", self.model.clone()), entry("siamese.dims", self.dims.to_string())];
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::UNCOMPRESSED)
-            .set_key_value_metadata(Some(metadata))
-            .build();
+    fn parquet(&self, file: &mut File, precision: Precision) -> io::Result<()> {
         // Once: it looks at all values.
         let scale = self.scale(precision);
-        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(parquet_fault)?;
+        let mut table = Table::begin(file, &self.model, self.dims, precision)?;
         for start in (0..self.rows()).step_by(GROUP) {
-            let rows = start..(start + GROUP).min(self.rows());
-            let mut group = writer.next_row_group().map_err(parquet_fault)?;
-            self.write_group(&mut group, rows, precision, scale).map_err(parquet_fault)?;
-            group.close().map_err(parquet_fault)?;
+            table.group(self, start..(start + GROUP).min(self.rows()), scale)?;
         }
-        writer.close().map(drop).map_err(parquet_fault)
-    }
-
-    fn write_group(
-        &self,
-        group: &mut SerializedRowGroupWriter<&mut File>,
-        rows: std::ops::Range<usize>,
-        precision: Precision,
-        scale: f32,
-    ) -> Result<(), ParquetError> {
-        let count = rows.len();
-        let values = rows.start * self.dims..rows.end * self.dims;
-        // Every element is there; the first of a row begins a new list.
-        let definition = vec![1; values.len()];
-        let repetition: Vec<i16> = (0..values.len()).map(|place| i16::from(place % self.dims != 0)).collect();
-        let (definition, repetition) = (Some(definition.as_slice()), Some(repetition.as_slice()));
-        let mut place = 0;
-        while let Some(mut column) = group.next_column()? {
-            match (place, precision) {
-                (0, _) => {
-                    let names: Vec<ByteArray> = rows.clone().map(|row| self.names[row].as_str().into()).collect();
-                    column.typed::<ByteArrayType>().write_batch(&names, None, None)?;
-                }
-                (1, _) => {
-                    let classes: Vec<ByteArray> = rows.clone().map(|row| self.class(row).into()).collect();
-                    column.typed::<ByteArrayType>().write_batch(&classes, None, None)?;
-                }
-                (2, Precision::F32) => {
-                    column.typed::<FloatType>().write_batch(&self.values[values.clone()], definition, repetition)?;
-                }
-                (2, Precision::F16) => {
-                    let halves = self.values[values.clone()].iter().map(|&value| f16::from_f32(value));
-                    let halves: Vec<_> =
-                        halves.map(|value| ByteArray::from(value.to_le_bytes().to_vec()).into()).collect();
-                    column.typed::<FixedLenByteArrayType>().write_batch(&halves, definition, repetition)?;
-                }
-                (2, Precision::I8) => {
-                    let bytes: Vec<i32> = bytes_of(&self.values[values.clone()], scale).map(i32::from).collect();
-                    column.typed::<Int32Type>().write_batch(&bytes, definition, repetition)?;
-                }
-                _ => {
-                    let scales = vec![scale; count];
-                    column.typed::<FloatType>().write_batch(&scales, None, None)?;
-                }
-            }
-            column.close()?;
-            place += 1;
-        }
-        Ok(())
+        table.end().map(drop)
     }
 
     fn write_projector(&self, files: [Output; 4], precision: Precision, images: &Dataset) -> Result<()> {
@@ -291,7 +225,7 @@ impl Vectors {
             file.flush()
         })?;
         let (sprite, side) = sprite(images)?;
-        let mut png = std::io::Cursor::new(Vec::new());
+        let mut png = io::Cursor::new(Vec::new());
         sprite.write_to(&mut png, ImageFormat::Png).expect("memory takes a picture");
         let picture = picture.draft(|file| file.write_all(&png.into_inner()))?;
         let config = config.draft(|file| {
@@ -306,25 +240,108 @@ impl Vectors {
     }
 }
 
+/// A Parquet file that is written a group of rows at a time: name, class and embedding; 8-bit integers have a column
+/// `scale` too. The metadata name the model.
+pub(crate) struct Table<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
+    precision: Precision,
+}
+
+impl<W: Write + Send> Table<W> {
+    /// Begins a file without rows.
+    pub(crate) fn begin(file: W, model: &str, dims: usize, precision: Precision) -> io::Result<Table<W>> {
+        let (element, factor) = match precision {
+            Precision::F32 => ("float element", ""),
+            Precision::F16 => ("fixed_len_byte_array (2) element (FLOAT16)", ""),
+            Precision::I8 => ("int32 element (INTEGER(8,true))", "required float scale;"),
+        };
+        let schema = format!(
+            "message embeddings {{ required binary name (UTF8); required binary class (UTF8); required group embedding \
+             (LIST) {{ repeated group list {{ required {element}; }} }} {factor} }}"
+        );
+        let schema = Arc::new(parse_message_type(&schema).expect("a schema of our own"));
+        let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+        let metadata = vec![entry("siamese.model", model.to_owned()), entry("siamese.dims", dims.to_string())];
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_key_value_metadata(Some(metadata))
+            .build();
+        let writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(parquet_fault)?;
+        Ok(Table { writer, precision })
+    }
+
+    /// Writes some of the rows of `vectors`; `scale` is what their numbers of 8 bits are multiplied with.
+    pub(crate) fn group(&mut self, vectors: &Vectors, rows: Range<usize>, scale: f32) -> io::Result<()> {
+        self.columns(vectors, rows, scale).map_err(parquet_fault)
+    }
+
+    fn columns(&mut self, vectors: &Vectors, rows: Range<usize>, scale: f32) -> Result<(), ParquetError> {
+        let mut group = self.writer.next_row_group()?;
+        let values = &vectors.values[rows.start * vectors.dims..rows.end * vectors.dims];
+        // Every element is there; the first of a row begins a new list.
+        let definition = vec![1; values.len()];
+        let repetition: Vec<i16> = (0..values.len()).map(|place| i16::from(place % vectors.dims != 0)).collect();
+        let (definition, repetition) = (Some(definition.as_slice()), Some(repetition.as_slice()));
+        let mut place = 0;
+        while let Some(mut column) = group.next_column()? {
+            match (place, self.precision) {
+                (0, _) => {
+                    let names: Vec<ByteArray> = rows.clone().map(|row| vectors.names[row].as_str().into()).collect();
+                    column.typed::<ByteArrayType>().write_batch(&names, None, None)?;
+                }
+                (1, _) => {
+                    let classes: Vec<ByteArray> = rows.clone().map(|row| vectors.class(row).into()).collect();
+                    column.typed::<ByteArrayType>().write_batch(&classes, None, None)?;
+                }
+                (2, Precision::F32) => {
+                    column.typed::<FloatType>().write_batch(values, definition, repetition)?;
+                }
+                (2, Precision::F16) => {
+                    let halves = values.iter().map(|&value| f16::from_f32(value));
+                    let halves: Vec<_> =
+                        halves.map(|value| ByteArray::from(value.to_le_bytes().to_vec()).into()).collect();
+                    column.typed::<FixedLenByteArrayType>().write_batch(&halves, definition, repetition)?;
+                }
+                (2, Precision::I8) => {
+                    let bytes: Vec<i32> = bytes_of(values, scale).map(i32::from).collect();
+                    column.typed::<Int32Type>().write_batch(&bytes, definition, repetition)?;
+                }
+                _ => {
+                    let scales = vec![scale; rows.len()];
+                    column.typed::<FloatType>().write_batch(&scales, None, None)?;
+                }
+            }
+            column.close()?;
+            place += 1;
+        }
+        group.close().map(drop)
+    }
+
+    /// Ends the file, and gives it back.
+    pub(crate) fn end(self) -> io::Result<W> {
+        self.writer.into_inner().map_err(parquet_fault)
+    }
+}
+
 /// Values as whole numbers of 8 bits.
 fn bytes_of(values: &[f32], scale: f32) -> impl Iterator<Item = i8> {
     values.iter().map(move |value| (value / scale).round() as i8)
 }
 
-fn npy<T: npyz::AutoSerialize>(file: &mut File, shape: &[u64], values: impl Iterator<Item = T>) -> std::io::Result<()> {
+fn npy<T: npyz::AutoSerialize>(file: &mut File, shape: &[u64], values: impl Iterator<Item = T>) -> io::Result<()> {
     let file = BufWriter::new(file);
     let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd()?;
     writer.extend(values)?;
     writer.finish()
 }
 
-fn parquet_fault(error: ParquetError) -> std::io::Error {
+fn parquet_fault(error: ParquetError) -> io::Error {
     match error {
-        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(error) => *error,
-            Err(source) => std::io::Error::other(source),
+            Err(source) => io::Error::other(source),
         },
-        other => std::io::Error::other(other),
+        other => io::Error::other(other),
     }
 }
 
@@ -348,35 +365,6 @@ fn sprite(images: &Dataset) -> Result<(DynamicImage, u32)> {
     Ok((sprite.into(), side))
 }
 
-/// Which of many machines this is: part `number` of `of`, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 1.
-    pub number: usize,
-    /// How many there are.
-    pub of: usize,
-}
-
-impl Shard {
-    /// Its part of `rows` rows, in order.
-    pub fn rows(&self, rows: usize) -> std::ops::Range<usize> {
-        // As wide as the product of both.
-        let end = |number: usize| (number as u128 * rows as u128 / self.of as u128) as usize;
-        end(self.number - 1)..end(self.number)
-    }
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shard, String> {
-        let wrong = || format!("`{text}` is no part such as 1/4");
-        let (number, of) = text.split_once('/').ok_or_else(wrong)?;
-        let (number, of) = (number.parse().map_err(|_| wrong())?, of.parse().map_err(|_| wrong())?);
-        if (1..=of).contains(&number) { Ok(Shard { number, of }) } else { Err(wrong()) }
-    }
-}
-
 /// How the names and classes of a projector begin.
 const METADATA_HEAD: &str = "name\tclass\n";
 /// How its configuration begins.
@@ -385,7 +373,7 @@ const CONFIG_HEAD: &str = "embeddings {\n";
 const NPY: Kind = Kind { name: "a NumPy file", is: |head| head.starts_with(b"\x93NUMPY") };
 const SIDECAR: Kind = Kind { name: "what belongs to a NumPy file", is: |head| head.starts_with(b"{\n  \"model\": ") };
 const CSV: Kind = Kind { name: "a table of embeddings", is: |head| head.starts_with(b"name,class,e0") };
-const PARQUET: Kind = Kind { name: "a Parquet file", is: |head| head.starts_with(b"PAR1") };
+pub(crate) const PARQUET: Kind = Kind { name: "a Parquet file", is: |head| head.starts_with(b"PAR1") };
 /// The files of a folder for TensorBoard's projector.
 const PROJECTOR: [(&str, Kind); 4] = [
     ("vectors.tsv", Kind { name: "vectors of a projector", is: |head| head.iter().all(|byte| is_of_numbers(*byte)) }),

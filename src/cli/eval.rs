@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
 use siamese::config::Config;
-use siamese::data::{Dataset, Origin, Parts, Split, SplitBy, folder};
+use siamese::data::{self, Dataset, Origin, Parts, Split, SplitBy, folder};
 use siamese::eval::{Embedded, Evaluation, retrieval_from};
 use siamese::output::{Kind, Output};
 use siamese::run::Runner;
@@ -50,7 +50,7 @@ pub struct Eval {
     /// Write the ROC as a table of threshold (squared distance), FAR and TAR
     #[arg(long, value_name = "FILE.csv")]
     roc: Option<PathBuf>,
-    /// Judge by all pictures of the folder --data, whatever sides it has, among each other
+    /// Judge by all images of --data, whatever sides it has, among each other
     #[arg(long, requires = "data", conflicts_with = "other_data")]
     all: bool,
     /// Which pictures of this folder those of --data find, all of both: recall at K, R-precision, MAP at R
@@ -128,14 +128,20 @@ impl Eval {
 }
 
 impl Eval {
-    /// All pictures of the folder as what is judged by.
+    /// All images of a set as what is judged by.
     fn whole(&self, model: &Checkpoint) -> Result<Parts> {
-        let folder = self.data.data.as_deref().expect("clap requires --data");
-        let (sets, remarks) = folder::whole(&[folder], model.input, model.config.pictures)?;
-        say_remarks(&remarks);
-        let [test] = sets.try_into().expect("a set of a folder");
+        let path = self.data.data.as_deref().expect("clap requires --data");
+        let (input, pictures) = (model.input, model.config.pictures);
+        let test = if data::is_set(path)? {
+            DataArg::open_from(Some(path), Some(input), pictures, None)?.whole().0
+        } else {
+            let (sets, remarks) = folder::whole(&[path], input, pictures)?;
+            say_remarks(&remarks);
+            let [test] = sets.try_into().expect("a set of a folder");
+            test
+        };
         let none = test.subset(String::new(), &[]);
-        let origin = Origin::new(&test.name, Some(folder), &none, &test, String::new());
+        let origin = Origin::new(&test.name, Some(path), &none, &test, String::new());
         let (names, remarks) = Default::default();
         let split = Split { train: none, test, origin, names, by: SplitBy::Images, remarks, left_out: 0 };
         let mut split = if self.data.skip_bad { read_all(split, false, self.data.bad())? } else { split };

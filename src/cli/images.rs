@@ -17,25 +17,25 @@ use serde_json::json;
 use siamese::checkpoint::Checkpoint;
 use siamese::data::decode::Stored;
 use siamese::data::search::{self, Found};
-use siamese::data::{Dataset, pictures, store};
-use siamese::embed::{Embedder, batch};
+use siamese::data::{self, Bad, Dataset, pictures, store};
+use siamese::embed::{Batch, Embedder, batch};
 use siamese::eval::flaw;
 use siamese::gallery::{Content, Gallery};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::text::plain;
-use siamese::vectors::Shard;
 use siamese::{Error, Result, memory};
 
 use super::engine::{Engine, Job};
-use super::{DataArg, Failure, number_from_1};
+use super::{DataArg, Failure, divide_as, number_from_1};
 use crate::report::counter;
 
 /// Which images.
 #[derive(Args)]
 #[command(group(ArgGroup::new("images").args(["paths", "set"])))]
 pub struct ImagesArgs {
-    /// Pictures, or folders with one folder of pictures a class
+    /// Pictures, or folders with one folder of pictures a class, or tar files of such; or one set that `siamese pack`
+    /// wrote or of IDX files, all of it
     #[arg(value_name = "IMAGES")]
     pub paths: Vec<PathBuf>,
     /// Images of the data set instead of pictures
@@ -121,6 +121,17 @@ impl Tally {
         Ok(())
     }
 
+    /// Counts pictures that were used, or refused, before.
+    pub fn know(&mut self, used: usize, refused: usize) {
+        self.all += used + refused;
+        self.refused += refused;
+    }
+
+    /// Whether any was refused.
+    pub fn has_refused(&self) -> bool {
+        self.refused > 0
+    }
+
     /// How a command ends that has done what it could.
     pub fn exit(&self) -> ExitCode {
         if self.refused == 0 {
@@ -168,6 +179,84 @@ impl Images {
     }
 }
 
+/// Images where they lie: none is read before it is embedded.
+pub struct Listed {
+    /// The images; where they are not labelled, the labels mean nothing.
+    pub data: Dataset,
+    /// What each is called.
+    pub names: Vec<String>,
+    /// Whether each has a class.
+    pub labelled: bool,
+    /// What the set that they are of is known by beside their names and classes, if by anything.
+    pub origin: String,
+    /// What becomes of those that cannot be used.
+    bad: Bad,
+}
+
+impl Listed {
+    fn pictures(found: &[Found], model: &Checkpoint) -> Listed {
+        let (classes, pictures) = (pictures::classes(found), model.config.pictures);
+        Listed {
+            data: pictures::data_set("pictures".to_owned(), found, classes, model.input, pictures),
+            names: found.iter().map(|found| found.stored.path.display().to_string()).collect(),
+            labelled: found.iter().all(|found| found.class.is_some()),
+            origin: String::new(),
+            bad: Bad::Skipped,
+        }
+    }
+
+    fn set(data: Dataset, names: Vec<String>, origin: String) -> Listed {
+        Listed { data, names, labelled: true, origin, bad: Bad::Refused }
+    }
+
+    /// All of a set in a file or folder.
+    fn whole(path: &Path, model: &Checkpoint) -> Result<Listed> {
+        let split = DataArg::open_from(Some(path), Some(model.input), model.config.pictures, None)?;
+        let origin = split.origin.digest.clone();
+        let (data, names) = split.whole();
+        let names = names.into_iter().map(|name| format!("{}/{name}", path.display())).collect();
+        Ok(Listed::set(data, names, origin))
+    }
+
+    /// The class of an image; empty where they have none.
+    pub fn class(&self, row: usize) -> String {
+        if self.labelled { self.data.label_name(self.data.labels[row]) } else { String::new() }
+    }
+
+    /// Those of `rows`.
+    pub fn subset(self, rows: &[usize]) -> Listed {
+        Listed {
+            data: self.data.subset(self.data.name.clone(), rows),
+            names: rows.iter().map(|&row| self.names[row].clone()).collect(),
+            ..self
+        }
+    }
+
+    /// Reads them. By their pixels a gallery knows them.
+    fn load(self) -> Result<Images> {
+        let Listed { data, names, labelled, .. } = self;
+        say!("data {} ({} images)", data.name, data.len());
+        // They are asked for twice: by their contents they are known, and then they are embedded.
+        memory::check("the images", data.images.total())?;
+        let bar = counter(data.len() as u64, "images");
+        let (images, faults) = data.images.load(|| bar.inc(1));
+        bar.finish_and_clear();
+        if !faults.is_empty() {
+            return Err(Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() });
+        }
+        let data = Dataset { images, ..data };
+        let of = |row| data.image(row).map(|image| Content::of(&image));
+        let contents = (0..data.len()).into_par_iter().map(of).collect::<Result<_>>()?;
+        Ok(Images { data, names, contents, labelled })
+    }
+}
+
+/// What images are, none of which is read.
+enum Source {
+    Pictures(Vec<Found>),
+    Set(Listed),
+}
+
 /// Says how many images a gallery holds itself.
 pub fn say_left_out(enrolled: usize) {
     if enrolled > 0 {
@@ -207,49 +296,84 @@ impl ImagesArgs {
         self.choice.given().map_or(Ok(true), |option| Err(Error::config(option, reason)))
     }
 
-    /// The images, brought to the input of a model; pictures that cannot be read are left to `tally`.
-    pub fn load(&self, model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
-        self.load_part(model, None, tally)
+    /// Whether pictures that cannot be used are meant to be left out.
+    pub fn skips_bad(&self) -> bool {
+        self.data.skip_bad
     }
 
-    /// The images of one of many machines: a part of all in order, before anything else is chosen.
-    pub fn load_part(&self, model: &Checkpoint, shard: Option<Shard>, tally: &mut Tally) -> Result<Images, Failure> {
-        let part = |rows: usize| shard.map_or(0..rows, |shard| shard.rows(rows));
-        let images = match self.set {
-            Some(set) => {
-                let images = self.set(set, model)?;
-                let images = images.subset(&part(images.names.len()).collect::<Vec<_>>());
-                tally.all += images.names.len();
-                images
-            }
-            None if self.paths.is_empty() => {
-                return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
-            }
-            None => {
-                let mut found = Vec::new();
-                for path in &self.paths {
-                    match find(slice::from_ref(path)) {
-                        Ok(pictures) => found.extend(pictures),
-                        Err(error) => {
-                            tally.all += 1;
-                            tally.refuse(&path.display().to_string(), &error)?;
-                        }
-                    }
-                }
-                read("pictures", &found[part(found.len())], model, tally)?
-            }
+    /// Whether only some images of each class are asked for.
+    pub fn takes_some(&self) -> bool {
+        !matches!(self.choice.take, Take::All)
+    }
+
+    /// The images, brought to the input of a model; pictures that cannot be read are left to `tally`.
+    pub fn load(&self, model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
+        let images = match self.source(model, tally)? {
+            Source::Pictures(found) => read("pictures", &found, model, tally)?,
+            Source::Set(listed) => listed.load()?,
         };
-        let images = self.choice.apply(images)?;
-        if images.names.is_empty() {
-            return Err(Error::config("IMAGES", "no image is left of what was asked for").into());
-        }
+        let images = match self.choice.rows(&images.data, images.labelled)? {
+            None => images,
+            Some(rows) => images.subset(&rows),
+        };
+        some_left(images.names.len())?;
         Ok(images)
+    }
+
+    /// The same where they lie, not read yet: what cannot be read shows when they are [embedded](stream).
+    pub fn list(&self, model: &Checkpoint, tally: &mut Tally) -> Result<Listed, Failure> {
+        if self.takes_some() {
+            // Of those that can be used.
+            let Images { data, names, labelled, .. } = self.load(model, tally)?;
+            return Ok(Listed { data, names, labelled, origin: String::new(), bad: Bad::Refused });
+        }
+        let listed = match self.source(model, tally)? {
+            Source::Pictures(found) => Listed::pictures(&found, model),
+            Source::Set(listed) => listed,
+        };
+        let listed = match self.choice.rows(&listed.data, listed.labelled)? {
+            None => listed,
+            Some(rows) => listed.subset(&rows),
+        };
+        some_left(listed.names.len())?;
+        Ok(listed)
+    }
+
+    /// What is asked for.
+    fn source(&self, model: &Checkpoint, tally: &mut Tally) -> Result<Source, Failure> {
+        if let Some(set) = self.set {
+            return Ok(Source::Set(self.set(set, model)?));
+        }
+        if self.paths.is_empty() {
+            return Err(Error::config("IMAGES", "give pictures or folders of them, or --set test").into());
+        }
+        if let Some(set) = self.paths.iter().find(|path| is_set(path)) {
+            if self.paths.len() > 1 {
+                let reason = format!("{} is a set by itself; give it alone", set.display());
+                return Err(Error::config("IMAGES", reason).into());
+            }
+            return Ok(Source::Set(Listed::whole(set, model)?));
+        }
+        let mut found = Vec::new();
+        for path in &self.paths {
+            match find(slice::from_ref(path)) {
+                Ok(pictures) => found.extend(pictures),
+                Err(error) => {
+                    tally.all += 1;
+                    tally.refuse(&path.display().to_string(), &error)?;
+                }
+            }
+        }
+        Ok(Source::Pictures(found))
     }
 
     /// All images of `train`, `validation` or `test` of the data set, or of a folder with one folder a class.
     pub fn others(&self, source: &str, model: &Checkpoint, tally: &mut Tally) -> Result<Images, Failure> {
         if let Ok(set) = Set::from_str(source, false) {
-            return Ok(self.set(set, model)?);
+            return Ok(self.set(set, model)?.load()?);
+        }
+        if is_set(Path::new(source)) {
+            return Ok(Listed::whole(Path::new(source), model)?.load()?);
         }
         let images = read(source, &find(&[PathBuf::from(source)])?, model, tally)?;
         if images.labelled {
@@ -259,32 +383,32 @@ impl ImagesArgs {
         Err(Error::data(Path::new(source), "pictures without folders", expected).into())
     }
 
-    fn set(&self, set: Set, model: &Checkpoint) -> Result<Images> {
+    fn set(&self, set: Set, model: &Checkpoint) -> Result<Listed> {
+        let split = self.data.load_of(model, self.other_data)?;
+        let origin = split.origin.digest.clone();
         let data = match set {
-            Set::Train => self.data.load_parts(model, self.other_data)?.train,
-            Set::Test => self.data.load_of(model, self.other_data)?.test,
-            Set::Validation => self.data.load_parts(model, self.other_data)?.validation.ok_or_else(|| {
+            Set::Train => divide_as(model, split)?.train,
+            Set::Test => split.test,
+            Set::Validation => divide_as(model, split)?.validation.ok_or_else(|| {
                 Error::config(
                     "--set validation",
                     "the model was trained without; `siamese train --validation 5000` holds images back",
                 )
             })?,
         };
-        say!("data {} ({} images)", data.name, data.len());
-        // They are asked for twice: by their contents they are known, and then they are embedded.
-        memory::check("the images", data.images.total())?;
-        let bar = counter(data.len() as u64, "images");
-        let (images, faults) = data.images.load(|| bar.inc(1));
-        bar.finish_and_clear();
-        if !faults.is_empty() {
-            return Err(Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() });
-        }
-        let data = Dataset { images, ..data };
         let names = (0..data.len()).map(|row| format!("{}/{row}", data.name)).collect();
-        let of = |row| data.image(row).map(|image| Content::of(&image));
-        let contents = (0..data.len()).into_par_iter().map(of).collect::<Result<_>>()?;
-        Ok(Images { data, names, contents, labelled: true })
+        Ok(Listed::set(data, names, origin))
     }
+}
+
+/// Whether a path is a set by itself. Where it cannot be read, whoever takes it for a picture will say so.
+fn is_set(path: &Path) -> bool {
+    data::is_set(path).is_ok_and(|is_set| is_set)
+}
+
+/// Says whether there is anything to embed.
+pub fn some_left(images: usize) -> Result<()> {
+    if images > 0 { Ok(()) } else { Err(Error::config("IMAGES", "no image is left of what was asked for")) }
 }
 
 /// The pictures that paths mean; says what there is to say of them.
@@ -348,16 +472,18 @@ impl Choice {
         }
     }
 
-    fn apply(&self, images: Images) -> Result<Images> {
-        if let Some(option) = self.given().filter(|_| !images.labelled) {
+    /// The rows that are chosen of a set, in order; `None` where all are.
+    fn rows(&self, data: &Dataset, labelled: bool) -> Result<Option<Vec<usize>>> {
+        let Some(option) = self.given() else { return Ok(None) };
+        if !labelled {
             return Err(Error::config(option, "pictures that lie in no class folder have no class to choose by"));
         }
         let mut by_label: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (row, &label) in images.data.labels.iter().enumerate() {
+        for (row, &label) in data.labels.iter().enumerate() {
             by_label.entry(label).or_default().push(row);
         }
         if !self.classes.is_empty() {
-            let wanted = images.data.labels_named("--classes", &self.classes)?;
+            let wanted = data.labels_named("--classes", &self.classes)?;
             by_label.retain(|label, _| wanted.contains(label));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or(0));
@@ -374,7 +500,7 @@ impl Choice {
         }
         let mut rows: Vec<usize> = by_label.into_values().flatten().collect();
         rows.sort_unstable();
-        Ok(if rows.len() == images.data.len() { images } else { images.subset(&rows) })
+        Ok(Some(rows))
     }
 }
 
@@ -416,15 +542,90 @@ pub fn embedded<R: Runner>(
     images: &store::Images,
     make: impl FnOnce(Arc<Plan>) -> Result<R>,
 ) -> Result<(Embedder<R>, Vec<f32>), Failure> {
+    let mut embeddings = Vec::new();
+    let embedder = streamed(model, images, batch(&model.net()?, images.len()), make, |batch| {
+        batch.unreadable.into_iter().next().map_or(Ok(()), |fault| Err(fault.error))?;
+        embeddings.extend_from_slice(batch.values);
+        Ok(())
+    })?;
+    Ok((embedder, embeddings))
+}
+
+/// Gives the embeddings of images to `each`, a batch at a time; answers what made them.
+fn streamed<R: Runner>(
+    model: &Checkpoint,
+    images: &store::Images,
+    batch: usize,
+    make: impl FnOnce(Arc<Plan>) -> Result<R>,
+    mut each: impl FnMut(Batch) -> Result<()>,
+) -> Result<Embedder<R>, Failure> {
     let count = images.len();
     let begin = Instant::now();
-    let mut embedder = Embedder::new(model, batch(&model.net()?, count), make)?;
+    let mut embedder = Embedder::new(model, batch, make)?;
     say!("network ready after {:.2} s", begin.elapsed().as_secs_f64());
-    let bar = counter(count as u64, "images");
+    let (bar, dims) = (counter(count as u64, "images"), model.net()?.dims());
     let begin = Instant::now();
-    let embeddings = embedder.embed(images, |done| bar.set_position(done as u64))?;
+    embedder.stream(images, |batch| {
+        let done = batch.first + batch.values.len() / dims;
+        each(batch)?;
+        bar.set_position(done as u64);
+        Ok::<_, Error>(())
+    })?;
     bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
     say!("{count} images embedded in {seconds:.3} s, {:.0} a second", count as f64 / seconds);
-    Ok((embedder, embeddings))
+    Ok(embedder)
+}
+
+struct Stream<'a, F> {
+    model: &'a Checkpoint,
+    images: &'a store::Images,
+    batch: usize,
+    each: F,
+}
+
+impl<F: FnMut(Batch) -> Result<()>> Job for Stream<'_, F> {
+    type Output = ();
+
+    fn run<R: Runner>(self, make: impl Fn(Arc<Plan>) -> Result<R>) -> Result<(), Failure> {
+        streamed(self.model, self.images, self.batch, make, self.each).map(drop)
+    }
+}
+
+/// Embeds images, `batch` at a time, none of which stays in memory: gives the row of each, in order, and its embedding
+/// to `each`. Pictures that cannot be read are left to `tally`; answers their rows.
+///
+/// # Errors
+/// As [`embed`]; [`Error::Pictures`] for images of a set that cannot be read; what `each` answers.
+pub fn stream(
+    engine: &Engine,
+    model: &Checkpoint,
+    images: &Listed,
+    batch: usize,
+    tally: &mut Tally,
+    mut each: impl FnMut(usize, &[f32]) -> Result<()>,
+) -> Result<Vec<usize>, Failure> {
+    let dims = model.net()?.dims();
+    if images.bad == Bad::Skipped {
+        tally.all += images.names.len();
+    }
+    let mut faults = Vec::new();
+    let take = |batch: Batch| {
+        let mut unreadable = batch.unreadable.into_iter().peekable();
+        for (row, embedding) in (batch.first..).zip(batch.values.chunks_exact(dims)) {
+            if let Some(fault) = unreadable.next_if(|fault| fault.row == row) {
+                faults.push(fault);
+                continue;
+            }
+            comparable(embedding, &images.names[row])?;
+            each(row, embedding)?;
+        }
+        Ok(())
+    };
+    engine.run(Stream { model, images: &images.data.images, batch, each: take })?;
+    if images.bad == Bad::Refused && !faults.is_empty() {
+        return Err(Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() }.into());
+    }
+    faults.iter().try_for_each(|fault| tally.refuse(&images.names[fault.row], &fault.error))?;
+    Ok(faults.into_iter().map(|fault| fault.row).collect())
 }

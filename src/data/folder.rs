@@ -10,6 +10,7 @@ use super::decode::shape;
 use super::duplicates;
 use super::pictures::{self, Pictures};
 use super::search::{self, Found, Search, Side};
+use super::shards::is_shard;
 use super::{Dataset, Origin, Split, SplitBy, digest_of_names};
 use crate::error::{Error, Result};
 
@@ -85,7 +86,7 @@ pub fn load(dir: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Optio
 pub fn whole(dirs: &[&Path], input: [usize; 3], pictures: Pictures) -> Result<(Vec<Dataset>, Vec<String>)> {
     let (mut sets, mut remarks) = (Vec::new(), Vec::new());
     for &dir in dirs {
-        if !dir.is_dir() {
+        if !(dir.is_dir() || is_shard(&dir.to_string_lossy())) {
             return Err(Error::data_set(dir, "no folder", "a folder with a folder of pictures for each class"));
         }
         let search = search::find(&[dir.to_owned()])?;

@@ -230,6 +230,15 @@ pub fn load(path: &Path, input: Option<[usize; 3]>, pictures: Pictures, by: Opti
     }
 }
 
+/// Whether a path is a set by itself, of which [`load`] reads both sides: a file that [`packed`] wrote, or a folder of
+/// IDX files. Other folders and files are pictures, as [`search`] has them.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read; as [`idx::folder`].
+pub fn is_set(path: &Path) -> Result<bool> {
+    if path.is_dir() { Ok(idx::folder(path)?.is_some()) } else { Ok(path.is_file() && packed::is_one(path)?) }
+}
+
 /// What becomes of images that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bad {
@@ -283,6 +292,21 @@ impl Split {
     /// Both sets.
     pub fn sets(&self) -> [&Dataset; 2] {
         [&self.train, &self.test]
+    }
+
+    /// All images as one set, those for training first, and what each is called: its side with the names of its class
+    /// and file, `train/cats/tom.png`, or with its number.
+    pub fn whole(self) -> (Dataset, Vec<String>) {
+        let Split { train, test, origin, names, .. } = self;
+        let called = ["train", "test"].into_iter().zip([&train, &test]).zip(&names).flat_map(|((side, set), names)| {
+            let name =
+                |row: usize| names.get(row).map_or_else(|| row.to_string(), |name: &String| name.replace('\0', "/"));
+            (0..set.len()).map(move |row| format!("{side}/{}", name(row)))
+        });
+        let called = called.collect();
+        let labels = [train.labels, test.labels].concat();
+        let images = Images::joined(train.images, test.images);
+        (Dataset { name: origin.name, images, labels, ..train }, called)
     }
 
     /// The bytes of the pixels of both sets.

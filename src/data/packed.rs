@@ -7,7 +7,7 @@
 //! is called, what was done to the pictures, and which set it is.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,6 +166,18 @@ impl Store for Packed {
     fn digest(&self) -> String {
         format!("{}\0{}", self.path.display(), self.start)
     }
+}
+
+/// Whether a file is one that [`write`] wrote, by how it begins.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read.
+pub fn is_one(path: &Path) -> Result<bool> {
+    const HEAD: u64 = 64;
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    file.take(HEAD).read_to_end(&mut head).map_err(Error::io("read", path))?;
+    Ok((KIND.is)(&head))
 }
 
 /// Opens a file that [`write`] wrote. Labels and names are read, pixels stay where they are.

@@ -84,6 +84,29 @@ impl Store for Memory {
     }
 }
 
+/// Images of two stores.
+struct Joined {
+    first: Images,
+    second: Images,
+}
+
+impl Store for Joined {
+    fn len(&self) -> usize {
+        self.first.len() + self.second.len()
+    }
+
+    fn read(&self, row: usize, image: &mut [u8]) -> Result<()> {
+        match row.checked_sub(self.first.len()) {
+            None => self.first.read(row, image),
+            Some(row) => self.second.read(row, image),
+        }
+    }
+
+    fn digest(&self) -> String {
+        sha256([&self.first, &self.second].map(Images::digest).iter().map(String::as_bytes))
+    }
+}
+
 /// SHA-256 of each piece of bytes, so that all processors hash.
 pub(super) fn digests(bytes: &[u8]) -> Vec<String> {
     bytes.par_chunks(1 << 20).map(|piece| sha256([piece])).collect()
@@ -120,6 +143,16 @@ impl Images {
     /// All images of a store, of `size` bytes each.
     pub fn of(store: impl Store + 'static, size: usize) -> Images {
         Images { store: Arc::new(store), rows: None, size }
+    }
+
+    /// Those of both, the first before the second, of one size.
+    ///
+    /// # Panics
+    /// If they are of two sizes.
+    pub fn joined(first: Images, second: Images) -> Images {
+        assert_eq!(first.size, second.size, "images of one size");
+        let size = first.size;
+        Images::of(Joined { first, second }, size)
     }
 
     /// The number of images.

@@ -33,6 +33,7 @@ const LADDER: &[&[&str]] = &[
         "tensorboard",
         "check",
         "audit",
+        "bulk",
     ],
     &["main", "cli", "report", "outcome"],
 ];

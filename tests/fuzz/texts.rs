@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use libtest_mimic::Trial;
+use siamese::bulk::Shard;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::{Config, Group, PRESETS, Preset};
 use siamese::error::{Error, Result};
@@ -16,7 +17,7 @@ use siamese::losses::Loss;
 use siamese::net::Net;
 use siamese::sampler::{Augment, Batch, Positive, Sampler};
 use siamese::siamese::{Source, inference_plan, slots, training_plan};
-use siamese::vectors::{self, Shard};
+use siamese::vectors;
 
 use crate::harness::{FILE, Target};
 use crate::mutate::{self, Dice};

@@ -212,8 +212,18 @@ fn all_pictures_of_a_folder_judge() {
     assert!(words.contains("bee/0.png"), "{words}");
     let output = eval(&["--data", &known, "--all", "--skip-bad"]);
     assert!(text(&output.stdout).contains("each of 14 images"), "{}", text(&output.stderr));
-    let words = fail(&["eval", &model, "--data", &data, "--all"]);
-    assert!(words.contains("no picture"), "{words}");
+
+    // Other kinds of sets likewise.
+    let output = eval(&["--data", &data, "--all"]);
+    assert!(text(&output.stdout).contains("each of 420 images of 4 identities"), "{}", text(&output.stderr));
+    let set = format!("{root}/known.set");
+    succeed(&["pack", &known, "--out", &set, "--input", "8x8x1", "--skip-bad"]);
+    let output = eval(&["--data", &set, "--all"]);
+    assert!(text(&output.stdout).contains("each of 14 images of 3 identities"), "{}", text(&output.stderr));
+    let found = succeed(&["audit", &model, &set, "--adapter", "cpu"]);
+    assert!(found.lines().count() == 15 && found.contains("known.set/train/bee/"), "{found}");
+    let words = fail(&["audit", &model, &set, &known]);
+    assert!(words.contains("known.set is a set by itself"), "{words}");
 }
 
 /// A list of pairs is verified by whatever model, its lines are checked, and what is missing is counted.

@@ -1,5 +1,6 @@
 //! The program as a user runs it.
 
+mod bulk;
 mod cli;
 mod compatible;
 mod folders;

@@ -7,9 +7,10 @@ use half::f16;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use siamese::Error;
+use siamese::bulk::Shard;
 use siamese::data::Dataset;
 use siamese::data::store::Images;
-use siamese::vectors::{Destination, Precision, Shard, Vectors};
+use siamese::vectors::{Destination, Precision, Vectors};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::F16, Precision::I8];
 
