@@ -36,6 +36,7 @@
 //! a step    sampler(seed, step) ─ write(rows, warps) ─▶ device       row numbers; a few numbers a row to augment
 //!           Config::scalars(step) ─ write(step) ─▶ device            four numbers
 //!           run(all)   gather ▸ forward ▸ loss ▸ backward ▸ update   one submission
+//!           of shares: gather ▸ forward of each, loss of all, gather ▸ forward ▸ backward of each, update by the sum
 //!           snapshot(stats) … collect ─▶ Stats                       a few numbers, two steps later
 //!
 //! eval      fork(inference plan) on the same parameters or their average ─ embed ─▶ embeddings ─ eval ─▶ figures
@@ -79,6 +80,8 @@
 //!   (`tests/run/train.rs`, `tests/unit/store.rs`)
 //! - Same seed, same device, same shaders: same bits, on however many threads; a resumed run is the uninterrupted one.
 //!   No shader has atomics. (`tests/run/train.rs`, `tests/contract/tidy.rs`)
+//! - Shares of a step are part of the arithmetic, ranks are not: however many compute them, the bits are the same.
+//!   (`tests/run/crew.rs`, over MPI `tests/mpi/`)
 //! - Batches, warps and dropout are a pure function of (seed, step), so a checkpoint holds no state of chance.
 //!   (`tests/unit/data.rs`, `tests/run/train.rs`)
 //! - Pictures of every depth, palette, ink and orientation become inputs by the rules of [`data::pictures`].
@@ -133,6 +136,7 @@
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set | one [`Store`](data::store::Store) in `src/data/` |
 //! | another rule for pictures | one file in `src/data/` |
+//! | another way for ranks to talk | one [`Crew`](crew::Crew) in `src/crew/` |
 //! | another backend | one file that implements [`Runner`](run::Runner) |
 //!
 //! The kernel tests and the benches follow the registry and the plans, those of layers the list of layers: none of them
