@@ -10,8 +10,8 @@
 //! - [`Slot`](plan::Slot): a named array with a shape, an element type and a role (parameter, gradient, moment,
 //!   activation, input, statistic).
 //! - [`Call`](plan::Call): an `At` on slots, one for each argument.
-//! - [`Plan`](plan::Plan): slots and calls in order. Each call belongs to one of six sections, prepare · gather ·
-//!   forward · loss · backward · update, and a section is a range of calls.
+//! - [`Plan`](plan::Plan): slots and calls in order. Each call belongs to one of seven sections, prepare · gather ·
+//!   forward · loss · backward · sum · update, and a section is a range of calls.
 //! - [`Runner`](run::Runner): executes a plan: `write` a slot, `run` a range of calls, `read` a slot. There are two,
 //!   [`cpu::Runner`] and [`gpu::Runner`].
 //!

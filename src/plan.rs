@@ -1,4 +1,4 @@
-//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in six sections. It is made once; both
+//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in seven sections. It is made once; both
 //! runners, the tests, the benches, the memory sizes and the printed table read it.
 
 use std::collections::{HashMap, HashSet};
@@ -102,6 +102,8 @@ pub enum Section {
     Loss,
     /// From the gradient of the embeddings to those of the parameters.
     Backward,
+    /// The gradients of several shares become one. Of its calls a runner is given those that are due.
+    Sum,
     /// Statistics and the optimiser.
     Update,
 }

@@ -7,9 +7,9 @@ use crate::data::Dataset;
 use crate::head::Head;
 use crate::kernel::Element;
 use crate::kernels::{
-    Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape, Distances, DistancesShape, Gather,
-    GatherShape, L2Norm, L2NormShape, Mean, MeanShape, Mirror, MirrorShape, Norm, NormShape, Scale, Statistics,
-    StatisticsShape, Tint, TintShape, TopK, TopKShape, Warp, WarpShape,
+    Adam, AdamGroups, AdamGroupsShape, AdamShape, AddTo, AddToShape, Average, AverageShape, Distances, DistancesShape,
+    Gather, GatherShape, L2Norm, L2NormShape, Mean, MeanShape, Mirror, MirrorShape, Norm, NormShape, Scale, Slice,
+    SliceShape, Statistics, StatisticsShape, Tint, TintShape, TopK, TopKShape, Warp, WarpShape,
 };
 use crate::losses::Embeddings;
 use crate::net::Net;
@@ -75,6 +75,8 @@ pub mod slots {
 
     /// The embeddings of all rows of a batch, where a step is cut into shares.
     pub const EMBEDDINGS: &str = "embeddings";
+    /// What the slots with sums of gradients of shares are called, behind which the round stands.
+    pub const SUMS: &str = "sums";
     /// The gradient by the embeddings of a share, where a step is cut into shares.
     pub const SHARE_DX: &str = "share.dx";
     /// Images of a batch, where they do not stay on the device.
@@ -182,9 +184,14 @@ fn gather(
 ///
 /// Where a step is cut into [shares](Config::shares), gather, forward and backward are of the rows of one share, the
 /// loss is of all rows, and there are two [meetings](Plan::meetings): of the embeddings, and of the gradient by them.
-/// The gradients of the parameters are then those of a share; before the update the sum over all is written in their
-/// place.
 pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
+    rank_plan(net, source, config, config.shares)
+}
+
+/// The [`training_plan`] of one of several ranks, which computes so many shares of a step. Their gradients are summed by
+/// [halves](crate::crew::Halves): for each round there is a slot [`slots::SUMS`], a call that keeps in it what is in
+/// [`slots::GRADIENTS`], and one that adds it to what is there.
+pub fn rank_plan(net: &Net, source: &Source, config: &Config, turns: usize) -> Plan {
     let mut builder = Builder::default();
     let batch = &config.batch;
     let tensors = net.declare(&mut builder, slots::PARAMETERS, true);
@@ -227,6 +234,12 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     let [parameters, gradients] = [slots::PARAMETERS, slots::GRADIENTS].map(|name| builder.id(name));
     let moments = slots::MOMENTS.map(|name| builder.id(name));
     let length = builder.len(parameters);
+    for round in 0..turns.next_power_of_two().trailing_zeros() {
+        let sum = builder.slot(format!("{}.{round}", slots::SUMS), Element::F32, &[length], Role::Gradient);
+        let whole = SliceShape::new(length / ALIGNMENT, [1, 1, ALIGNMENT], [1, 1, ALIGNMENT], 0);
+        builder.call::<Slice>(Section::Sum, whole, &[gradients, sum]);
+        builder.call::<AddTo>(Section::Sum, AddToShape { length }, &[sum, gradients]);
+    }
     let norm = NormShape::new(length);
     let chunks = norm.chunks();
     let partial = builder.activation("norm", &[chunks, 2]);

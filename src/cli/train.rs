@@ -28,7 +28,7 @@ use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Sampler};
 use siamese::session::{CHECKPOINT, Ending, Event, Folder, PREVIOUS, SaveEvery, Session, Unfinished};
 use siamese::settings::Setting;
-use siamese::siamese::training_plan;
+use siamese::siamese::rank_plan;
 use siamese::train::Trainer;
 use siamese::{Error, Result, embed, train};
 
@@ -618,11 +618,10 @@ impl Job for Follow<'_> {
         let mut shaders = Vec::new();
         crew.broadcast(&mut shaders)?;
         engine.repeat(&serde_json::from_slice::<Vec<_>>(&shaders).unwrap_or_default());
-        let mut trainer = Trainer::new(start, data, residence, make)?;
+        let mut trainer = Trainer::of_crew(start, data, residence, crew, make)?;
         if let Some(old) = old {
             trainer.compare_with(old);
         }
-        trainer.join(crew)?;
         // Rank 0 hears it as well, and says when it ends.
         interruptible();
         trainer.follow()?;
@@ -640,11 +639,10 @@ impl Job for Run<'_> {
         let config = &start.config;
         let facts = self.announce(&start.net()?, &mut *crew)?;
         say!("compiling shaders …");
-        let mut session = Session::new(folder, start, parts, residence, arguments.save_every, make)?;
+        let mut session = Session::new(folder, start, parts, residence, arguments.save_every, crew, make)?;
         if let Some(old) = old {
             session.compare_with(old);
         }
-        session.join(crew)?;
         if let Some(StopOn::Collapse) = arguments.stop_on {
             session.end_on(COLLAPSED);
         }
@@ -733,7 +731,7 @@ impl Run<'_> {
         let config = &self.start.config;
         let data = &self.parts.train;
         let source = train::source(data, self.residence, config);
-        let plan = training_plan(net, &source, config);
+        let plan = rank_plan(net, &source, config, config.shares / crew.ranks());
         let images = config.batch.rows() as u64 * config.steps;
         let passes = images as f64 / data.len() as f64;
         let batch = match config.batch {

@@ -91,22 +91,24 @@ pub struct Session<'a, R: Runner> {
 
 impl<'a, R: Runner> Session<'a, R> {
     /// A run of `parts` in `folder` that starts, or goes on, from `start`, with a runner that `make` makes; training
-    /// images lie where `residence` says. When this answers the folder has a checkpoint, so that whatever ends the
+    /// images lie where `residence` says. Of a crew it is the run of rank 0, which dismisses the others when it ends.
+    /// When this answers the folder has a checkpoint, so that whatever ends the
     /// program leaves a run that can be gone on with.
     ///
     /// # Errors
-    /// As [`Trainer::new`]; [`Error::Io`] where the folder cannot be written.
+    /// As [`Trainer::of_crew`]; [`Error::Io`] where the folder cannot be written.
     pub fn new(
         folder: &'a Folder,
         start: &Checkpoint,
         parts: &'a Parts,
         residence: Residence,
         save_every: SaveEvery,
+        crew: Box<dyn Crew>,
         make: impl FnOnce(Arc<Plan>) -> Result<R>,
     ) -> Result<Session<'a, R>> {
         let is_new = !folder.file(CHECKPOINT).exists();
         let record = Record::open(folder, if is_new { None } else { Some(start.step) })?;
-        let mut trainer = Trainer::new(start, &parts.train, residence, make)?;
+        let mut trainer = Trainer::of_crew(start, &parts.train, residence, crew, make)?;
         let best = Best::new(folder, start.step)?;
         let health = Health::new(&start.config, trainer.net());
         if is_new {
@@ -125,14 +127,6 @@ impl<'a, R: Runner> Session<'a, R> {
     /// As [`Trainer::compare_with`].
     pub fn compare_with(&mut self, embeddings: Vec<f32>) {
         self.trainer.compare_with(embeddings);
-    }
-
-    /// As [`Trainer::join`], as rank 0; the others are dismissed when the run ends.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn join(&mut self, crew: Box<dyn Crew>) -> Result<()> {
-        self.trainer.join(crew)
     }
 
     /// What is trained.

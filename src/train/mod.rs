@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
-use crate::crew::{Alone, Crew};
+use crate::crew::{Alone, Crew, divides};
 use crate::data::store::Images;
 use crate::data::{Dataset, Origin};
 use crate::error::{Error, NonFinite, Result};
@@ -23,7 +23,7 @@ use crate::net::{Net, Parameter};
 use crate::plan::{ALIGNMENT, Place, Plan, SlotId};
 use crate::run::Runner;
 use crate::sampler::{Sampler, Warps};
-use crate::siamese::{Source, Stats, slots, training_plan};
+use crate::siamese::{Source, Stats, rank_plan, slots};
 
 pub use health::Health;
 
@@ -192,6 +192,8 @@ pub struct Trainer<R: Runner> {
     sampler: Arc<Sampler>,
     stream: Option<Stream>,
     crew: Box<dyn Crew>,
+    /// Shares that it was made to compute.
+    turns: usize,
     runner: R,
     /// Steps begun and steps reported.
     begun: u64,
@@ -221,6 +223,23 @@ impl<R: Runner> Trainer<R> {
         start: &Checkpoint,
         data: &Dataset,
         residence: Residence,
+        make: impl FnOnce(Arc<Plan>) -> Result<R>,
+    ) -> Result<Trainer<R>> {
+        Trainer::of_crew(start, data, residence, Box::new(Alone), make)
+    }
+
+    /// As [`Trainer::new`], with other ranks, all of which make a trainer of the same start: the shares of a step are
+    /// dealt to them. Rank 0 then [runs](Trainer::run), and [dismisses](Trainer::dismiss) the others, which
+    /// [follow](Trainer::follow). What is trained is the same to the bit whoever takes part, on equal devices.
+    ///
+    /// # Errors
+    /// As there; [`Error::Config`] where the shares cannot be dealt to so many; [`Error::Crew`] naming a rank that has
+    /// another program, other settings, images or weights.
+    pub fn of_crew(
+        start: &Checkpoint,
+        data: &Dataset,
+        residence: Residence,
+        crew: Box<dyn Crew>,
         make: impl FnOnce(Arc<Plan>) -> Result<R>,
     ) -> Result<Trainer<R>> {
         let config = start.config.clone();
@@ -253,7 +272,16 @@ impl<R: Runner> Trainer<R> {
         }
         let sampler = Arc::new(Sampler::new(&data.labels, config.seed, config.batch)?);
         let source = source(data, residence, &config);
-        let plan = Arc::new(training_plan(&net, &source, &config));
+        if !divides(config.shares, crew.ranks()) {
+            let reason = format!(
+                "{} cannot be dealt to {} ranks: they may be as many, or twice as many, four times and so on",
+                config.shares,
+                crew.ranks()
+            );
+            return Err(Error::config("--shares", reason));
+        }
+        let turns = config.shares / crew.ranks();
+        let plan = Arc::new(rank_plan(&net, &source, &config, turns));
         let mut runner = make(plan)?;
         let images = runner.plan().id(&source.slot);
         let stream = match residence {
@@ -289,7 +317,8 @@ impl<R: Runner> Trainer<R> {
             head,
             sampler,
             stream,
-            crew: Box::new(Alone),
+            crew,
+            turns,
             runner,
             begun,
             reported,
@@ -307,6 +336,7 @@ impl<R: Runner> Trainer<R> {
             stats,
         };
         trainer.restore(start)?;
+        trainer.agree()?;
         Ok(trainer)
     }
 
@@ -463,11 +493,14 @@ impl<R: Runner> Trainer<R> {
     /// are done again, and the last one call by call. The weights are of no use behind that. Where a device makes zero
     /// of a NaN, as some do in a ReLU, the array that is found is the first that shows one.
     ///
-    /// Answers `None` where `stop` was set before, or the device did not repeat its numbers.
+    /// Answers `None` where `stop` was set before, where other ranks took part, or the device did not repeat its numbers.
     ///
     /// # Errors
     /// What the device reports.
     pub fn trace(&mut self, from: &Checkpoint, step: u64, stop: &AtomicBool) -> Result<Option<NonFinite>> {
+        if self.turns < self.config.shares {
+            return Ok(None);
+        }
         self.runner.collect(0)?;
         self.restore(from)?;
         (self.begun, self.reported) = (from.step, from.step);

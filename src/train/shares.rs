@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::{Rows, Trainer, part};
-use crate::crew::{Alone, Crew, Halves, agree, divides};
+use crate::crew::{Alone, Crew, Halves, agree};
 use crate::error::{Error, Result};
 use crate::plan::{Section, SlotId};
 use crate::run::Runner;
@@ -24,20 +24,10 @@ use crate::siamese::slots;
 const END: u64 = 0;
 
 impl<R: Runner> Trainer<R> {
-    /// Takes part in a crew: shares of a step are dealt to its ranks, all of which have made a trainer of the same
-    /// start. Rank 0 then [runs](Trainer::run), and [dismisses](Trainer::dismiss) the others, which
-    /// [follow](Trainer::follow). What is trained is the same to the bit whoever takes part, on equal devices.
-    ///
-    /// # Errors
-    /// [`Error::Config`] where the shares cannot be dealt to so many; [`Error::Crew`] naming a rank that has another
-    /// program, other settings, images or weights.
-    pub fn join(&mut self, mut crew: Box<dyn Crew>) -> Result<()> {
-        let (shares, ranks) = (self.config.shares, crew.ranks());
-        if !divides(shares, ranks) {
-            let reason = format!(
-                "{shares} cannot be dealt to {ranks} ranks: they may be as many, or twice as many, four times and so on"
-            );
-            return Err(Error::config("--shares", reason));
+    /// Makes sure that all ranks train the same.
+    pub(super) fn agree(&mut self) -> Result<()> {
+        if self.crew.ranks() == 1 {
+            return Ok(());
         }
         let config = serde_json::to_vec(&self.config).expect("plain data");
         let data = self.origin.as_ref().map_or(Vec::new(), |origin| origin.digest.clone().into_bytes());
@@ -54,12 +44,10 @@ impl<R: Runner> Trainer<R> {
             ("another step to go on from", &start.step.to_le_bytes()),
             ("other weights", bytemuck::cast_slice(&weights)),
         ];
-        agree(&mut *crew, &have)?;
-        self.take_crew(crew);
-        Ok(())
+        agree(&mut *self.crew, &have)
     }
 
-    /// Tells the other ranks that there is no further step, and goes on alone.
+    /// Tells the other ranks that there is no further step, and does none any more itself where there were others.
     ///
     /// # Errors
     /// [`Error::Crew`] where a rank is gone.
@@ -116,10 +104,12 @@ impl<R: Runner> Trainer<R> {
             return run(&mut self.runner, all);
         };
         let there = plan.section(Section::Gather).start..plan.section(Section::Forward).end;
-        let [loss, back, update] = [Section::Loss, Section::Backward, Section::Update].map(|part| plan.section(part));
+        let [loss, back, sum, update] =
+            [Section::Loss, Section::Backward, Section::Sum, Section::Update].map(|part| plan.section(part));
         let (gradients, state) = (plan.id(slots::GRADIENTS), plan.find(slots::STATE));
         let shares = self.config.shares;
         let own = self.crew.own(shares);
+        assert_eq!(own.len(), self.turns, "shares of a rank whose crew is dismissed");
 
         // The first comes last: its way back is the first.
         let mut made = Vec::new();
@@ -137,27 +127,32 @@ impl<R: Runner> Trainer<R> {
         let by_embeddings = self.floats(gradient.all)?;
 
         let before = state.map_or(Ok(Vec::new()), |state| self.floats(state))?;
-        let mut sums = Halves::default();
-        for share in own.clone() {
-            if share > own.start {
+        let mut changes = Halves::default();
+        for (turn, share) in own.clone().enumerate() {
+            if turn > 0 {
                 self.write_share(rows, share)?;
                 run(&mut self.runner, there.clone())?;
             }
             self.runner.write(gradient.share, part(&by_embeddings, share, shares))?;
             run(&mut self.runner, back.clone())?;
-            let mut sum = self.floats(gradients)?;
+            for call in due(turn, own.len()) {
+                run(&mut self.runner, sum.start + call..sum.start + call + 1)?;
+            }
             if let Some(state) = state {
-                // What the share makes of it.
                 let after = self.floats(state)?;
-                sum.extend(after.iter().zip(&before).map(|(after, before)| after - before));
+                changes.push(after.iter().zip(&before).map(|(after, before)| after - before).collect::<Vec<_>>());
                 self.runner.write(state, before.as_slice())?;
             }
-            sums.push(sum);
         }
-        let mut sum = sums.sum();
-        self.crew.sum(&mut sum)?;
-        let (sum, changes) = sum.split_at(sum.len() - before.len());
-        self.runner.write(gradients, sum)?;
+        let mut changes = state.map_or(Vec::new(), |_| changes.sum());
+        if self.crew.ranks() > 1 {
+            let mut all = self.floats(gradients)?;
+            let own = all.len();
+            all.extend(changes);
+            self.crew.sum(&mut all)?;
+            changes = all.split_off(own);
+            self.runner.write(gradients, all.as_slice())?;
+        }
         if let Some(state) = state {
             let mean = before.iter().zip(changes).map(|(before, change)| before + change / shares as f32);
             self.runner.write(state, mean.collect::<Vec<_>>().as_slice())?;
@@ -168,6 +163,20 @@ impl<R: Runner> Trainer<R> {
     fn floats(&mut self, slot: SlotId) -> Result<Vec<f32>> {
         Ok(self.runner.read(slot)?.floats().to_vec())
     }
+}
+
+/// The calls of [`Section::Sum`] that are due once the gradients of a turn are there, by their places, so that behind
+/// the last turn the sum of all is where those were. For each round one keeps what is there and one adds what was kept:
+/// like counting in binary, where a carry adds.
+fn due(turn: usize, turns: usize) -> Vec<usize> {
+    let (keep, add) = (|round: u32| 2 * round as usize, |round: u32| 2 * round as usize + 1);
+    let carries = turn.trailing_ones();
+    let calls = (0..carries).map(add);
+    if turn + 1 < turns {
+        return calls.chain([keep(carries)]).collect();
+    }
+    // What is kept still, from the sum of the fewest on.
+    calls.chain((carries + 1..usize::BITS).filter(|round| turns >> round & 1 == 1).map(add)).collect()
 }
 
 /// Tells the other ranks what is next.

@@ -50,9 +50,8 @@ fn on_ranks<R: Runner>(
     let make = &make;
     thread::scope(|scope| {
         let rank = |own| {
-            let mut trainer = Trainer::new(start, data, residence, make).unwrap();
             let leads = siamese::crew::Crew::rank(&own) == 0;
-            trainer.join(Box::new(own)).unwrap();
+            let mut trainer = Trainer::of_crew(start, data, residence, Box::new(own), make).unwrap();
             if leads {
                 trainer.run(until, &NEVER, |_| ()).unwrap();
                 trainer.dismiss().unwrap();
@@ -83,6 +82,20 @@ fn ranks_make_the_same_bits() {
             for (rank, own) in on_ranks(ranks, &start, &data, Residence::Device, 5, on_cpu).iter().enumerate() {
                 assert_same(&format!("{name}: rank {rank} of {ranks}"), own, &end);
             }
+        }
+    }
+}
+
+/// Where shares are no power of two as well.
+#[test]
+fn uneven_shares_make_the_same_bits() {
+    let data = images(400);
+    for (shares, all) in [(3, &[3][..]), (6, &[3, 6]), (9, &[9])] {
+        let start = fresh(&Config { shares, ..normalised() });
+        let end = on_ranks(1, &start, &data, Residence::Device, 4, on_cpu).remove(0);
+        for &ranks in all {
+            let own = on_ranks(ranks, &start, &data, Residence::Device, 4, on_cpu).remove(0);
+            assert_same(&format!("{shares} shares on {ranks} ranks"), &own, &end);
         }
     }
 }
@@ -160,8 +173,8 @@ fn another_run_is_refused() {
         thread::scope(|scope| {
             let start = fresh(&config);
             let rank = |own: siamese::crew::Threads, start: Checkpoint, data: Dataset| {
-                let mut trainer = Trainer::new(&start, &data, Residence::Device, on_cpu).unwrap();
-                trainer.join(Box::new(own)).unwrap_err().to_string()
+                let trainer = Trainer::of_crew(&start, &data, Residence::Device, Box::new(own), on_cpu);
+                trainer.err().expect("they differ").to_string()
             };
             let mut ranks = crew(2).into_iter();
             let [first, second] = [ranks.next().unwrap(), ranks.next().unwrap()];
@@ -181,8 +194,8 @@ fn another_run_is_refused() {
     assert_eq!(refusals(weights, &data), told("other weights"));
 
     // Three ranks cannot have four shares, nor a batch of 72 rows five.
-    let mut trainer = Trainer::new(&fresh(&config), &data, Residence::Device, on_cpu).unwrap();
-    let error = trainer.join(Box::new(crew(3).remove(0))).unwrap_err();
+    let three = Box::new(crew(3).remove(0));
+    let error = Trainer::of_crew(&fresh(&config), &data, Residence::Device, three, on_cpu).err().unwrap();
     assert!(matches!(&error, Error::Config { setting, .. } if setting == "--shares"), "{error}");
     let error = Config { shares: 5, ..config }.validate().unwrap_err();
     assert_eq!(error.to_string(), "--shares: the 72 images of a batch cannot be cut into 5 equal shares");

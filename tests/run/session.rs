@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Schedule, Update, Validation};
+use siamese::crew::Alone;
 use siamese::data::store::Images;
 use siamese::data::{Dataset, HoldBack, Parts, Split};
 use siamese::error::{Error, NonFinite, Result};
@@ -66,7 +67,8 @@ fn train<R: Runner>(
     make: impl FnOnce(Arc<Plan>) -> Result<R>,
 ) -> Result<Ending> {
     let parts = parts();
-    let mut session = Session::new(folder, start, &parts, Residence::Device, SaveEvery::Steps(15), make)?;
+    let mut session =
+        Session::new(folder, start, &parts, Residence::Device, SaveEvery::Steps(15), Box::new(Alone), make)?;
     session.run("a test", stop, |event| {
         if let Event::Step { report, .. } = event
             && report.step == 7
@@ -202,7 +204,8 @@ fn a_run_says_how_it_ended() {
         start.parameters.fill(0.0);
         let parts = parts();
         let mut session =
-            Session::new(&run, &start, &parts, Residence::Device, SaveEvery::Steps(1000), on_cpu).unwrap();
+            Session::new(&run, &start, &parts, Residence::Device, SaveEvery::Steps(1000), Box::new(Alone), on_cpu)
+                .unwrap();
         if is_fatal {
             session.end_on(COLLAPSED);
         }
