@@ -183,6 +183,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A database cannot be reached, or refuses.
+    #[error("{place}: {reason}")]
+    Database {
+        /// Its URL, without what is secret.
+        place: String,
+        /// What it says.
+        reason: String,
+    },
+
     /// The folder of a run cannot be used.
     #[error("{}: {reason}", path.display())]
     Run {
@@ -333,6 +342,11 @@ impl Error {
             Error::Output { .. } => "choose another name, or move away what is there".into(),
             Error::Gallery { .. } => {
                 "give the gallery with the model that it was made with, or make a new one with `siamese enroll`".into()
+            }
+            Error::Database { .. } => {
+                "check that PostgreSQL with pgvector runs there, that the user may make and change tables, and that \
+                 the password is in `PGPASSWORD` if it takes one"
+                    .into()
             }
             Error::Run { .. } => {
                 "give the folder of a run that `siamese train` made; it holds run.json and metrics.jsonl".into()

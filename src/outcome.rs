@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use siamese::Error;
-use siamese::text::plain;
+use siamese::text::{plain, without_passwords};
 
 /// The number of this program among the ranks of a crew, if it is one of several.
 static RANK: OnceLock<usize> = OnceLock::new();
@@ -33,11 +33,11 @@ pub fn say(words: Arguments) {
     }
 }
 
-/// Lines on stderr, in which no name of a file or class speaks to the terminal. Where nobody can read them any more
-/// nothing is lost.
+/// Lines on stderr, in which no name of a file or class speaks to the terminal, and no password of a database stands.
+/// Where nobody can read them any more nothing is lost.
 fn tell(words: Arguments) {
     let words = words.to_string();
-    let lines: Vec<_> = words.split('\n').map(plain).collect();
+    let lines: Vec<_> = without_passwords(&words).split('\n').map(|line| plain(line).into_owned()).collect();
     drop(writeln!(io::stderr(), "{}", lines.join("\n")));
 }
 

@@ -21,6 +21,35 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     text.chars().map(escaped).collect::<String>().into()
 }
 
+/// `text` without the passwords of the URLs of databases in it: `postgres://ann:secret@host` is `postgres://ann@host`.
+pub fn without_passwords(text: &str) -> Cow<'_, str> {
+    if !SCHEMES.iter().any(|scheme| text.contains(scheme)) {
+        return text.into();
+    }
+    let mut cleared = String::with_capacity(text.len());
+    for word in text.split_inclusive(char::is_whitespace) {
+        let scheme = SCHEMES.iter().filter_map(|scheme| Some(word.find(scheme)? + scheme.len())).min();
+        let (before, mut url) = word.split_at(scheme.unwrap_or(word.len()));
+        cleared.push_str(before);
+        // A password that was not written as it should may hold anything.
+        if let Some((user, behind)) = url.rsplit_once('@') {
+            cleared.push_str(&user[..user.find(':').unwrap_or(user.len())]);
+            cleared.push('@');
+            url = behind;
+        }
+        for part in url.split_inclusive(['?', '&']) {
+            cleared.push_str(part.strip_prefix(PASSWORD).map_or(part, |_| "password=…&"));
+        }
+    }
+    cleared.into()
+}
+
+/// How the URLs of databases begin.
+pub(crate) const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// How the part of a URL begins that is a password.
+const PASSWORD: &str = "password=";
+
 /// Bytes as hexadecimal digits, two for each.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()

@@ -173,7 +173,7 @@ impl Images {
         Images {
             data: self.data.subset(self.data.name.clone(), rows),
             names: rows.iter().map(|&row| self.names[row].clone()).collect(),
-            contents: rows.iter().map(|&row| self.contents[row].clone()).collect(),
+            contents: rows.iter().map(|&row| self.contents[row]).collect(),
             labelled: self.labelled,
         }
     }

@@ -14,6 +14,7 @@ mod engine;
 mod enroll;
 mod eval;
 mod export;
+mod gallery;
 mod images;
 mod import;
 mod man;
@@ -25,6 +26,7 @@ mod report;
 mod settings;
 mod train;
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -36,6 +38,7 @@ use siamese::config::{Config, PRESETS, Preset, Storage};
 use siamese::data::pictures::{Ground, Pictures};
 use siamese::data::{self, Bad, HoldBack, Parts, Split, SplitBy};
 use siamese::feed::Residence;
+use siamese::gallery::{Index, Place};
 use siamese::losses::Loss;
 use siamese::sampler::{Batch, Mining, Positive};
 use siamese::session::{BEST, CHECKPOINT};
@@ -88,6 +91,8 @@ enum Command {
     Enroll(Box<enroll::Enroll>),
     /// Say whom images show, or that they are unknown
     Recognize(Box<recognize::Recognize>),
+    /// Copy a gallery from a file into a database, or back
+    Gallery(gallery::Gallery),
     /// Write the embeddings of images: NumPy, CSV, Parquet, TensorBoard's projector
     Embed(Box<embed::Embed>),
     /// Group images without being told who there is
@@ -135,6 +140,7 @@ impl Cli {
             Command::Adapters(adapters) => adapters.run(),
             Command::Enroll(enroll) => enroll.run(),
             Command::Recognize(recognize) => recognize.run(),
+            Command::Gallery(gallery) => gallery.run(),
             Command::Embed(embed) => embed.run(),
             Command::Cluster(cluster) => cluster.run(),
             Command::Audit(audit) => audit.run(),
@@ -165,6 +171,40 @@ impl ModelArg {
         model.config.flip |= self.flip;
         // Says what is wrong before anything is done.
         model.net().map(|_| model)
+    }
+}
+
+/// Which gallery.
+#[derive(Args)]
+struct GalleryArg {
+    /// A file that `enroll` makes; or a gallery in a database, postgres://user@host/db?gallery=NAME, whose password is
+    /// in PGPASSWORD
+    gallery: OsString,
+}
+
+impl GalleryArg {
+    fn place(&self) -> siamese::Result<Box<dyn Place>> {
+        place(&self.gallery)
+    }
+}
+
+/// The place of a gallery, see [`siamese::gallery::place`].
+fn place(gallery: &OsStr) -> siamese::Result<Box<dyn Place>> {
+    siamese::gallery::place(gallery, std::env::var("PGPASSWORD").ok().as_deref())
+}
+
+/// An index of a gallery in a database.
+#[derive(Clone, Copy, ValueEnum)]
+enum IndexArg {
+    /// A graph of neighbours (HNSW), which misses some
+    Hnsw,
+}
+
+impl IndexArg {
+    fn index(self) -> Index {
+        match self {
+            IndexArg::Hnsw => Index::Hnsw,
+        }
     }
 }
 

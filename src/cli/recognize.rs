@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
 use siamese::data::store::Images;
 use siamese::embed::Embedder;
-use siamese::gallery::{Answer, Gallery, Recognition, Share, Threshold};
+use siamese::gallery::{Answer, Recognition, Search, Share, Threshold};
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::text::plain;
@@ -18,7 +18,7 @@ use siamese::{Error, Result};
 
 use super::engine::{Engine, Job};
 use super::images::{self, ImagesArgs, Tally};
-use super::{AdapterArg, Failure, ModelArg, Outcome};
+use super::{AdapterArg, Failure, GalleryArg, IndexArg, ModelArg, Outcome};
 
 /// Says whom images show: the identity, its distance, and how much farther the next one is; or `unknown`.
 ///
@@ -35,8 +35,8 @@ Examples:
 pub struct Recognize {
     #[command(flatten)]
     model: ModelArg,
-    /// The gallery that `enroll` made
-    gallery: PathBuf,
+    #[command(flatten)]
+    gallery: GalleryArg,
     #[command(flatten)]
     images: ImagesArgs,
     /// How many of the nearest embeddings vote, of those within the threshold
@@ -45,6 +45,10 @@ pub struct Recognize {
     /// Farther than this from everyone is unknown, in the loss's distance [default: the gallery's]
     #[arg(long, value_name = "DISTANCE")]
     threshold: Option<f32>,
+    /// Ask by an index that `enroll --index` made of a gallery in a database: faster with few images, and some answers
+    /// are wrong [default: exact]
+    #[arg(long, value_enum, value_name = "KIND")]
+    index: Option<IndexArg>,
     /// Print JSON lines
     #[arg(long)]
     json: bool,
@@ -60,11 +64,14 @@ impl Recognize {
         self.images.check(None)?;
         let stream = self.images.is_stream()?;
         let model = self.model.load()?.export();
-        let mut gallery = Gallery::load(&self.gallery)?;
-        gallery.check_model(&self.gallery, &model)?;
+        let place = self.gallery.place()?;
+        let shown = PathBuf::from(place.to_string());
+        let mut search = place.search(self.index.map(IndexArg::index))?;
+        let gallery = &mut search.gallery;
+        gallery.check_model(&shown, &model)?;
         if gallery.identities().is_empty() {
             let reason = "nobody is enrolled".to_owned();
-            return Err(Error::Gallery { path: self.gallery.clone(), reason }.into());
+            return Err(Error::Gallery { path: shown, reason }.into());
         }
         if let Some(distance) = self.threshold {
             gallery.threshold = Some(Threshold::given(distance)?);
@@ -75,18 +82,18 @@ impl Recognize {
         let engine = Engine::open(&self.adapter.adapter)?;
         let mut tally = Tally::new(self.json);
         if stream {
-            engine.run(Stream { arguments: &self, model: &model, gallery: &gallery, tally: &mut tally })?;
+            engine.run(Stream { arguments: &self, model: &model, search: &mut search, tally: &mut tally })?;
             return Ok(tally.exit());
         }
         let images = self.images.load(&model, &mut tally)?;
-        let images = images.new_to(&gallery);
+        let images = images.new_to(&search.gallery);
         let embeddings = images::embed(&engine, &model, &images)?;
-        let answers = gallery.recognise_all(&embeddings, self.nearest as usize);
+        let answers = search.recognise_all(&embeddings, self.nearest as usize)?;
         let mut out = io::BufWriter::new(io::stdout().lock());
         for (name, answer) in images.names.iter().zip(&answers) {
             self.show(&mut out, name, answer)?;
         }
-        let judged = if images.labelled { gallery.judge(&answers, &images.classes()) } else { None };
+        let judged = if images.labelled { search.gallery.judge(&answers, &images.classes()) } else { None };
         if let Some(recognition) = &judged {
             if self.json {
                 let mut event = serde_json::to_value(recognition).expect("plain data");
@@ -136,7 +143,7 @@ fn summary(recognition: &Recognition) {
 struct Stream<'a> {
     arguments: &'a Recognize,
     model: &'a Checkpoint,
-    gallery: &'a Gallery,
+    search: &'a mut Search,
     tally: &'a mut Tally,
 }
 
@@ -151,7 +158,7 @@ impl Job for Stream<'_> {
             let name = String::from_utf8_lossy(&line).into_owned();
             let read = path_of(line, place).and_then(|path| images::read_picture(&path.into(), self.model));
             let Some((image, content)) = self.tally.note(&name, read)? else { continue };
-            if self.gallery.holder(&name, &content).is_some() {
+            if self.search.gallery.holder(&name, &content).is_some() {
                 enrolled += 1;
                 continue;
             }
@@ -161,9 +168,9 @@ impl Job for Stream<'_> {
                 self.tally.refuse(&name, &error)?;
                 continue;
             }
-            let answer = self.gallery.recognise(&embedding, self.arguments.nearest as usize);
+            let answers = self.search.recognise_all(&embedding, self.arguments.nearest as usize)?;
             let mut out = io::stdout().lock();
-            self.arguments.show(&mut out, &name, &answer)?;
+            answers.iter().try_for_each(|answer| self.arguments.show(&mut out, &name, answer))?;
             out.flush()?;
         }
         images::say_left_out(enrolled);

@@ -273,6 +273,24 @@ fn galleries_are_guarded() {
     assert!(fs::read(&gallery).unwrap() == whole, "none of these changed the gallery");
 }
 
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn databases_take_a_feature() {
+    let (_folder, root, model) = untrained(SPEC, |_| ());
+    let url = "postgres://ann:geheim@host/db?gallery=a";
+    for arguments in
+        [["enroll", &model, url, &root].as_slice(), &["recognize", &model, url, &root], &["gallery", "copy", url, "a"]]
+    {
+        let words = fail(arguments);
+        assert!(words.contains("--features postgres") && !words.contains("geheim"), "{words}");
+    }
+    // As a picture, by mistake.
+    let words = fail(&["compare", &model, url, url]);
+    assert!(words.contains("postgres://ann@host/db") && !words.contains("geheim"), "{words}");
+    let words = fail(&["enroll", &model, &format!("{root}/a.gallery"), "--index", "hnsw"]);
+    assert!(words.contains("--index") && words.contains("searched exactly"), "{words}");
+}
+
 /// A model that was never trained, for images of 8×8 grey pixels, and the path of a folder in which it lies.
 fn untrained(spec: &str, change: impl Fn(&mut Checkpoint)) -> (tempfile::TempDir, String, String) {
     let folder = tempfile::tempdir().unwrap();

@@ -11,31 +11,49 @@ const LANES: usize = 16;
 /// Queries that a panel is compared with at a time.
 const QUERIES: usize = 4;
 
-/// Sixteen references at a time, turned so that their values lie side by side, against four queries.
+/// The kernel: every distance into its place.
 pub(crate) fn panels(s: &DistancesShape, rows: Range<usize>, io: &mut Io<f32>) {
     let (query, reference, distance) = (io.read("query"), io.read("reference"), io.write("distance"));
     let queries = &query[rows.start * s.dims..rows.end * s.dims];
+    each_panel(
+        queries,
+        reference,
+        s.dims,
+        #[inline(always)]
+        |query, first, found| distance[query * s.references + first..][..found.len()].copy_from_slice(found),
+    );
+}
+
+/// Squared distances of `queries` and `references`, both `[rows, dims]`: sixteen references at a time, turned so that
+/// their values lie side by side, against four queries. `found` gets the numbers of a query and of the first reference
+/// of a panel, and the distances to the panel's.
+#[inline(always)]
+pub(crate) fn each_panel(
+    queries: &[f32],
+    references: &[f32],
+    dims: usize,
+    mut found: impl FnMut(usize, usize, &[f32]),
+) {
     vectorised(
         #[inline(always)]
         || {
-            let mut panel = vec![[0.0; LANES]; s.dims];
-            for (place, references) in reference.chunks(LANES * s.dims).enumerate() {
-                for (lane, reference) in references.chunks(s.dims).enumerate() {
+            let mut panel = vec![[0.0; LANES]; dims];
+            for (place, references) in references.chunks(LANES * dims).enumerate() {
+                for (lane, reference) in references.chunks(dims).enumerate() {
                     panel.iter_mut().zip(reference).for_each(|(lanes, &value)| lanes[lane] = value);
                 }
-                let count = references.len() / s.dims;
-                let groups = queries.chunks(QUERIES * s.dims).zip(distance.chunks_mut(QUERIES * s.references));
-                for (queries, distance) in groups {
+                let count = references.len() / dims;
+                for (group, queries) in queries.chunks(QUERIES * dims).enumerate() {
                     let mut sums = [[0.0; LANES]; QUERIES];
-                    if queries.len() == QUERIES * s.dims {
+                    if queries.len() == QUERIES * dims {
                         squares(&panel, queries, &mut sums);
                     } else {
-                        for (query, sums) in queries.chunks(s.dims).zip(&mut sums) {
+                        for (query, sums) in queries.chunks(dims).zip(&mut sums) {
                             squares::<1>(&panel, query, std::array::from_mut(sums));
                         }
                     }
-                    for (distance, sums) in distance.chunks_mut(s.references).zip(&sums) {
-                        distance[place * LANES..][..count].copy_from_slice(&sums[..count]);
+                    for (query, sums) in sums.iter().enumerate().take(queries.len() / dims) {
+                        found(group * QUERIES + query, place * LANES, &sums[..count]);
                     }
                 }
             }

@@ -5,7 +5,7 @@
 pub(super) mod conv2d;
 pub(super) mod dense;
 pub(super) mod direct;
-pub(super) mod distances;
+pub(crate) mod distances;
 pub(super) mod exp;
 pub(super) mod maxpool;
 pub(super) mod mine;

@@ -1,15 +1,17 @@
 //! A gallery: identities with their embeddings, and the threshold under which a probe is one of them. It recognises,
 //! says "unknown", and is judged.
-//!
-//! The file is a safetensors file: `embeddings` `[rows, dims]`, `identity` `[rows]` (its number in the list of names),
-//! `images` `[rows]` (how many images an embedding is the mean of), and a JSON text in the metadata.
+
+#[cfg(feature = "postgres")]
+mod database;
+mod file;
+mod nearest;
+mod place;
+mod search;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use rayon::prelude::*;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -18,18 +20,43 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::eval::{Interval, admitted, flaw};
 use crate::losses::Distance;
-use crate::output::{self, Kind};
 use crate::text::{composed, hex};
+use nearest::{Enrolled, Nearest};
+pub use place::{Change, Index, Place, place};
+pub use search::{Approximate, Candidate, Search};
 
 /// What a picture is known by, whatever it is called and wherever it lies: the SHA-256, as hexadecimal digits, of the
 /// bytes of its file, or of the pixels of a row of a data set.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Content(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Content([u8; 32]);
 
 impl Content {
     /// Of the bytes of a file, or the pixels `[height, width, channels]` of an image that is in none of its own.
     pub fn of(bytes: &[u8]) -> Content {
-        Content(hex(Sha256::digest(bytes)))
+        Content(Sha256::digest(bytes).into())
+    }
+}
+
+impl From<Content> for String {
+    fn from(content: Content) -> String {
+        hex(content.0)
+    }
+}
+
+impl TryFrom<String> for Content {
+    type Error = &'static str;
+
+    fn try_from(digits: String) -> Result<Content, &'static str> {
+        let mut bytes = [0; 32];
+        let is_hex = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if !is_hex {
+            return Err("a content is 64 hexadecimal digits");
+        }
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * place..][..2], 16).expect("two digits");
+        }
+        Ok(Content(bytes))
     }
 }
 
@@ -40,16 +67,6 @@ struct Picture {
     name: String,
     /// Number of its identity.
     identity: u32,
-}
-
-/// One enrolled embedding.
-#[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    /// Number of its identity.
-    identity: u32,
-    /// How many images it is the mean of.
-    images: u32,
-    embedding: Vec<f32>,
 }
 
 /// How far a probe may be from an identity, and where that comes from.
@@ -80,31 +97,6 @@ impl Threshold {
     }
 }
 
-/// What the file says of itself.
-#[derive(Serialize, Deserialize)]
-struct Header {
-    /// Of the program that wrote it.
-    version: String,
-    /// See [`Checkpoint::fingerprint`].
-    model: String,
-    dims: usize,
-    distance: Distance,
-    identities: Vec<String>,
-    /// The pictures enrolled.
-    #[serde(default)]
-    pictures: BTreeMap<Content, Picture>,
-    /// Pictures of which no more is known than their name, and the number of their identity: files from before contents
-    /// were noted have these.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    sources: BTreeMap<String, u32>,
-    threshold: Option<Threshold>,
-}
-
-/// Metadata entry that holds the [`Header`].
-const ENTRY: &str = "siamese-gallery";
-
-const KIND: Kind = Kind { name: "a gallery", is: |head| output::is_safetensors(head, ENTRY) };
-
 /// Enrolled identities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gallery {
@@ -116,11 +108,36 @@ pub struct Gallery {
     /// The place of each in `identities`.
     numbers: HashMap<String, u32>,
     pictures: BTreeMap<Content, Picture>,
+    /// Pictures of which no more is known than their name, and the number of their identity.
     sources: BTreeMap<String, u32>,
-    entries: Vec<Entry>,
+    /// `[rows, dims]`.
+    embeddings: Vec<f32>,
+    /// The number of the identity of each embedding.
+    identity: Vec<u32>,
+    /// How many images each embedding is the mean of.
+    images: Vec<u32>,
     /// How far a probe may be from its identity. One that was calibrated falls where the gallery changes: its rate was
     /// measured on the gallery as it was.
     pub threshold: Option<Threshold>,
+    unsaved: Unsaved,
+}
+
+/// What has changed since a gallery was read; a place that keeps no file writes this alone.
+#[derive(Clone, Debug, Default)]
+struct Unsaved {
+    /// Identities that were taken out, before anything was added.
+    removed: Vec<String>,
+    /// The first new embedding; `None`: all are other ones than were read.
+    rows: Option<usize>,
+    /// New pictures; some may have been taken out since.
+    pictures: BTreeSet<Content>,
+}
+
+impl PartialEq for Unsaved {
+    /// It is no part of what a gallery is.
+    fn eq(&self, _: &Unsaved) -> bool {
+        true
+    }
 }
 
 /// What a gallery says of a probe.
@@ -179,25 +196,8 @@ impl Share {
     }
 }
 
-/// Distances of one probe to the identities, nearest first: (number of the identity, distance of its nearest entry).
-type Ranking = Vec<(u32, f32)>;
-
 fn numbered(identities: &[String]) -> HashMap<String, u32> {
     identities.iter().cloned().zip(0..).collect()
-}
-
-/// The different names of `identities` once they are composed, in order, and the new number of each.
-fn united(identities: &[String]) -> (Vec<String>, Vec<u32>) {
-    let (mut names, mut numbers) = (Vec::new(), HashMap::new());
-    let number = |name: &String| {
-        let name = composed(name).into_owned();
-        *numbers.entry(name.clone()).or_insert_with(|| {
-            names.push(name);
-            names.len() as u32 - 1
-        })
-    };
-    let renumbered = identities.iter().map(number).collect();
-    (names, renumbered)
 }
 
 impl Gallery {
@@ -206,17 +206,26 @@ impl Gallery {
     /// # Errors
     /// [`Error::Spec`] if the model's spec cannot be understood.
     pub fn new(model: &Checkpoint) -> Result<Gallery> {
-        Ok(Gallery {
-            model: model.fingerprint(),
-            dims: model.net()?.dims(),
-            distance: model.config.loss.distance(),
+        let gallery = Gallery::empty(model.fingerprint(), model.config.loss.distance());
+        Ok(Gallery { dims: model.net()?.dims(), ..gallery })
+    }
+
+    /// An empty gallery, of no length of embeddings yet.
+    fn empty(model: String, distance: Distance) -> Gallery {
+        Gallery {
+            model,
+            dims: 0,
+            distance,
             identities: Vec::new(),
             numbers: HashMap::new(),
             pictures: BTreeMap::new(),
             sources: BTreeMap::new(),
-            entries: Vec::new(),
+            embeddings: Vec::new(),
+            identity: Vec::new(),
+            images: Vec::new(),
             threshold: None,
-        })
+            unsaved: Unsaved { rows: Some(0), ..Unsaved::default() },
+        }
     }
 
     /// The names of the identities, in the order of their enrolment.
@@ -227,13 +236,13 @@ impl Gallery {
     /// Embeddings kept for an identity, and images that they come from.
     pub fn counts(&self, identity: &str) -> (usize, u32) {
         let number = self.number(identity);
-        let own = self.entries.iter().filter(|entry| Some(entry.identity) == number);
-        own.fold((0, 0), |(embeddings, images), entry| (embeddings + 1, images + entry.images))
+        let own = self.identity.iter().zip(&self.images).filter(|(identity, _)| Some(**identity) == number);
+        own.fold((0, 0), |(embeddings, all), (_, images)| (embeddings + 1, all + images))
     }
 
     /// Images that all embeddings come from.
     pub fn images(&self) -> u64 {
-        self.entries.iter().map(|entry| u64::from(entry.images)).sum()
+        self.images.iter().copied().map(u64::from).sum()
     }
 
     /// Whose picture this is, if it is enrolled: it is known by its content, or, where a gallery from before contents
@@ -282,8 +291,11 @@ impl Gallery {
             number
         });
         self.drop_calibration();
-        self.pictures.insert(content.clone(), Picture { name: name.to_owned(), identity: number });
-        self.entries.push(Entry { identity: number, images: 1, embedding: embedding.to_vec() });
+        self.pictures.insert(*content, Picture { name: name.to_owned(), identity: number });
+        self.embeddings.extend_from_slice(embedding);
+        self.identity.push(number);
+        self.images.push(1);
+        self.unsaved.pictures.insert(*content);
         Ok(true)
     }
 
@@ -298,47 +310,62 @@ impl Gallery {
             return Err(Error::config("--remove", reason));
         };
         self.drop_calibration();
-        self.identities.remove(number as usize);
+        self.unsaved.removed.push(self.identities.remove(number as usize));
         self.numbers = numbered(&self.identities);
-        self.entries.retain(|entry| entry.identity != number);
+        self.keep_embeddings(|identity| identity != number);
         self.pictures.retain(|_, picture| picture.identity != number);
         self.sources.retain(|_, identity| *identity != number);
-        let enrolled = self.entries.iter_mut().map(|entry| &mut entry.identity);
         let pictures = self.pictures.values_mut().map(|picture| &mut picture.identity);
-        let numbers = enrolled.chain(pictures).chain(self.sources.values_mut());
+        let numbers = self.identity.iter_mut().chain(pictures).chain(self.sources.values_mut());
         numbers.filter(|identity| **identity > number).for_each(|identity| *identity -= 1);
         Ok(())
     }
 
+    /// Takes out the embeddings of some identities.
+    fn keep_embeddings(&mut self, is_kept: impl Fn(u32) -> bool) {
+        let (mut kept, mut first_new) = (0, None);
+        for row in 0..self.identity.len() {
+            if Some(row) == self.unsaved.rows {
+                first_new = Some(kept);
+            }
+            if is_kept(self.identity[row]) {
+                self.embeddings.copy_within(row * self.dims..(row + 1) * self.dims, kept * self.dims);
+                (self.identity[kept], self.images[kept]) = (self.identity[row], self.images[row]);
+                kept += 1;
+            }
+        }
+        self.embeddings.truncate(kept * self.dims);
+        self.identity.truncate(kept);
+        self.images.truncate(kept);
+        self.unsaved.rows = self.unsaved.rows.map(|_| first_new.unwrap_or(kept));
+    }
+
     /// Replaces the embeddings of each identity by their mean, weighted by the images behind them.
     pub fn to_centroids(&mut self) {
-        if self.entries.len() == self.identities.len() {
+        if self.identity.len() == self.identities.len() {
             return;
         }
         self.drop_calibration();
-        let mut means: BTreeMap<u32, (Vec<f64>, u32)> = BTreeMap::new();
-        for entry in &self.entries {
-            let (sum, images) = means.entry(entry.identity).or_insert_with(|| (vec![0.0; self.dims], 0));
-            let weight = f64::from(entry.images);
-            sum.iter_mut().zip(&entry.embedding).for_each(|(sum, &value)| *sum += weight * f64::from(value));
-            *images += entry.images;
+        let mut sums = vec![0.0; self.identities.len() * self.dims];
+        let mut all = vec![0_u32; self.identities.len()];
+        let rows = self.embeddings.chunks_exact(self.dims).zip(&self.identity).zip(&self.images);
+        for ((embedding, &identity), &images) in rows {
+            let sum = &mut sums[identity as usize * self.dims..][..self.dims];
+            sum.iter_mut().zip(embedding).for_each(|(sum, &value)| *sum += f64::from(images) * f64::from(value));
+            all[identity as usize] += images;
         }
-        let mean = |(identity, (sum, images)): (u32, (Vec<f64>, u32))| {
-            let embedding = sum.iter().map(|sum| (sum / f64::from(images)) as f32).collect();
-            Entry { identity, images, embedding }
-        };
-        self.entries = means.into_iter().map(mean).collect();
+        let means = sums.chunks_exact(self.dims).zip(&all);
+        self.embeddings =
+            means.flat_map(|(sum, &images)| sum.iter().map(move |sum| (sum / f64::from(images)) as f32)).collect();
+        self.identity = (0..self.identities.len() as u32).collect();
+        self.images = all;
+        self.unsaved.rows = None;
     }
 
-    fn rank(&self, probe: &[f32]) -> Ranking {
-        let mut nearest = vec![f32::INFINITY; self.identities.len()];
-        for entry in &self.entries {
-            let own = &mut nearest[entry.identity as usize];
-            *own = own.min(self.distance.between(probe, &entry.embedding));
-        }
-        let mut ranking: Ranking = (0..).zip(nearest).collect();
-        ranking.sort_by(|a, b| a.1.total_cmp(&b.1));
-        ranking
+    /// What is nearest to each of `probes`.
+    fn nearest(&self, probes: &[f32], k: usize) -> Vec<Nearest> {
+        let (embeddings, identity) = (&self.embeddings, &self.identity);
+        Enrolled { embeddings, identity, dims: self.dims, distance: self.distance }.nearest(probes, k)
     }
 
     /// Whether a probe at this distance is accepted.
@@ -346,14 +373,12 @@ impl Gallery {
         self.threshold.is_none_or(|threshold| distance <= threshold.distance)
     }
 
-    /// The identity that most of the `k` nearest embeddings have, of those within the threshold; of equally many the
-    /// one whose ranks sum up to less. `None` where no embedding is within.
-    fn vote(&self, probe: &[f32], k: usize) -> Option<u32> {
-        let all = self.entries.iter().map(|entry| (self.distance.between(probe, &entry.embedding), entry.identity));
-        let mut within: Vec<(f32, u32)> = all.filter(|&(distance, _)| self.admits(distance)).collect();
-        within.sort_by(|a, b| a.0.total_cmp(&b.0));
+    /// The identity that most of the nearest embeddings have, of those within the threshold; of equally many the one
+    /// whose ranks sum up to less. `None` where no embedding is within.
+    fn vote(&self, nearest: &Nearest) -> Option<u32> {
+        let within = nearest.embeddings.iter().filter(|&&(distance, ..)| self.admits(distance));
         let mut votes: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
-        for (rank, (_, identity)) in within.iter().take(k).enumerate() {
+        for (rank, (.., identity)) in within.enumerate() {
             let (count, ranks) = votes.entry(*identity).or_default();
             *count += 1;
             *ranks += rank;
@@ -370,25 +395,34 @@ impl Gallery {
     /// If the gallery is empty, `k` is 0, or the probe has not the model's length.
     pub fn recognise(&self, probe: &[f32], k: usize) -> Answer {
         assert_eq!(probe.len(), self.dims, "an embedding of another model");
-        assert!(k > 0, "nobody votes");
-        let ranking = self.rank(probe);
-        let (nearest, least) = ranking[0];
-        let winner = if k == 1 { self.admits(least).then_some(nearest) } else { self.vote(probe, k) };
-        let shown = winner.unwrap_or(nearest);
-        let distance = ranking.iter().find(|(identity, _)| *identity == shown).expect("all are ranked").1;
-        let second = ranking.iter().find(|(identity, _)| *identity != shown);
-        let name = |identity: u32| self.identities[identity as usize].clone();
-        Answer {
-            identity: winner.map(name),
-            nearest: name(nearest),
-            distance,
-            margin: second.map(|(_, other)| other - distance),
-        }
+        self.recognise_all(probe, k).pop().expect("an answer to each probe")
     }
 
     /// [`Gallery::recognise`] for many probes, `[rows, dims]`.
     pub fn recognise_all(&self, probes: &[f32], k: usize) -> Vec<Answer> {
-        probes.par_chunks_exact(self.dims).map(|probe| self.recognise(probe, k)).collect()
+        assert!(k > 0, "nobody votes");
+        self.nearest(probes, k).iter().map(|nearest| self.answer(nearest)).collect()
+    }
+
+    fn answer(&self, nearest: &Nearest) -> Answer {
+        let [first, second] = nearest.identities;
+        let (least, first) = first.expect("somebody is enrolled");
+        let winner = if nearest.k == 1 { self.admits(least).then_some(first) } else { self.vote(nearest) };
+        let (distance, other) = match winner.filter(|&winner| winner != first) {
+            None => (least, second),
+            Some(winner) => {
+                // Who wins has one of the nearest embeddings.
+                let own = nearest.embeddings.iter().find(|(.., identity)| *identity == winner).expect("it has votes");
+                (own.0, Some((least, first)))
+            }
+        };
+        let name = |identity: u32| self.identities[identity as usize].clone();
+        Answer {
+            identity: winner.map(name),
+            nearest: name(first),
+            distance,
+            margin: other.map(|(other, _)| other - distance),
+        }
     }
 
     /// Chooses the threshold for a false accept rate from images whose names are known: the largest distance at which
@@ -403,21 +437,22 @@ impl Gallery {
         if !(far > 0.0 && far < 1.0) {
             return Err(Error::config("--far", format!("{far} is not between 0 and 1")));
         }
-        let rows: Vec<_> = probes.chunks_exact(self.dims).zip(names).collect();
+        let nearest: Vec<_> = self.nearest(probes, 1).into_iter().map(|nearest| nearest.identities).collect();
+        let numbers: Vec<_> = names.iter().map(|name| self.number(name)).collect();
+        let rows = || nearest.iter().zip(&numbers);
         let needed = (1.0 / far - 1e-9).ceil() as usize;
-        let strangers: Vec<f32> = rows
-            .par_iter()
-            .filter(|(_, name)| self.number(name).is_none())
-            .filter_map(|(probe, _)| self.rank(probe).first().map(|nearest| nearest.1))
+        let strangers: Vec<f32> = rows()
+            .filter(|(_, number)| number.is_none())
+            .filter_map(|(nearest, _)| nearest[0].map(|(distance, _)| distance))
             .collect();
         let mut scores = if strangers.len() >= needed {
             strangers
         } else {
-            let nearest_other = |(probe, name): &(&[f32], &String)| {
-                let own = self.number(name);
-                self.rank(probe).into_iter().find(|(identity, _)| Some(*identity) != own).map(|nearest| nearest.1)
-            };
-            rows.par_iter().filter_map(nearest_other).collect()
+            let others = rows().map(|(nearest, own)| {
+                let mut nearest = nearest.iter().flatten();
+                nearest.find(|(_, identity)| Some(*identity) != *own).map(|(distance, _)| *distance)
+            });
+            others.flatten().collect()
         };
         if scores.len() < needed {
             let reason =
@@ -498,126 +533,5 @@ impl Gallery {
             return Ok(());
         };
         Err(Error::Gallery { path: path.to_owned(), reason })
-    }
-
-    /// Writes the file.
-    ///
-    /// # Errors
-    /// As [`output::write`].
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let header = Header {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            model: self.model.clone(),
-            dims: self.dims,
-            distance: self.distance,
-            identities: self.identities.clone(),
-            pictures: self.pictures.clone(),
-            sources: self.sources.clone(),
-            threshold: self.threshold,
-        };
-        let rows = self.entries.len();
-        let embeddings: Vec<u8> =
-            self.entries.iter().flat_map(|entry| &entry.embedding).flat_map(|value| value.to_le_bytes()).collect();
-        let words = |word: fn(&Entry) -> u32| -> Vec<u8> {
-            self.entries.iter().flat_map(|entry| word(entry).to_le_bytes()).collect()
-        };
-        let (identity, images) = (words(|entry| entry.identity), words(|entry| entry.images));
-        let view = |dtype, dims, bytes| TensorView::new(dtype, dims, bytes).expect("lengths that agree");
-        let tensors = [
-            ("embeddings", view(Dtype::F32, vec![rows, self.dims], &embeddings)),
-            ("identity", view(Dtype::U32, vec![rows], &identity)),
-            ("images", view(Dtype::U32, vec![rows], &images)),
-        ];
-        let metadata = HashMap::from([(ENTRY.to_owned(), serde_json::to_string(&header).expect("plain data"))]);
-        let bytes = safetensors::serialize(tensors, Some(metadata)).expect("tensors whose sizes agree");
-        output::write(path, KIND, &bytes)
-    }
-
-    /// Reads a file that [`Gallery::save`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if it cannot be read, [`Error::Gallery`] if it is cut off, not a gallery, or contradicts itself.
-    pub fn load(path: &Path) -> Result<Gallery> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        Gallery::parse(&bytes).map_err(|reason| Error::Gallery { path: path.to_owned(), reason: reason.into_owned() })
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Gallery, Cow<'static, str>> {
-        let whole = |error| format!("it is no whole gallery file ({error})");
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(whole)?;
-        let file = SafeTensors::deserialize(bytes).map_err(whole)?;
-        let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
-        let header = entry.ok_or("it is a safetensors file, but no gallery: `siamese enroll` makes one")?;
-        let header: Header =
-            serde_json::from_str(header).map_err(|error| format!("its header cannot be understood ({error})"))?;
-        let tensor = |name: &str, dtype| match file.tensor(name) {
-            Ok(tensor) if tensor.dtype() == dtype => Ok(tensor),
-            Ok(tensor) => Err(format!("`{name}` is {:?}, expected {dtype:?}", tensor.dtype())),
-            Err(_) => Err(format!("`{name}` is missing")),
-        };
-        let words = |name| -> Result<Vec<u32>, String> {
-            Ok(tensor(name, Dtype::U32)?
-                .data()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|&word| u32::from_le_bytes(word))
-                .collect())
-        };
-        let (identity, images) = (words("identity")?, words("images")?);
-        let values = tensor("embeddings", Dtype::F32)?;
-        let rows = identity.len();
-        if values.shape() != [rows, header.dims] || images.len() != rows || header.dims == 0 {
-            let reason = format!("{rows} identities, {} counts and embeddings {:?}", images.len(), values.shape());
-            return Err(reason.into());
-        }
-        let pictures = header.pictures.values().map(|picture| &picture.identity);
-        let mut numbers_used = identity.iter().chain(pictures).chain(header.sources.values());
-        if let Some(number) = numbers_used.find(|&&number| number as usize >= header.identities.len()) {
-            return Err(format!("identity {number} of {} is named", header.identities.len()).into());
-        }
-        if numbered(&header.identities).len() != header.identities.len() {
-            return Err("two of its identities have one name".into());
-        }
-        let enrolled: HashSet<u32> = identity.iter().copied().collect();
-        if let Some((_, name)) = (0..).zip(&header.identities).find(|(number, _)| !enrolled.contains(number)) {
-            return Err(format!("its identity `{name}` has no embedding").into());
-        }
-        if let Some(Threshold { distance, far }) = header.threshold.filter(|threshold| !threshold.is_sound()) {
-            return Err(format!("its threshold is {distance}, for a FAR of {far:?}").into());
-        }
-        let values: Vec<f32> = values.data().as_chunks::<4>().0.iter().map(|&word| f32::from_le_bytes(word)).collect();
-        let flaws = values.chunks_exact(header.dims).map(flaw).enumerate();
-        if let Some((row, reason)) = flaws.filter_map(|(row, flaw)| Some((row, flaw?))).next() {
-            return Err(format!("its embedding {row} {reason}").into());
-        }
-        if images.contains(&0) || images.iter().try_fold(0, |sum: u32, &images| sum.checked_add(images)).is_none() {
-            return Err("an embedding is of no image, or all are of too many".into());
-        }
-        let entries = values.chunks(header.dims).zip(identity).zip(images);
-        // Files from before names were composed may have two that look the same.
-        let (identities, number) = united(&header.identities);
-        let entry = |((embedding, identity), images): ((&[f32], u32), u32)| Entry {
-            identity: number[identity as usize],
-            images,
-            embedding: embedding.to_vec(),
-        };
-        let mut gallery = Gallery {
-            model: header.model,
-            dims: header.dims,
-            distance: header.distance,
-            numbers: numbered(&identities),
-            identities,
-            pictures: header.pictures,
-            sources: header.sources,
-            entries: entries.map(entry).collect(),
-            threshold: header.threshold,
-        };
-        let pictures = gallery.pictures.values_mut().map(|picture| &mut picture.identity);
-        pictures.chain(gallery.sources.values_mut()).for_each(|identity| *identity = number[*identity as usize]);
-        if gallery.identities.len() < number.len() {
-            gallery.drop_calibration();
-        }
-        Ok(gallery)
     }
 }
