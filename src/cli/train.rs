@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -813,8 +813,7 @@ fn interruptible() -> &'static AtomicBool {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        // Without a terminal there is nobody to read it, and nothing is lost.
-        drop(writeln!(std::io::stderr(), "\nstopping after this step; Ctrl-C again quits at once"));
+        say!("\nstopping after this step; Ctrl-C again quits at once");
     };
     if let Err(error) = ctrlc::set_handler(handler) {
         say!("warning: Ctrl-C will not save: {error}");
