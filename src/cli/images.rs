@@ -17,6 +17,7 @@ use serde_json::json;
 use siamese::checkpoint::Checkpoint;
 use siamese::data::decode::Stored;
 use siamese::data::search::{self, Found};
+use siamese::data::store::Unreadable;
 use siamese::data::{self, Bad, Dataset, pictures, store};
 use siamese::embed::{Batch, Embedder, batch};
 use siamese::eval::flaw;
@@ -242,7 +243,7 @@ impl Listed {
         let (images, faults) = data.images.load(|| bar.inc(1));
         bar.finish_and_clear();
         if !faults.is_empty() {
-            return Err(Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() });
+            return Err(Unreadable::all(faults));
         }
         let data = Dataset { images, ..data };
         let of = |row| data.image(row).map(|image| Content::of(&image));
@@ -624,7 +625,7 @@ pub fn stream(
     };
     engine.run(Stream { model, images: &images.data.images, batch, each: take })?;
     if images.bad == Bad::Refused && !faults.is_empty() {
-        return Err(Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() }.into());
+        return Err(Unreadable::all(faults).into());
     }
     faults.iter().try_for_each(|fault| tally.refuse(&images.names[fault.row], &fault.error))?;
     Ok(faults.into_iter().map(|fault| fault.row).collect())

@@ -349,9 +349,8 @@ impl Split {
         }
         let sets = [&self.train, &self.test].into_iter().zip(&faults);
         let is_empty = sets.into_iter().any(|(set, faults)| !faults.is_empty() && faults.len() == set.len());
-        let errors = |faults: [Vec<Unreadable>; 2]| faults.into_iter().flatten().map(|fault| fault.error).collect();
         if bad == Bad::Refused || is_empty {
-            return Err(Error::Pictures { faults: errors(faults) });
+            return Err(Unreadable::all(faults.into_iter().flatten()));
         }
         let sets = [&mut self.train, &mut self.test].into_iter().zip(&mut self.names).zip(&faults);
         for ((set, names), faults) in sets {
@@ -364,7 +363,7 @@ impl Split {
             let (digest, path) = (digest_of_names(&self.names), self.origin.path.take());
             self.origin = Origin::new(&self.origin.name, path.as_deref(), &self.train, &self.test, digest);
         }
-        self.remarks.extend(errors(faults).iter().map(|error: &Error| format!("left out: {error}")));
+        self.remarks.extend(faults.iter().flatten().map(|fault| format!("left out: {}", fault.error)));
         self.left_out += count;
         Ok(self)
     }

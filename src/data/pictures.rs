@@ -14,7 +14,7 @@
 //!    it covers (a triangle filter; along rows first, then along columns, each rounded to whole values), and centred on
 //!    the ground. A picture of the right size stays as it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use fast_image_resize::images::{Image, ImageRef};
@@ -210,13 +210,11 @@ pub fn labelled(
 
 /// The classes that occur, in order: of numbers if all are numbers, of letters otherwise.
 pub fn classes(found: &[Found]) -> Vec<String> {
-    let mut names: Vec<String> = found.iter().filter_map(|found| found.class.clone()).collect();
+    let names: BTreeSet<&str> = found.iter().filter_map(|found| found.class.as_deref()).collect();
+    let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     let number = |name: &String| name.parse::<u64>().ok();
     if names.iter().all(|name| number(name).is_some()) {
         names.sort_by_key(number);
-    } else {
-        names.sort();
     }
-    names.dedup();
     names
 }

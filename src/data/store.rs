@@ -130,6 +130,13 @@ pub struct Unreadable {
     pub error: Error,
 }
 
+impl Unreadable {
+    /// The error that all of them are together.
+    pub fn all(faults: impl IntoIterator<Item = Unreadable>) -> Error {
+        Error::Pictures { faults: faults.into_iter().map(|fault| fault.error).collect() }
+    }
+}
+
 impl Images {
     /// Images in memory, one after the other, of `size` bytes each.
     ///
