@@ -1,8 +1,8 @@
 //! The embeddings of a set in shards: many Parquet files in one folder, each made by itself, on whichever machine.
 //!
 //! What a shard holds follows from the model, the set and its number alone, and all shards one after the other are the
-//! embeddings of the set. A shard `shard-03-of-10.parquet` gets its name when it is whole, and then a manifest beside it,
-//! `shard-03-of-10.json`, that says of what it is and by which digest it is known. Without that it is made anew.
+//! embeddings of the set. A shard `shard-03-of-10.parquet` gets its name when it is whole, and then a manifest beside
+//! it, `shard-03-of-10.json`, that says of what it is and by which digest it is known. Without that it is made anew.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -180,8 +180,8 @@ impl Place {
     /// Writes the shard: `fill` gives it the rows, in order. What was there stays until it is whole.
     ///
     /// # Errors
-    /// What `fill` answers; [`Error::Io`] where it cannot be written; as [`Place::find`] for shards of another kind that
-    /// have come meanwhile.
+    /// What `fill` answers; [`Error::Io`] where it cannot be written; as [`Place::find`] for shards of another kind
+    /// that have come meanwhile.
     pub fn write<E: From<Error>>(self, fill: impl FnOnce(&mut Rows) -> Result<(), E>) -> Result<Manifest, E> {
         let Place { folder, shard, whole, table, manifest, path } = self;
         let mut made = None;
