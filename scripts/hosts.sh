@@ -8,4 +8,5 @@ set -euo pipefail
 export OMPI_MCA_oob_tcp_keepalive_time=5 OMPI_MCA_oob_tcp_keepalive_intvl=2 OMPI_MCA_oob_tcp_keepalive_probes=3
 hosts=$1
 shift
-exec mpirun --host "$hosts" "${SIAMESE:-siamese}" train --crew mpi "$@"
+# A rank that computes on the processor may use more than one core of it.
+exec mpirun --bind-to none --host "$hosts" "${SIAMESE:-siamese}" train --crew mpi "$@"

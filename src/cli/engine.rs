@@ -49,6 +49,12 @@ impl Engine {
             let all =
                 System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing())).cpus().len();
             let threads = own.min((all / ranks).max(1));
+            if own * ranks < all {
+                say!(
+                    "warning: the launcher binds each of {ranks} ranks to {own} of {all} processors; `mpirun --bind-to \
+                     none` leaves them all"
+                );
+            }
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
             pool.map_err(|error| Error::config("--crew", format!("cannot start {threads} threads: {error}")))?;
         }
