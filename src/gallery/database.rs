@@ -205,7 +205,7 @@ fn copied(
     BinaryCopyOutIter::new(copy, types).for_each(each)
 }
 
-/// Reads the identities and pictures of a gallery whose `head` is read; answers the place of each number of an identity.
+/// Reads the identities and pictures of a gallery whose `head` is read; answers the place of each identity's number.
 fn names(client: &mut Client, id: i64, head: &mut Gallery) -> Result<HashMap<i32, u32>, postgres::Error> {
     let mut numbers: HashMap<i32, u32> = HashMap::new();
     let query = format!("select identity, name from siamese.identities where gallery = {id} order by identity");

@@ -23,7 +23,7 @@ pub trait Place: fmt::Display {
     /// The gallery there, as it is now.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Database`] if it cannot be read; [`Error::Gallery`] if it is none, or contradicts itself.
+    /// [`Error::Io`], [`Error::Database`] if it cannot be read; [`Error::Gallery`] if it is none or contradicts itself.
     fn load(&self) -> Result<Gallery>;
 
     /// Begins a change of the gallery there, or of a new one where there is none.

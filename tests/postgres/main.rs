@@ -420,8 +420,8 @@ fn an_index_answers_nearly_as_exact_search(server: &Server) {
     assert_eq!((late[0].nearest.as_str(), late[0].distance), ("late", 0.0));
 }
 
-/// Vectors like those of a network: of the file that `VECTORS` names, as `siamese embed` writes it, the first 64 values,
-/// each moved a little; without it anywhere.
+/// Vectors like those of a network: of the file that `VECTORS` names, as `siamese embed` writes it, the first 64
+/// values, each moved a little; without it anywhere.
 fn vectors() -> impl FnMut() -> [f32; 64] {
     let known = std::env::var("VECTORS").ok().map(|path| {
         let file = npyz::NpyFile::new(fs::File::open(path).unwrap()).unwrap();
