@@ -1,5 +1,5 @@
-//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in seven sections. It is made once; both
-//! runners, the tests, the benches, the memory sizes and the printed table read it.
+//! The plan: named arrays ([`Slot`]) and launches on them ([`Call`]), in order, in seven sections. It is made once;
+//! both runners, the tests, the benches, the memory sizes and the printed table read it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -188,8 +188,8 @@ pub fn training_plan(net: &Net, source: &Source, config: &Config) -> Plan {
     rank_plan(net, source, config, config.shares)
 }
 
-/// The [`training_plan`] of one of several ranks, which computes so many shares of a step. Their gradients are summed by
-/// [halves](crate::crew::Halves): for each round there is a slot [`slots::SUMS`], a call that keeps in it what is in
+/// The [`training_plan`] of one of several ranks, which computes so many shares of a step. Their gradients are summed
+/// by [halves](crate::crew::Halves): for each round there is a slot [`slots::SUMS`], a call that keeps in it what is in
 /// [`slots::GRADIENTS`], and one that adds it to what is there.
 pub fn rank_plan(net: &Net, source: &Source, config: &Config, turns: usize) -> Plan {
     let mut builder = Builder::default();

@@ -94,8 +94,8 @@ impl Batch {
         }
     }
 
-    /// The same for so many equal [shares](crate::config::Config::shares): of fewer labels or triplets where it cannot be
-    /// cut as it is, if it can then.
+    /// The same for so many equal [shares](crate::config::Config::shares): of fewer labels or triplets where it cannot
+    /// be cut as it is, if it can then.
     pub fn cut(self, shares: usize) -> Batch {
         let fewer = |count: usize, rows_of: usize| {
             (2..=count).rev().find(|count| (count * rows_of).is_multiple_of(shares.max(1))).unwrap_or(count)

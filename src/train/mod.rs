@@ -493,7 +493,8 @@ impl<R: Runner> Trainer<R> {
     /// are done again, and the last one call by call. The weights are of no use behind that. Where a device makes zero
     /// of a NaN, as some do in a ReLU, the array that is found is the first that shows one.
     ///
-    /// Answers `None` where `stop` was set before, where other ranks took part, or the device did not repeat its numbers.
+    /// Answers `None` where `stop` was set before, where other ranks took part, or the device did not repeat its
+    /// numbers.
     ///
     /// # Errors
     /// What the device reports.

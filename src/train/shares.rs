@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The shares of a rank take turns on its device, which so needs memory for one of them. A share that is not the last
-//! to go forward goes forward once more on its way back (Gao et al., *Scaling Deep Contrastive Learning Batch Size under
-//! Memory Limited Setup*, 2021). Loss and update are the same on every rank.
+//! to go forward goes forward once more on its way back (Gao et al., *Scaling Deep Contrastive Learning Batch Size
+//! under Memory Limited Setup*, 2021). Loss and update are the same on every rank.
 
 use std::ops::Range;
 
