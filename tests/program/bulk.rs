@@ -119,8 +119,8 @@ fn shards_together_are_the_whole_wherever_the_pictures_lie() {
     assert_eq!(together(Path::new(out)), chosen.cloned().collect::<Vec<_>>());
 }
 
-/// What is stopped leaves nothing that a table would take for a shard, and is made anew to the same bytes; what is whole
-/// is not made twice.
+/// What is stopped leaves nothing that a table would take for a shard, and is made anew to the same bytes; what is
+/// whole is not made twice.
 #[test]
 fn a_stopped_shard_is_started_again() {
     let (folder, pictures, model) = pictures_and_model();
