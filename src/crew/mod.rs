@@ -1,6 +1,5 @@
 //! Several programs, or threads, that train one network together: its ranks. What they compute does not depend on how
-//! many they are: a step is cut into shares, which are part of the arithmetic,
-//! and who computes which is not.
+//! many they are: a step is cut into shares, which are part of the arithmetic, and who computes which is not.
 
 pub mod model;
 #[cfg(feature = "mpi")]

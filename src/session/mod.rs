@@ -152,7 +152,11 @@ impl<'a, R: Runner> Session<'a, R> {
         self.record.tell(&start, &mut hear);
         let ending = self.train(stop, &mut hear);
         // The one way out.
-        let dismissed = self.trainer.dismiss();
+        // In the midst of a step the other ranks wait for values: those find that this one is gone.
+        let dismissed = match &ending {
+            Ok(_) | Err(Error::Diverged { .. }) => self.trainer.dismiss(),
+            Err(_) => Ok(()),
+        };
         let kept = self.keep(&mut hear);
         match ending.and_then(|ending| kept.and(dismissed).map(|()| ending)) {
             Err(Error::Diverged { step, .. }) => Ok(self.trace(step, stop, &mut hear)),

@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use siamese::checkpoint::Checkpoint;
 use siamese::config::{Config, PRESETS, Schedule, Update, Validation};
-use siamese::crew::Alone;
+use siamese::crew::{Alone, crew};
 use siamese::data::store::Images;
 use siamese::data::{Dataset, HoldBack, Parts, Split};
 use siamese::error::{Error, NonFinite, Result};
@@ -19,6 +20,7 @@ use siamese::net::Net;
 use siamese::plan::{Plan, SlotId};
 use siamese::run::{Runner, Values};
 use siamese::session::{CHECKPOINT, Ending, Event, Folder, METRICS, SaveEvery, Session};
+use siamese::train::Trainer;
 use siamese::{cpu, gpu};
 
 use crate::common::random;
@@ -178,6 +180,34 @@ fn an_error_loses_nothing() {
         assert!(saved(folder.path()) == whole, "broken off at {kept}");
         assert_eq!(steps(folder.path()), (1..=40).collect::<Vec<_>>());
     }
+}
+
+/// One of rank 0 within a step leaves the other ranks waiting for its values: they find it gone, and are told nothing
+/// that they would take for values.
+#[test]
+fn an_error_within_a_step_is_one_for_all_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = initial(&Config { shares: 2, ..watched() });
+    let mut ranks = crew(2).into_iter();
+    let [first, second] = [ranks.next().unwrap(), ranks.next().unwrap()];
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let data = parts().train;
+            let mut trainer = Trainer::of_crew(&start, &data, Residence::Device, Box::new(second), on_cpu).unwrap();
+            trainer.follow().unwrap_err()
+        });
+        let run = Folder::create(folder.path()).unwrap();
+        let parts = parts();
+        // Four runs a step: the loss of the second breaks, behind the embeddings of both.
+        let make = |plan| Ok(Breaks { runner: cpu::Runner::new(plan), runs: 5, forks: 9.into() });
+        let save = SaveEvery::Steps(1);
+        let mut session = Session::new(&run, &start, &parts, Residence::Device, save, Box::new(first), make).unwrap();
+        let error = session.run("a test", &NEVER, |_| ()).unwrap_err();
+        assert!(matches!(error, Error::Device { .. }), "{error}");
+        drop(session);
+        assert_eq!(other.join().expect("no panic").to_string(), "rank 0: it has ended");
+    });
+    assert_eq!(saved(folder.path()).step, 1);
 }
 
 #[test]
