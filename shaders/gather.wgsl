@@ -32,5 +32,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     // A row number out of range would read another array's memory on some drivers.
     let row = min(rows[index / pixels], images - 1u);
     let byte = row * pixels + index % pixels;
-    x[index] = stored(scaled(f32(bytes[byte / 4u] >> (8u * (byte % 4u)) & 0xffu), index % channels));
+    x[index] = stored(scaled(f32((bytes[byte / 4u] >> (8u * (byte % 4u))) & 0xffu), index % channels));
 }

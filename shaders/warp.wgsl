@@ -36,7 +36,7 @@ override elastic: f32;
 
 // Two displacements of [-1, 1) by 16 bits each.
 fn displacement(key: u32, point: vec2u) -> vec2f {
-    let bits = hash(key ^ ((point.y << 16u | point.x) * 0x9e3779b9u));
+    let bits = hash(key ^ (((point.y << 16u) | point.x) * 0x9e3779b9u));
     return vec2f(f32(bits & 0xffffu), f32(bits >> 16u)) / 32768.0 - 1.0;
 }
 
@@ -53,7 +53,7 @@ fn pixel(image: u32, place: vec2i, channel: u32) -> f32 {
         return 0.0;
     }
     let byte = image + (u32(place.y) * width + u32(place.x)) * channels + channel;
-    return f32(bytes[byte / 4u] >> (8u * (byte % 4u)) & 0xffu);
+    return f32((bytes[byte / 4u] >> (8u * (byte % 4u))) & 0xffu);
 }
 
 @compute @workgroup_size(64)

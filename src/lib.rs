@@ -108,7 +108,7 @@
 //! ```text
 //! 7  main  cli  report  outcome                            the program
 //! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard
-//!    check  audit  bulk
+//!    check  audit  bulk  web
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
 //! 4  net  siamese  config  head  feed
 //! 3  layers  losses  run                                   lower to calls, or execute them; not both
@@ -185,5 +185,6 @@ pub mod text;
 pub mod torch;
 pub mod train;
 pub mod vectors;
+pub mod web;
 
 pub use error::{Error, Result};

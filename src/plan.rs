@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
+
 use crate::kernel::{Access, At, Element, Format, Kernel};
 
 /// A slot of one plan.
@@ -19,7 +21,8 @@ impl SlotId {
 }
 
 /// What an array is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Trained weights and biases.
     Parameter,
@@ -90,7 +93,8 @@ impl Slot {
 }
 
 /// The parts of a step, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Section {
     /// What follows from the weights alone: run once they are written, before anything else.
     Prepare,
@@ -106,6 +110,19 @@ pub enum Section {
     Sum,
     /// Statistics and the optimiser.
     Update,
+}
+
+impl Section {
+    /// All of them.
+    pub const ALL: [Section; 7] = [
+        Section::Prepare,
+        Section::Gather,
+        Section::Forward,
+        Section::Loss,
+        Section::Backward,
+        Section::Sum,
+        Section::Update,
+    ];
 }
 
 /// A kernel at a shape, on slots.

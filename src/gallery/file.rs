@@ -81,6 +81,14 @@ impl Gallery {
     /// # Errors
     /// As [`output::write`]; [`Error::Gallery`] where the names are more than the format holds.
     pub fn save(&self, path: &Path) -> Result<()> {
+        output::write(path, KIND, &self.to_bytes(path)?)
+    }
+
+    /// The bytes of the file; an error names it as `path`.
+    ///
+    /// # Errors
+    /// [`Error::Gallery`] where the names are more than the format holds.
+    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>> {
         let header = Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             model: self.model.clone(),
@@ -122,8 +130,7 @@ impl Gallery {
             ("picture.name_end", view(Dtype::U64, vec![count], &ends)),
         ];
         let metadata = HashMap::from([(ENTRY.to_owned(), header)]);
-        let bytes = safetensors::serialize(tensors, Some(metadata)).expect("tensors whose sizes agree");
-        output::write(path, KIND, &bytes)
+        Ok(safetensors::serialize(tensors, Some(metadata)).expect("tensors whose sizes agree"))
     }
 
     /// Reads a file that [`Gallery::save`] wrote.

@@ -228,6 +228,16 @@ impl Gallery {
         }
     }
 
+    /// The same for others to have: where its pictures lie is left out, and so are those that are known by that alone.
+    pub fn without_paths(&self) -> Gallery {
+        let mut gallery = Gallery { sources: BTreeMap::new(), ..self.clone() };
+        for picture in gallery.pictures.values_mut() {
+            let start = picture.name.rfind(['/', '\\']).map_or(0, |end| end + 1);
+            picture.name.drain(..start);
+        }
+        gallery
+    }
+
     /// The names of the identities, in the order of their enrolment.
     pub fn identities(&self) -> &[String] {
         &self.identities

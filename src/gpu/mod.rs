@@ -19,7 +19,7 @@ pub use tune::{Choices, Tuned};
 
 use crate::error::{Error, Result};
 use crate::host::Array;
-use crate::kernel::Element;
+use crate::kernel::{Element, grid};
 use crate::plan::{Plan, Role, SlotId};
 use crate::run::Values;
 use memory::{Memory, Ring, Staging, from_device, to_device};
@@ -74,7 +74,7 @@ impl Runner {
             let ring = Ring::new(&device, &plan);
             let launches = plan.calls().iter().zip(compiled).map(|(call, (pipeline, groups))| {
                 let bind_group = memory.bind_group(&device, &plan, call, &pipeline);
-                Launch { pipeline, bind_group, grid: pipeline::fold(groups) }
+                Launch { pipeline, bind_group, grid: grid(groups) }
             });
             let launches = launches.collect();
             Ok((memory, ring, launches))

@@ -46,12 +46,6 @@ pub fn variant(features: &Features, at: &At) -> ShaderAt {
     features.candidates(at).pop().unwrap_or_else(|| panic!("{at}: the plain shader fits every shape and device"))
 }
 
-/// Two dimensions of workgroups that hold `groups`, since one dimension holds 65,535.
-pub(super) fn fold(groups: usize) -> [u32; 2] {
-    let rows = groups.div_ceil(65_535);
-    [groups.div_ceil(rows) as u32, rows as u32]
-}
-
 /// Shader text and constants, by which pipelines are found again.
 pub(super) type PipelineKey = (String, Vec<(&'static str, u64)>);
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Device;
 use super::memory::{from_device, to_device};
-use super::{Device, pipeline};
 use crate::error::Result;
 use crate::host::Array;
-use crate::kernel::{ArgAt, At, ShaderAt};
+use crate::kernel::{ArgAt, At, ShaderAt, grid};
 use crate::plan::ALIGNMENT;
 
 /// Pattern of the guard words on both sides of every array.
@@ -55,7 +55,7 @@ impl Probe {
             let bind_group = device.bind_group(at.name(), &pipeline, ranges);
             Ok((pipeline, arrays, bind_group))
         })?;
-        Ok(Probe { device, pipeline, bind_group, grid: pipeline::fold(shader.groups), arrays })
+        Ok(Probe { device, pipeline, bind_group, grid: grid(shader.groups), arrays })
     }
 
     /// Launches the kernel `times` times in one submission, waits, and tells how long that took.

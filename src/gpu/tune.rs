@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Device;
-use super::pipeline::fold;
 use crate::error::{Error, Result};
-use crate::kernel::{ArgAt, At, ShaderAt};
+use crate::kernel::{ArgAt, At, ShaderAt, grid};
 use crate::kernels;
 use crate::plan::Plan;
 use crate::text::hex;
@@ -184,7 +183,7 @@ impl Device {
                 Ok((pipeline, bind_group))
             })?;
             let launch = |groups: usize, times: usize| {
-                let grid = fold(groups);
+                let grid = grid(groups);
                 let start = Instant::now();
                 let mut encoder = self.wgpu.create_command_encoder(&Default::default());
                 let mut pass = encoder.begin_compute_pass(&Default::default());

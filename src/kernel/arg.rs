@@ -1,7 +1,10 @@
 //! Arguments of kernels.
 
+use serde::Serialize;
+
 /// Element type of an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Element {
     /// `f32` on a device; `f32` or `f64` in the references.
     F32,

@@ -11,19 +11,23 @@ use std::sync::Arc;
 
 pub use arg::{Access, Arg, ArgAt, Element, Fill, Format};
 pub use io::{Io, Number, View};
+use serde::Serialize;
 
 use crate::host::{Real, vectorised};
 
 /// What a shader is made for, and what an adapter must have to run it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Needs {
     /// Nothing beyond WebGPU's defaults.
+    #[serde(rename = "nothing")]
     Nothing,
     /// Workgroup memory that is nearer than the other. Processors have none of its kind: they run such a shader, and
     /// should not have to.
+    #[serde(rename = "workgroup")]
     WorkgroupMemory,
     /// Subgroup operations with exactly eight lanes on a processor: software Vulkan, whose loads are dear and whose
     /// broadcasts are cheap.
+    #[serde(rename = "subgroup8")]
     EightLaneCpu,
 }
 
@@ -172,6 +176,12 @@ pub trait Kernel: Registered + Send + Sync + 'static {
     fn work(shape: &Self::Shape) -> Work;
     /// Allowed distance between shader and reference at a shape.
     fn tolerance(shape: &Self::Shape) -> Tolerance;
+}
+
+/// Two dimensions of workgroups that hold `groups`, since one dimension holds 65,535.
+pub fn grid(groups: usize) -> [u32; 2] {
+    let rows = groups.div_ceil(65_535);
+    [groups.div_ceil(rows) as u32, rows as u32]
 }
 
 /// A [`Shader`] at a shape.

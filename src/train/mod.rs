@@ -67,7 +67,7 @@ pub fn check(config: &Config, net: &Net, classes: usize) -> Result<()> {
 }
 
 /// What slot [`slots::RATES`] holds.
-fn rates(config: &Config, net: &Net) -> Vec<f32> {
+pub(crate) fn rates(config: &Config, net: &Net) -> Vec<f32> {
     let mut rates = vec![[1.0, 0.0]; net.arena / ALIGNMENT];
     for Parameter { name, layout, range, .. } in net.parameters() {
         let places = range.start / ALIGNMENT..range.end.div_ceil(ALIGNMENT);

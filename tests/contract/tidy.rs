@@ -34,6 +34,7 @@ const LADDER: &[&[&str]] = &[
         "check",
         "audit",
         "bulk",
+        "web",
     ],
     &["main", "cli", "report", "outcome"],
 ];

@@ -1,5 +1,7 @@
 //! The program as a user runs it.
 
+#[path = "../common/browser.rs"]
+mod browser;
 mod bulk;
 mod cli;
 mod compatible;

@@ -1,23 +1,18 @@
 //! The report of a run: made by training, remade from the folder, compared with others, and what it is in a browser.
 
-use std::ffi::OsStr;
-use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use headless_chrome::Tab;
 use headless_chrome::browser::tab::point::Point;
-use headless_chrome::protocol::cdp::types::Method;
-use headless_chrome::protocol::cdp::{Emulation, Page};
-use headless_chrome::{Browser, LaunchOptions, Tab};
+use headless_chrome::protocol::cdp::Page;
 use image::{Rgb, RgbImage};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::browser::{ask, resize, tab};
 use crate::program::{SPEC, fail, place, siamese, succeed, text};
 
 /// Trains on the small set with the CPU runner; answers the run folder.
@@ -255,42 +250,6 @@ fn a_foreign_run_folder_runs_no_script() {
     assert!(page.split_once("<style>").unwrap().0.contains(&policy), "the policy stands before all else");
 }
 
-/// A tab of a new headless Chromium, 1280 pixels wide, that collects script errors in `faults`.
-fn tab(profile: &Path) -> (Browser, Arc<Tab>) {
-    let flags = ["--disable-quic", "--disable-component-update", "--disable-background-networking"].map(OsStr::new);
-    let options = LaunchOptions {
-        sandbox: false,
-        user_data_dir: Some(profile.to_owned()),
-        args: flags.to_vec(),
-        ..LaunchOptions::default()
-    };
-    let browser = Browser::new(options).expect("Chromium starts");
-    let tab = browser.new_tab().unwrap();
-    let source = "window.faults = []; addEventListener('error', (event) => faults.push(event.message)); \
-                  addEventListener('unhandledrejection', (event) => faults.push(String(event.reason)));";
-    call::<Page::AddScriptToEvaluateOnNewDocument>(&tab, json!({ "source": source }));
-    resize(&tab, 1280, 900);
-    (browser, tab)
-}
-
-/// A call of the DevTools protocol.
-fn call<C: Method + Serialize + DeserializeOwned + Debug>(tab: &Tab, parameters: Value) {
-    let method: C = serde_json::from_value(parameters).expect("parameters of the protocol");
-    tab.call_method(method).unwrap();
-}
-
-fn resize(tab: &Tab, width: u32, height: u32) {
-    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-    call::<Emulation::SetDeviceMetricsOverride>(tab, size);
-}
-
-/// What a script answers, as JSON.
-fn ask(tab: &Tab, script: &str) -> Value {
-    let script = format!("(async () => JSON.stringify(await (async () => {{ {script} }})()))()");
-    let answer = tab.evaluate(&script, true).unwrap().value.expect("a value");
-    serde_json::from_str(answer.as_str().expect("text")).unwrap()
-}
-
 /// The figures of a page with the number of marks that are drawn in each.
 const DRAWN: &str = "return Object.fromEntries([...document.querySelectorAll('[data-figure]')].map((figure) => [
     figure.dataset.figure,
@@ -332,7 +291,7 @@ fn page_in_chromium() {
     let drawn = trained(&root, &data, "drawn", &["--steps=1", "--mining", "random", "--batch", "8"]);
     let compared = format!("{root}/compare.html");
     succeed(&["report", &watched, &drawn, "--out", &compared]);
-    let (_browser, tab) = tab(&folder.path().join("profile"));
+    let (_browser, tab) = tab(&folder.path().join("profile"), &[]);
 
     // It opens at once, also where there are many identities, whose pictures are then on the map.
     let many = trained_on_many(&root);
