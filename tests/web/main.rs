@@ -6,6 +6,7 @@ mod chromium;
 #[path = "../common/mod.rs"]
 mod common;
 mod replay;
+mod training;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! The folder run by wgpu as it stands, without anything of the program that wrote it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use pollster::block_on;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use wgpu::BufferUsages as Usage;
 use crate::{Folder, assert_near, expected, images, model};
 
 /// A plan of a folder on a device.
-struct Replay<'a> {
+pub struct Replay<'a> {
     device: wgpu::Device,
     queue: wgpu::Queue,
     plan: &'a Value,
@@ -34,7 +35,7 @@ fn word(value: &Value) -> &str {
 }
 
 /// A device with what every browser grants, and nothing more.
-fn device() -> (wgpu::Device, wgpu::Queue) {
+pub fn device() -> (wgpu::Device, wgpu::Queue) {
     let instance = wgpu::Instance::default();
     let adapter = block_on(instance.request_adapter(&Default::default())).unwrap();
     let limits = wgpu::Limits::defaults();
@@ -43,7 +44,7 @@ fn device() -> (wgpu::Device, wgpu::Queue) {
 
 impl Replay<'_> {
     /// Takes of each call's shaders the one at `place` from the last, or the first one.
-    fn new<'a>(
+    pub fn new<'a>(
         (device, queue): (wgpu::Device, wgpu::Queue),
         folder: &'a Folder,
         plan: &'a Value,
@@ -115,18 +116,21 @@ impl Replay<'_> {
         wgpu::BufferBinding { buffer, offset: number(&slot["offset"]), size: std::num::NonZero::new(bytes) }
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub fn write(&self, name: &str, bytes: &[u8]) {
         let at = self.binding(name);
         self.queue.write_buffer(at.buffer, at.offset, bytes);
     }
 
-    fn run(&self, first: &str, last: &str) {
-        let sections = &self.plan["sections"];
+    /// The calls of a section.
+    pub fn section(&self, name: &str) -> Range<usize> {
+        let [start, end] = [0, 1].map(|side| number(&self.plan["sections"][name][side]) as usize);
+        start..end
+    }
+
+    pub fn run(&self, calls: Range<usize>) {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        for (pipeline, bind_group, grid) in
-            &self.launches[number(&sections[first][0]) as usize..number(&sections[last][1]) as usize]
-        {
+        for (pipeline, bind_group, grid) in &self.launches[calls] {
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, bind_group, &[]);
             pass.dispatch_workgroups(grid[0], grid[1], 1);
@@ -135,7 +139,7 @@ impl Replay<'_> {
         self.queue.submit([encoder.finish()]);
     }
 
-    fn read(&self, name: &str) -> Vec<f32> {
+    pub fn read(&self, name: &str) -> Vec<f32> {
         let at = self.binding(name);
         let size = at.size.unwrap().get();
         let usage = Usage::COPY_DST | Usage::MAP_READ;
@@ -180,7 +184,7 @@ fn a_folder_is_complete_and_right() {
             bytes.resize(bytes.len().next_multiple_of(4), 0);
             replay.write("images", &bytes);
             replay.write("rows", bytemuck::cast_slice(&(0..rows as u32).collect::<Vec<_>>()));
-            replay.run("prepare", "forward");
+            replay.run(replay.section("prepare").start..replay.section("forward").end);
             assert_near(&format!("{name}, {rows} rows, {place}"), &replay.read(word(&plan["embedding"])), &expected);
         }
     }

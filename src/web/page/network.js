@@ -82,6 +82,11 @@ class Network {
     }
   }
 
+  // A runner of the plan of a training step: what it trains is what embeds.
+  training() {
+    return this.make(this.description.training);
+  }
+
   // The shaders in use.
   get shaders() {
     return this.kind === "WebGPU" ? this.runners[0].shaders : [];
