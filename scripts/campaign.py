@@ -562,7 +562,7 @@ COMMANDS = [
     f"cluster MODEL IMAGES {CHOICE} [--clusters NUMBER] [--distance NUMBER] [--json]",
     f"cluster MODEL IMAGES {CHOICE} --method dbscan [--distance NUMBER] [--min-images NUMBER]",
     "compare MODEL PAIR",
-    "export MODEL --out PATH [--f16] [--raw]",
+    "export MODEL --out PATH [--precision f16] [--raw]",
     "report MODEL [--text] [--out PATH]",
     "plan --data set --batch SIZE --spec SPEC [--mining MINING]",
 ]

@@ -91,6 +91,8 @@
 //! - A picture that cannot be read keeps no other from its answer. (`tests/program/tools.rs`)
 //! - Whatever ends a run, an error included, what there is is saved before; a run that leaves the finite numbers says
 //!   where. (`tests/run/session.rs`, `tests/program/run.rs`)
+//! - The folder of a web page runs a network without anything of this program, trains it too, and browsers take every
+//!   shader that needs nothing beyond WebGPU. (`tests/web/`)
 //! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
 //! - Whatever a file, a list or a text says: no panic, bounded memory and time, an error that names it. (`tests/fuzz/`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
@@ -131,6 +133,7 @@
 //! | a new preset | one row of [`PRESETS`](config::PRESETS) |
 //! | a new metric | `src/eval/`, `tests/unit/eval.rs` |
 //! | what the page of a run shows | `src/figures/`, `src/report/page.html`; a new layout: [`figures::VERSION`] |
+//! | what a network's web page shows and does | `src/web/page/`; what is in its folder: `src/web/`, [`web::VERSION`] |
 //! | how files are written, over what | `src/output.rs`; what a file of a kind begins with: the file that writes it |
 //! | what a run does beside its steps: saves, looks, ends | `src/session/`; what is shown of it: `src/report/` |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |

@@ -128,6 +128,10 @@ impl Export {
             output::write(&folder.join(name), Kind::OWN, bytes)?;
         }
         // Of an earlier page, whose network may have been another.
+        let gallery = folder.join(web::GALLERY);
+        if !files.contains_key(web::GALLERY) && gallery.exists() {
+            fs::remove_file(&gallery).map_err(Error::io("remove", &gallery))?;
+        }
         for entry in fs::read_dir(&shaders).map_err(Error::io("read folder", &shaders))?.flatten() {
             let name = format!("{}/{}", web::SHADERS, entry.file_name().to_string_lossy());
             if !files.contains_key(&name) {

@@ -156,6 +156,7 @@ fn the_ending_chooses_what_is_exported() {
     let raw = Checkpoint { average: None, ..model.clone() };
     for (options, wanted) in [
         (&[][..], onnx(&model, Precision::F32)),
+        (&["--precision", "f16"][..], onnx(&model, Precision::F16)),
         (&["--f16"][..], onnx(&model, Precision::F16)),
         (&["--raw"][..], onnx(&raw, Precision::F32)),
     ] {
@@ -173,6 +174,64 @@ fn the_ending_chooses_what_is_exported() {
         assert!([".safetensors", ".onnx", ".py", name].iter().all(|word| words.contains(word)), "{words}");
         assert!(!Path::new(&path(name)).exists());
     }
+}
+
+/// A folder with a page is made, and made anew; nothing else is written over, and a gallery goes out without its paths.
+#[test]
+fn a_page_is_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, file) = model(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [page, gallery, people] = ["page", "a.gallery", "people"].map(path);
+    for (number, name) in ["anna", "ben"].into_iter().enumerate() {
+        fs::create_dir_all(format!("{people}/{name}")).unwrap();
+        let picture =
+            image::RgbImage::from_fn(9, 8, |x, y| image::Rgb([x as u8 * 20, y as u8 * 30, 90 * number as u8]));
+        picture.save(format!("{people}/{name}/1.png")).unwrap();
+    }
+    assert!(siamese(&["enroll", &file, &gallery, &people, "--threshold", "0.5"]).status.success());
+    let export = |more: &[&str]| siamese(&[&["export", &file, "--web", &page][..], more].concat());
+    let read = |name: &str| fs::read(format!("{page}/{name}")).unwrap();
+    let output = export(&["--gallery", &gallery, "--training"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The model does not say on how many classes it was trained.
+    assert!(output.status.code() == Some(2) && words.contains("--training"), "{words}");
+    assert!(!Path::new(&page).exists());
+    let output = export(&["--gallery", &gallery]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("http.server"));
+    let plan: serde_json::Value = serde_json::from_slice(&read("plan.json")).unwrap();
+    assert_eq!(plan["model"], model.fingerprint());
+    assert_eq!((&plan["gallery"], &plan["dims"]), (&"enrolled.gallery".into(), &4.into()));
+    assert_eq!(
+        plan["plans"].as_array().unwrap().iter().map(|plan| plan["rows"].as_u64()).collect::<Vec<_>>(),
+        [Some(1), Some(8)]
+    );
+    let enrolled = format!("{page}/enrolled.gallery");
+    assert!(!String::from_utf8_lossy(&fs::read(&enrolled).unwrap()).contains(&people), "where the pictures lie");
+    let answers = [&gallery, &enrolled].map(|gallery| {
+        let picture = format!("{people}/ben/1.png");
+        let copy = path("who.png");
+        image::open(&picture).unwrap().brighten(3).save(&copy).unwrap();
+        let output = siamese(&["recognize", &file, gallery, &copy]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    });
+    assert!(answers[0] == answers[1] && String::from_utf8_lossy(&answers[0]).contains("ben"));
+
+    let whole = read("weights.bin").len();
+    fs::write(format!("{page}/shaders/of_another.wgsl"), "").unwrap();
+    assert!(export(&["--precision", "f16"]).status.success());
+    assert_eq!(read("weights.bin").len(), whole / 2);
+    for name in ["shaders/of_another.wgsl", "enrolled.gallery"] {
+        assert!(!Path::new(&format!("{page}/{name}")).exists(), "{name} is of the page before");
+    }
+    let words = fail(&siamese(&["export", &file, "--web", &people]));
+    assert!(words.contains(&people) && words.contains("something else"), "{words}");
+    let other = path("other.safetensors");
+    let config = Config { seed: 1, ..model.config.clone() };
+    Checkpoint::initial(&config, &Net::parse(SPEC, INPUT).unwrap()).save(Path::new(&other), Precision::F32).unwrap();
+    let words = fail(&siamese(&["export", &other, "--web", &page, "--gallery", &gallery]));
+    assert!(words.contains(&gallery) && words.contains("model"), "{words}");
 }
 
 #[test]
