@@ -220,6 +220,12 @@ pub(crate) fn blocks(rows: usize, columns: usize) -> usize {
     rows.div_ceil(128) * columns.div_ceil(64)
 }
 
+/// Workgroups that take up to sixteen columns of four channels each, see `shaders/lib/columns.wgsl`.
+pub(crate) fn column_blocks(channels: usize) -> usize {
+    let columns = channels / 4;
+    columns.div_ceil(columns.next_power_of_two().clamp(1, 16))
+}
+
 /// Workgroups of the eight-lane shaders: one for each tile of 32 × 32.
 pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
     rows.div_ceil(32) * columns.div_ceil(32)

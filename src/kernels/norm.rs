@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{shader, threads};
+use super::{column_blocks, shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -88,6 +88,11 @@ impl Sets {
         self.width == 1 && self.channels.is_multiple_of(4)
     }
 
+    /// Whether columns of four channels each have pixels for several threads as well.
+    pub(super) fn has_long_columns(&self) -> bool {
+        self.by_four_channels() && self.sets * self.inner / self.chunks() >= 64
+    }
+
     /// Awkward shapes: of batches, groups and layers.
     pub(super) fn awkward() -> Vec<Sets> {
         let with = |[parts, sets, inner, channels, width]: [usize; 5]| Sets { parts, sets, inner, channels, width };
@@ -96,6 +101,8 @@ impl Sets {
             [4, 1, 36, 8, 1],
             [3, 1, 15, 33, 1],
             [8, 1, 64, 68, 1],
+            [2, 1, 134, 20, 1],
+            [1, 1, 300, 132, 1],
             [3, 3, 20, 6, 3],
             [2, 2, 9, 32, 8],
             [2, 2, 150, 12, 4],
@@ -136,6 +143,13 @@ impl Kernel for Moments {
     const SHADERS: &'static [Shader<Sets>] = &[
         shader!("moments", [], |s| threads(s.chunks() * s.groups())),
         shader!("moments.vec4", [], |s| threads(s.chunks() * s.channels / 4), Needs::Nothing, Sets::by_four_channels),
+        shader!(
+            "moments.tree",
+            ["columns"],
+            |s| s.chunks() * column_blocks(s.channels),
+            Needs::WorkgroupMemory,
+            Sets::has_long_columns
+        ),
     ];
     const ROUTINES: &'static [Routine<Sets>] = &[];
 
@@ -207,7 +221,12 @@ impl Kernel for MomentsJoin {
         JoinArg::write("mean", |s| s.channels),
         JoinArg::write("variance", |s| s.channels),
     ];
-    const SHADERS: &'static [Shader<MomentsJoinShape>] = &[shader!("moments_join", [], |s| threads(s.channels))];
+    const SHADERS: &'static [Shader<MomentsJoinShape>] = &[
+        shader!("moments_join", [], |s| threads(s.channels)),
+        shader!("moments_join.tree", ["columns"], |s| column_blocks(s.channels), Needs::WorkgroupMemory, |s| s
+            .channels
+            .is_multiple_of(4)),
+    ];
     const ROUTINES: &'static [Routine<MomentsJoinShape>] = &[];
 
     fn rows(_: &MomentsJoinShape) -> usize {
@@ -234,7 +253,9 @@ impl Kernel for MomentsJoin {
     }
 
     fn cases() -> Vec<MomentsJoinShape> {
-        [(1, 1), (3, 5), (128, 32), (7, 130)].map(|(chunks, channels)| MomentsJoinShape { chunks, channels }).to_vec()
+        [(1, 1), (3, 5), (128, 32), (7, 130), (19, 72), (300, 4)]
+            .map(|(chunks, channels)| MomentsJoinShape { chunks, channels })
+            .to_vec()
     }
 
     fn work(s: &MomentsJoinShape) -> Work {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::norm::{gather, spread};
-use super::{Activation, Sets, shader, threads};
+use super::{Activation, Sets, column_blocks, shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -163,6 +163,13 @@ impl Kernel for NormaliseSums {
         shader!("normalise_sums.vec4", [], |s| threads(s.sets.chunks() * s.sets.channels / 4), Needs::Nothing, |s| s
             .sets
             .by_four_channels()),
+        shader!(
+            "normalise_sums.tree",
+            ["columns"],
+            |s| s.sets.chunks() * column_blocks(s.sets.channels),
+            Needs::WorkgroupMemory,
+            |s| s.sets.has_long_columns()
+        ),
     ];
     const ROUTINES: &'static [Routine<NormaliseDxShape>] = &[];
 

@@ -61,7 +61,8 @@ const network = await open(location.href);
 const bytes = new Uint8Array(await (await fetch("images.bin")).arrayBuffer());
 const { height, width, channels } = network.description.input;
 const pixels = height * width * channels;
-const images = Array.from({ length: bytes.length / pixels }, (_, row) => bytes.subarray(row * pixels, (row + 1) * pixels));
+const image = (_, row) => bytes.subarray(row * pixels, (row + 1) * pixels);
+const images = Array.from({ length: bytes.length / pixels }, image);
 return { kind: network.kind, embeddings: [...await network.embed(images)] };
 "#;
 

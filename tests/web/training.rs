@@ -125,8 +125,8 @@ fn training(config: Config, data: &Dataset) -> Training {
 }
 
 impl Training {
-    /// Compares the loss, the first of the statistics, after each step, and the parameters at the end: the bounds are those of
-    /// two runners of the program.
+    /// Compares the loss, the first of the statistics, after each step, and the parameters at the end: the bounds are
+    /// those of two runners of the program.
     fn assert_same(&self, what: &str, losses: &[f32], parameters: &[f32]) {
         let mut bound = 1e-6;
         assert_eq!(losses.len(), self.losses.len(), "{what}: steps");
