@@ -11,7 +11,7 @@
 //! 3. For a network of one channel colour becomes grey by luma (Rec. 709); for one of three, grey becomes colour.
 //! 4. Where the model says so ([`Pictures::invert`]) every value becomes 255 less it: MNIST is light on dark.
 //! 5. A picture of another size is scaled to fit, its proportions kept, each new pixel the weighted mean of those that
-//!    it covers (a triangle filter; along rows first, then along columns, each rounded to whole values), and centred on
+//!    it covers (a triangle filter; along columns first, then along rows, each rounded to whole values), and centred on
 //!    the ground. A picture of the right size stays as it is.
 
 use std::collections::{BTreeSet, HashMap};

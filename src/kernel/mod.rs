@@ -11,23 +11,19 @@ use std::sync::Arc;
 
 pub use arg::{Access, Arg, ArgAt, Element, Fill, Format};
 pub use io::{Io, Number, View};
-use serde::Serialize;
 
 use crate::host::{Real, vectorised};
 
 /// What a shader is made for, and what an adapter must have to run it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing beyond WebGPU's defaults.
-    #[serde(rename = "nothing")]
     Nothing,
     /// Workgroup memory that is nearer than the other. Processors have none of its kind: they run such a shader, and
     /// should not have to.
-    #[serde(rename = "workgroup")]
     WorkgroupMemory,
     /// Subgroup operations with exactly eight lanes on a processor: software Vulkan, whose loads are dear and whose
     /// broadcasts are cheap.
-    #[serde(rename = "subgroup8")]
     EightLaneCpu,
 }
 

@@ -45,7 +45,11 @@ pub const GALLERY: &str = "enrolled.gallery";
 
 /// The files that are the same for all networks.
 const FIXED: &[(&str, &str)] = &[
+    ("gallery.js", include_str!("page/gallery.js")),
+    ("index.html", include_str!("page/index.html")),
     ("network.js", include_str!("page/network.js")),
+    ("page.js", include_str!("page/page.js")),
+    ("picture.js", include_str!("page/picture.js")),
     ("reference.js", include_str!("page/reference.js")),
     ("runner.js", include_str!("page/runner.js")),
 ];

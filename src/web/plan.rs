@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Element, Needs, grid};
+use crate::kernel::{Access, Element, Needs, ShaderAt, grid};
 use crate::plan::{Call, Plan, Role, Section};
 
 /// Bytes of an array that every browser binds: WebGPU's default limit.
@@ -53,7 +53,8 @@ struct CallOf<'a> {
     names: Vec<&'a str>,
     /// Which of them it writes.
     writes: Vec<bool>,
-    /// By which it may be run; the first one always, and the last that suits the device is likely the fastest.
+    /// By which it may be run: the plain one, which every device compiles at once, and the one for graphics cards, if it
+    /// is another.
     shaders: Vec<ShaderOf>,
 }
 
@@ -61,7 +62,6 @@ struct CallOf<'a> {
 #[derive(Debug, Serialize)]
 struct ShaderOf {
     name: &'static str,
-    needs: Needs,
     /// Workgroups in two dimensions.
     grid: [u32; 2],
 }
@@ -111,12 +111,15 @@ impl<'a> PlanOf<'a> {
 
 impl<'a> CallOf<'a> {
     fn new(plan: &'a Plan, call: &'a Call, texts: &mut BTreeMap<&'static str, String>) -> CallOf<'a> {
-        let mut shaders = Vec::new();
-        for shader in call.at.shaders().into_iter().filter(|shader| shader.fits && shader.needs != Needs::EightLaneCpu)
-        {
-            shaders.push(ShaderOf { name: shader.name, needs: shader.needs, grid: grid(shader.groups) });
-            texts.entry(shader.name).or_insert(shader.source);
-        }
+        let shaders = call.at.shaders().into_iter().filter(|shader| shader.fits && shader.needs != Needs::EightLaneCpu);
+        let mut shaders: Vec<ShaderAt> = shaders.collect();
+        // The plain one, and the most specialised: what lies between is nobody's first choice.
+        shaders.drain(1..(shaders.len() - 1).max(1));
+        let mut described = |ShaderAt { name, groups, source, .. }| {
+            texts.entry(name).or_insert(source);
+            ShaderOf { name, grid: grid(groups) }
+        };
+        let shaders = shaders.into_iter().map(&mut described).collect();
         let args = call.at.args();
         CallOf {
             kernel: call.at.name(),

@@ -5,6 +5,10 @@ mod browser;
 mod chromium;
 #[path = "../common/mod.rs"]
 mod common;
+mod page;
+#[path = "../common/program.rs"]
+mod program;
+mod reference;
 mod replay;
 mod training;
 

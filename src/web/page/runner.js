@@ -1,10 +1,8 @@
 // Runs a plan on a WebGPU device: buffers, pipelines and bind groups are made once; then slots are written, ranges of
 // calls run, and slots read.
 
-// The shader of a call. The last of its list is the most specialised one; software has no memory of workgroups that
-// would be nearer than the other.
-const shaderOf = (call, software) =>
-  call.shaders.findLast((shader) => shader.needs === "nothing" || !software);
+// The shader of a call: the plain one for software, which compiles the others in seconds where this takes a moment.
+const shaderOf = (call, software) => (software ? call.shaders[0] : call.shaders.at(-1));
 
 // Pipelines of a device by shader and constants: plans of one network share many.
 const made = new WeakMap();
