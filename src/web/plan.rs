@@ -53,8 +53,8 @@ struct CallOf<'a> {
     names: Vec<&'a str>,
     /// Which of them it writes.
     writes: Vec<bool>,
-    /// By which it may be run: the plain one, which every device compiles at once, and the one for graphics cards, if it
-    /// is another.
+    /// By which it may be run: the plain one, which every device compiles at once, and that for graphics cards, where
+    /// it is another.
     shaders: Vec<ShaderOf>,
 }
 

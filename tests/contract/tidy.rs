@@ -425,6 +425,7 @@ fn lines_fit() {
     let mut faults = Vec::new();
     let mut all = sources(&["src", "tests", "benches"], "rs");
     all.extend(sources(&["shaders"], "wgsl"));
+    all.extend(sources(&["src"], "js"));
     for source in all {
         for (number, line) in source.text.lines().enumerate() {
             let place = format!("{}:{}", source.path, number + 1);

@@ -31,8 +31,9 @@ function pipeline(device, call, shader, text) {
 }
 
 export class Runner {
-  // Makes what a plan needs: `text` gives that of a shader by its name, `values` has the first values of slots by theirs.
-  // Slots of parameters, states and inputs are those of `other`, where it has them too: what one writes, the other has.
+  // Makes what a plan needs: `text` gives that of a shader by its name, `values` has the first values of slots by
+  // theirs. Slots of parameters, states and inputs are those of `other`, where it has them too: what one writes, the
+  // other has.
   static async make(device, plan, text, values, { software, other }) {
     const runner = new Runner();
     const isShared = (slot) => ["parameter", "state", "input"].includes(slot.role);
