@@ -10,6 +10,7 @@ use crate::data::{Dataset, Parts};
 use crate::error::{Error, Result};
 use crate::eval::{self, Embedded, Evaluation, Nearest, Progress};
 use crate::feed::Feed;
+use crate::host::pack;
 use crate::kernels::Scale;
 use crate::losses::Distance;
 use crate::net::Net;
@@ -181,6 +182,45 @@ impl<R: Runner> Embedder<R> {
         runner.run(runner.plan().all())?;
         runner.read(runner.plan().id(embedding_slot(&net, runner.plan())))?;
         Ok(Embedder { runner, net, source })
+    }
+
+    /// Another one of the same weights, for `batch` images at once.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn resized(&self, batch: usize) -> Result<Embedder<R>> {
+        let Embedder { net, source, .. } = self;
+        let source = Source { images: batch.clamp(1, net.most_rows()), ..source.clone() };
+        let plan = Arc::new(inference_plan(net, &source, source.images, slots::PARAMETERS));
+        let mut runner = self.runner.fork(plan)?;
+        runner.run(runner.plan().all())?;
+        runner.read(runner.plan().id(embedding_slot(net, runner.plan())))?;
+        Ok(Embedder { runner, net: net.clone(), source })
+    }
+
+    /// Images that are embedded at once.
+    pub fn batch(&self) -> usize {
+        self.source.images
+    }
+
+    /// The embeddings `[rows, dims]` of images in memory, `[rows, height, width, channels]`, in one pass.
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Panics
+    /// If they are none, or more than [`Embedder::batch`].
+    pub fn embed_at_once(&mut self, images: &[u8]) -> Result<Vec<f32>> {
+        let rows = images.len() / self.net.pixels();
+        assert!((1..=self.batch()).contains(&rows), "{rows} images at once, of {}", self.batch());
+        let mut passes = self.passes();
+        // Places that are left over take the last image.
+        let numbers: Vec<u32> = (0..passes.batch).map(|row| row.min(rows - 1) as u32).collect();
+        passes.runner.write(passes.rows, numbers.as_slice())?;
+        let mut words = pack(images);
+        words.resize(passes.runner.plan().slot(passes.images).len(), 0);
+        passes.runner.write(passes.images, words.as_slice())?;
+        passes.pass(rows, <[f32]>::to_vec)
     }
 
     /// What runs the plan.

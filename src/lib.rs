@@ -94,6 +94,8 @@
 //! - The folder of a web page runs a network without anything of this program, trains it too, and browsers take every
 //!   shader that needs nothing beyond WebGPU. (`tests/web/`)
 //! - The page of a run loads nothing, and `siamese report` makes it anew to the byte. (`tests/program/report.rs`)
+//! - An enrolment that the service has answered outlives its being killed, once; nothing that is sent to it breaks it.
+//!   (`tests/serve/`) What it answers is as its description says. (`scripts/schemathesis.sh`)
 //! - Whatever a file, a list or a text says: no panic, bounded memory and time, an error that names it. (`tests/fuzz/`)
 //! - A wrong plan panics while it is built, naming kernel and slot. A spec that cannot be run is an error that points
 //!   at the word. (`tests/plan/plan.rs`)
@@ -108,7 +110,7 @@
 //! A module may use its own rung and those below, never one above, and never in a circle.
 //!
 //! ```text
-//! 7  main  cli  report  outcome                            the program
+//! 7  main  cli  report  serve  outcome                     the program
 //! 6  session  train  eval  embed  checkpoint  import  onnx  torch  gallery  figures  vectors  cluster  tensorboard
 //!    check  audit  bulk  web
 //! 5  cpu  gpu                                              the runners; only gpu names wgpu
@@ -136,6 +138,7 @@
 //! | what a network's web page shows and does | `src/web/page/`; what is in its folder: `src/web/`, [`web::VERSION`] |
 //! | how files are written, over what | `src/output.rs`; what a file of a kind begins with: the file that writes it |
 //! | what a run does beside its steps: saves, looks, ends | `src/session/`; what is shown of it: `src/report/` |
+//! | what the service answers | `src/serve/`; of its pictures `device.rs`, of its gallery `keeper.rs` |
 //! | a new command or option | one file in `src/cli/`, the setting in `src/config.rs` |
 //! | another kind of data set | one [`Store`](data::store::Store) in `src/data/` |
 //! | another rule for pictures | one file in `src/data/` |

@@ -23,6 +23,7 @@ mod pairs;
 mod plan;
 mod recognize;
 mod report;
+mod serve;
 mod settings;
 mod train;
 
@@ -91,6 +92,8 @@ enum Command {
     Enroll(Box<enroll::Enroll>),
     /// Say whom images show, or that they are unknown
     Recognize(Box<recognize::Recognize>),
+    /// Recognise, embed and enrol pictures for others, over HTTP
+    Serve(serve::Serve),
     /// Copy a gallery from a file into a database, or back
     Gallery(gallery::Gallery),
     /// Write the embeddings of images: NumPy, CSV, Parquet, TensorBoard's projector
@@ -140,6 +143,7 @@ impl Cli {
             Command::Adapters(adapters) => adapters.run(),
             Command::Enroll(enroll) => enroll.run(),
             Command::Recognize(recognize) => recognize.run(),
+            Command::Serve(serve) => serve.run(),
             Command::Gallery(gallery) => gallery.run(),
             Command::Embed(embed) => embed.run(),
             Command::Cluster(cluster) => cluster.run(),

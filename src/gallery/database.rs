@@ -147,6 +147,14 @@ impl Database {
         Ok(Some((row.get("gallery"), gallery)))
     }
 
+    /// Reads the gallery in one snapshot, if it is there.
+    fn find(&self) -> Result<Option<Gallery>> {
+        let mut client = self.connect()?;
+        client.batch_execute("begin isolation level repeatable read read only").map_err(|error| self.fault(error))?;
+        let head = self.head(&mut client, false)?;
+        head.map(|(id, head)| self.read(&mut client, id, head)).transpose()
+    }
+
     /// Reads all of a gallery.
     fn read(&self, client: &mut Client, id: i64, mut head: Gallery) -> Result<Gallery> {
         let numbers = names(client, id, &mut head).map_err(|error| self.fault(error))?;
@@ -261,12 +269,21 @@ impl fmt::Display for Database {
 
 impl Place for Database {
     fn load(&self) -> Result<Gallery> {
-        let mut client = self.connect()?;
-        client.batch_execute("begin isolation level repeatable read read only").map_err(|error| self.fault(error))?;
-        match self.head(&mut client, false)? {
-            Some((id, head)) => self.read(&mut client, id, head),
-            None => Err(self.missing()),
-        }
+        self.find()?.ok_or_else(|| self.missing())
+    }
+
+    fn open(&self, model: &Checkpoint) -> Result<Gallery> {
+        let Some(gallery) = self.find()? else { return Gallery::new(model) };
+        gallery.check_model(Path::new(&self.shown), model)?;
+        Ok(gallery)
+    }
+
+    fn stamp(&self) -> Result<String> {
+        let mut client = self.config.connect(NoTls).map_err(|error| self.fault(error))?;
+        // Each change ends with one of this row, whose version is the number of the transaction that made it.
+        let query = "select gallery::text || ' ' || xmin::text from siamese.galleries where name = $1";
+        let row = client.query_opt(query, &[&self.name]).map_err(|error| self.fault(error))?;
+        Ok(row.map_or_else(|| "nothing".to_owned(), |row| row.get(0)))
     }
 
     fn change<'a>(&'a self, model: &'a Checkpoint) -> Result<Box<dyn Change + 'a>> {

@@ -250,6 +250,32 @@ impl Gallery {
         own.fold((0, 0), |(embeddings, all), (_, images)| (embeddings + 1, all + images))
     }
 
+    /// The identities in the order of their enrolment, with [the counts](Gallery::counts) of each.
+    pub fn counted(&self) -> Vec<(&str, usize, u32)> {
+        let mut all: Vec<_> = self.identities.iter().map(|name| (name.as_str(), 0, 0)).collect();
+        for (&identity, &images) in self.identity.iter().zip(&self.images) {
+            let (_, embeddings, sum) = &mut all[identity as usize];
+            *embeddings += 1;
+            *sum += images;
+        }
+        all
+    }
+
+    /// Whether somebody of this name is enrolled.
+    pub fn has(&self, identity: &str) -> bool {
+        self.number(identity).is_some()
+    }
+
+    /// Embeddings kept.
+    pub fn len(&self) -> usize {
+        self.identity.len()
+    }
+
+    /// Whether nobody is enrolled.
+    pub fn is_empty(&self) -> bool {
+        self.identity.is_empty()
+    }
+
     /// Images that all embeddings come from.
     pub fn images(&self) -> u64 {
         self.images.iter().copied().map(u64::from).sum()

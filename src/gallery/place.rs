@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Gallery, Search};
@@ -19,12 +21,24 @@ pub enum Index {
 }
 
 /// Where a gallery is kept. Shown without any password.
-pub trait Place: fmt::Display {
+pub trait Place: fmt::Display + Send + Sync {
     /// The gallery there, as it is now.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Database`] if it cannot be read; [`Error::Gallery`] if it is none or contradicts itself.
     fn load(&self) -> Result<Gallery>;
+
+    /// The gallery there, or an empty one where there is none yet.
+    ///
+    /// # Errors
+    /// As [`Place::load`]; [`Error::Gallery`] where it is not of `model`.
+    fn open(&self, model: &Checkpoint) -> Result<Gallery>;
+
+    /// A text that is another one whenever the gallery there has been changed.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Database`] if that cannot be known.
+    fn stamp(&self) -> Result<String>;
 
     /// Begins a change of the gallery there, or of a new one where there is none.
     ///
@@ -100,15 +114,31 @@ impl Place for File {
         Gallery::load(&self.0)
     }
 
+    fn open(&self, model: &Checkpoint) -> Result<Gallery> {
+        if !self.0.exists() {
+            return Gallery::new(model);
+        }
+        let gallery = Gallery::load(&self.0)?;
+        gallery.check_model(&self.0, model)?;
+        Ok(gallery)
+    }
+
+    fn stamp(&self) -> Result<String> {
+        let found = match fs::metadata(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok("nothing".to_owned()),
+            found => found.map_err(Error::io("read", &self.0))?,
+        };
+        // Each change makes a new file.
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(&found);
+        #[cfg(not(unix))]
+        let number = 0;
+        Ok(format!("{number} {} {:?}", found.len(), found.modified().ok()))
+    }
+
     fn change<'a>(&'a self, model: &'a Checkpoint) -> Result<Box<dyn Change + 'a>> {
         let lock = Lock::take(&self.0)?;
-        let gallery = if self.0.exists() {
-            let gallery = Gallery::load(&self.0)?;
-            gallery.check_model(&self.0, model)?;
-            gallery
-        } else {
-            Gallery::new(model)?
-        };
+        let gallery = self.open(model)?;
         Ok(Box::new(FileChange { path: &self.0, gallery: Some(gallery), _lock: lock }))
     }
 

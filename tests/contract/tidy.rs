@@ -36,11 +36,11 @@ const LADDER: &[&[&str]] = &[
         "bulk",
         "web",
     ],
-    &["main", "cli", "report", "outcome"],
+    &["main", "cli", "report", "serve", "outcome"],
 ];
 
 /// Modules of the program, which may print, exit and read the environment.
-const PROGRAM: &[&str] = &["main", "cli", "report", "outcome"];
+const PROGRAM: &[&str] = &["main", "cli", "report", "serve", "outcome"];
 
 const COLUMNS: usize = 120;
 
