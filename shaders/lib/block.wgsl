@@ -1,90 +1,251 @@
-// Appended to the shaders for GPUs: a block of 128 rows × 64 columns that a workgroup of 256 threads makes, each 8
-// rows × 4 columns in registers. Both operands come through workgroup memory, 16 terms at a time, so that each value
-// is loaded once for a whole block.
+// Appended to the shaders for GPUs: a block of BLOCK_ROWS × BLOCK_COLUMNS of sums over terms, 8 × 8 of it in the
+// registers of each thread. Both operands come through workgroup memory, BLOCK_TERMS terms at a time, so that each
+// value is loaded once for a whole block; the next terms are on their way while the last are used.
 //
-// The shader stages 16 terms, every thread its part, with block_put_terms (block_terms.wgsl) or block_put_rows and
-// block_put_columns;
-// calls block_multiply or block_add_squares, which wait for all; and at the end finds in block[j] its columns of
-// block_row(lane, j).
+// The arrays have a dimension for each part of an index, and terms are written out: drivers do not unroll a loop that
+// wgpu counts, and an index that is checked at every step is dearer than what it finds.
+//
+// The shader declares these three sizes, `alias Loaded`, and
+//   ROWS_BY_TERMS, COLUMNS_BY_TERMS: whether it is terms that are neighbours in memory, or else rows, columns;
+//   rows_begin(r): prepares to load rows 4r..4r+3;
+//   rows_load(first, q): loads four terms from 4*(first + q) of these rows into `loaded`, by terms those of each row,
+//     else each of all rows, and says in `inside` which of the four are not 0; a block's terms begin at 4*first;
+//   columns_load(k, c): term k of columns 4c..4c+3; past the last term what it likes;
+//   add_term(sum, a, b); store_part(row, column, values), whose columns are counted in fours.
 
-// Term k of rows 4r..4r+3 at k*33 + r: one more than the rows fill, so that threads that put a column of terms meet
-// different banks.
-var<workgroup> block_a: array<vec4f, 528>;
-// Term k of columns 4c..4c+3 at k*16 + c.
-var<workgroup> block_b: array<vec4f, 256>;
-var<private> block: array<vec4f, 8>;
+const BLOCK_DOWN = BLOCK_ROWS / 4u;
+const BLOCK_ACROSS = BLOCK_COLUMNS / 4u;
+const BLOCK_THREADS = BLOCK_ROWS * BLOCK_COLUMNS / 64u;
+// Terms whose columns all threads put together, each four.
+const BLOCK_STEP = BLOCK_THREADS / BLOCK_ACROSS;
+const BLOCK_STEPS = BLOCK_TERMS / BLOCK_STEP;
 
-// Term k of rows 4r..4r+3: 16 × 32 of them.
-fn block_put_rows(r: u32, k: u32, rows: vec4f) {
-    block_a[k * 33u + r] = rows;
+// Term 4q + t of rows 4r..4r+3 at [q][t][r]. One more than the rows fill, so that threads that put a column of terms
+// meet different banks.
+var<workgroup> block_a: array<array<array<vec4f, BLOCK_DOWN + 1u>, 4>, BLOCK_TERMS / 4u>;
+// Term BLOCK_STEP*s + t of columns 4c..4c+3 at [s][t][c].
+var<workgroup> block_b: array<array<array<vec4f, BLOCK_ACROSS + 1u>, BLOCK_STEP>, BLOCK_STEPS>;
+// Columns 4c.. of rows r in the even ones, columns of the right half in the odd ones.
+var<private> sums: array<vec4f, 16>;
+
+var<private> loaded: array<Loaded, 4>;
+var<private> inside: vec4<bool>;
+var<private> columns: array<vec4f, 4>;
+
+// Makes the block of rows from 4*row and columns from 4*column, over so many terms.
+fn block_make(lane: u32, row: u32, column: u32, terms: u32) {
+    block_begin(lane, row);
+    block_load(lane, column, 0u);
+    for (var start = 0u; start < terms; start += BLOCK_TERMS) {
+        block_put(lane);
+        // Behind the last terms they are loaded once more, since there is something.
+        block_load(lane, column, min(start + BLOCK_TERMS, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
+        block_add(lane);
+    }
+    block_store(lane, row, column);
 }
 
-// Term k of columns 4c..4c+3: 16 × 16 of them.
-fn block_put_columns(c: u32, k: u32, columns: vec4f) {
-    block_b[k * 16u + c] = columns;
+// A term that there is: k, or the last. Where terms fill every block that costs nothing.
+fn block_term(k: u32, terms: u32) -> u32 {
+    return select(min(k, terms - 1u), k, terms % BLOCK_TERMS == 0u);
 }
 
-// Adds the products of the staged terms, once they are all there, and waits until they are used.
-fn block_multiply(lane: u32) {
+fn block_begin(lane: u32, row: u32) {
+    rows_begin(row + select(lane % BLOCK_DOWN, lane / (BLOCK_TERMS / 4u), ROWS_BY_TERMS));
+}
+
+// The place of the columns that a thread loads in a step: term, column.
+fn block_columns(lane: u32, s: u32) -> vec2u {
+    let by_columns = vec2u(s * BLOCK_STEP + lane / BLOCK_ACROSS, lane % BLOCK_ACROSS);
+    let by_terms = vec2u(lane % BLOCK_TERMS, s * (BLOCK_THREADS / BLOCK_TERMS) + lane / BLOCK_TERMS);
+    return select(by_columns, by_terms, COLUMNS_BY_TERMS);
+}
+
+// Sends for the terms from `start`.
+fn block_load(lane: u32, column: u32, start: u32) {
+    rows_load(start / 4u, select(lane / BLOCK_DOWN, lane % (BLOCK_TERMS / 4u), ROWS_BY_TERMS));
+    // for s in 0..4:
+    //     block_load_step(lane, column, start, {s}u);
+    block_load_step(lane, column, start, 0u);
+    block_load_step(lane, column, start, 1u);
+    block_load_step(lane, column, start, 2u);
+    block_load_step(lane, column, start, 3u);
+    // end
+}
+
+fn block_load_step(lane: u32, column: u32, start: u32, s: u32) {
+    if s < BLOCK_STEPS {
+        let at = block_columns(lane, s);
+        columns[s] = columns_load(start + at.x, column + at.y);
+    }
+}
+
+// Puts what was sent for where all threads find it, once they are done with the last.
+fn block_put(lane: u32) {
     workgroupBarrier();
-    for (var k = 0u; k < 16u; k++) {
-        let upper = block_a[k * 33u + lane / 16u];
-        let lower = block_a[k * 33u + 16u + lane / 16u];
-        let columns = block_b[k * 16u + lane % 16u];
+    // for j in 0..4:
+    //     let a{j} = select(vec4f(0.0), vec4f(loaded[{j}]), inside.{xyzw[j]});
+    let a0 = select(vec4f(0.0), vec4f(loaded[0]), inside.x);
+    let a1 = select(vec4f(0.0), vec4f(loaded[1]), inside.y);
+    let a2 = select(vec4f(0.0), vec4f(loaded[2]), inside.z);
+    let a3 = select(vec4f(0.0), vec4f(loaded[3]), inside.w);
+    // end
+    if ROWS_BY_TERMS {
+        let turned = transpose(mat4x4f(a0, a1, a2, a3));
+        let q = lane % (BLOCK_TERMS / 4u);
+        let r = lane / (BLOCK_TERMS / 4u);
         // for j in 0..4:
-        //     block[{j}] = fma(vec4f(upper.{xyzw[j]}), columns, block[{j}]);
-        block[0] = fma(vec4f(upper.x), columns, block[0]);
-        block[1] = fma(vec4f(upper.y), columns, block[1]);
-        block[2] = fma(vec4f(upper.z), columns, block[2]);
-        block[3] = fma(vec4f(upper.w), columns, block[3]);
+        //     block_a[q][{j}][r] = turned[{j}];
+        block_a[q][0][r] = turned[0];
+        block_a[q][1][r] = turned[1];
+        block_a[q][2][r] = turned[2];
+        block_a[q][3][r] = turned[3];
         // end
-        // for j in 4..8:
-        //     block[{j}] = fma(vec4f(lower.{xyzw[j % 4]}), columns, block[{j}]);
-        block[4] = fma(vec4f(lower.x), columns, block[4]);
-        block[5] = fma(vec4f(lower.y), columns, block[5]);
-        block[6] = fma(vec4f(lower.z), columns, block[6]);
-        block[7] = fma(vec4f(lower.w), columns, block[7]);
+    } else {
+        let q = lane / BLOCK_DOWN;
+        let r = lane % BLOCK_DOWN;
+        // for j in 0..4:
+        //     block_a[q][{j}][r] = a{j};
+        block_a[q][0][r] = a0;
+        block_a[q][1][r] = a1;
+        block_a[q][2][r] = a2;
+        block_a[q][3][r] = a3;
         // end
     }
+    // for s in 0..4:
+    //     block_put_step(lane, {s}u);
+    block_put_step(lane, 0u);
+    block_put_step(lane, 1u);
+    block_put_step(lane, 2u);
+    block_put_step(lane, 3u);
+    // end
     workgroupBarrier();
 }
 
-// As block_multiply, with the squares of differences instead of products.
-fn block_add_squares(lane: u32) {
-    workgroupBarrier();
-    for (var k = 0u; k < 16u; k++) {
-        let upper = block_a[k * 33u + lane / 16u];
-        let lower = block_a[k * 33u + 16u + lane / 16u];
-        let columns = block_b[k * 16u + lane % 16u];
-        // for j in 0..4:
-        //     let d{j} = vec4f(upper.{xyzw[j]}) - columns;
-        //     block[{j}] = fma(d{j}, d{j}, block[{j}]);
-        let d0 = vec4f(upper.x) - columns;
-        block[0] = fma(d0, d0, block[0]);
-        let d1 = vec4f(upper.y) - columns;
-        block[1] = fma(d1, d1, block[1]);
-        let d2 = vec4f(upper.z) - columns;
-        block[2] = fma(d2, d2, block[2]);
-        let d3 = vec4f(upper.w) - columns;
-        block[3] = fma(d3, d3, block[3]);
-        // end
-        // for j in 4..8:
-        //     let d{j} = vec4f(lower.{xyzw[j % 4]}) - columns;
-        //     block[{j}] = fma(d{j}, d{j}, block[{j}]);
-        let d4 = vec4f(lower.x) - columns;
-        block[4] = fma(d4, d4, block[4]);
-        let d5 = vec4f(lower.y) - columns;
-        block[5] = fma(d5, d5, block[5]);
-        let d6 = vec4f(lower.z) - columns;
-        block[6] = fma(d6, d6, block[6]);
-        let d7 = vec4f(lower.w) - columns;
-        block[7] = fma(d7, d7, block[7]);
-        // end
+fn block_put_step(lane: u32, s: u32) {
+    if s < BLOCK_STEPS {
+        let at = block_columns(lane, s);
+        block_b[at.x / BLOCK_STEP][at.x % BLOCK_STEP][at.y] = columns[s];
     }
-    workgroupBarrier();
 }
 
-// The row of the block that a thread has in block[j]; its columns are 4*(lane % 16).. of the block.
-fn block_row(lane: u32, j: u32) -> u32 {
-    return (j / 4u) * 64u + lane / 16u * 4u + j % 4u;
+// Adds the terms that were put.
+fn block_add(lane: u32) {
+    let r = lane / (BLOCK_COLUMNS / 8u);
+    let c = lane % (BLOCK_COLUMNS / 8u);
+    block_add_eight(0u, r, c);
+    if BLOCK_TERMS > 8u {
+        block_add_eight(8u, r, c);
+    }
+}
+
+fn block_add_eight(first: u32, r: u32, c: u32) {
+    // for k in 0..8:
+    //     let k{k} = first + {k}u;
+    //     let upper{k} = block_a[k{k} / 4u][{k % 4}][r];
+    //     let lower{k} = block_a[k{k} / 4u][{k % 4}][r + BLOCK_DOWN / 2u];
+    //     let left{k} = block_b[k{k} / BLOCK_STEP][k{k} % BLOCK_STEP][c];
+    //     let right{k} = block_b[k{k} / BLOCK_STEP][k{k} % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    //     add_terms(upper{k}, lower{k}, left{k}, right{k});
+    let k0 = first + 0u;
+    let upper0 = block_a[k0 / 4u][0][r];
+    let lower0 = block_a[k0 / 4u][0][r + BLOCK_DOWN / 2u];
+    let left0 = block_b[k0 / BLOCK_STEP][k0 % BLOCK_STEP][c];
+    let right0 = block_b[k0 / BLOCK_STEP][k0 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper0, lower0, left0, right0);
+    let k1 = first + 1u;
+    let upper1 = block_a[k1 / 4u][1][r];
+    let lower1 = block_a[k1 / 4u][1][r + BLOCK_DOWN / 2u];
+    let left1 = block_b[k1 / BLOCK_STEP][k1 % BLOCK_STEP][c];
+    let right1 = block_b[k1 / BLOCK_STEP][k1 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper1, lower1, left1, right1);
+    let k2 = first + 2u;
+    let upper2 = block_a[k2 / 4u][2][r];
+    let lower2 = block_a[k2 / 4u][2][r + BLOCK_DOWN / 2u];
+    let left2 = block_b[k2 / BLOCK_STEP][k2 % BLOCK_STEP][c];
+    let right2 = block_b[k2 / BLOCK_STEP][k2 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper2, lower2, left2, right2);
+    let k3 = first + 3u;
+    let upper3 = block_a[k3 / 4u][3][r];
+    let lower3 = block_a[k3 / 4u][3][r + BLOCK_DOWN / 2u];
+    let left3 = block_b[k3 / BLOCK_STEP][k3 % BLOCK_STEP][c];
+    let right3 = block_b[k3 / BLOCK_STEP][k3 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper3, lower3, left3, right3);
+    let k4 = first + 4u;
+    let upper4 = block_a[k4 / 4u][0][r];
+    let lower4 = block_a[k4 / 4u][0][r + BLOCK_DOWN / 2u];
+    let left4 = block_b[k4 / BLOCK_STEP][k4 % BLOCK_STEP][c];
+    let right4 = block_b[k4 / BLOCK_STEP][k4 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper4, lower4, left4, right4);
+    let k5 = first + 5u;
+    let upper5 = block_a[k5 / 4u][1][r];
+    let lower5 = block_a[k5 / 4u][1][r + BLOCK_DOWN / 2u];
+    let left5 = block_b[k5 / BLOCK_STEP][k5 % BLOCK_STEP][c];
+    let right5 = block_b[k5 / BLOCK_STEP][k5 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper5, lower5, left5, right5);
+    let k6 = first + 6u;
+    let upper6 = block_a[k6 / 4u][2][r];
+    let lower6 = block_a[k6 / 4u][2][r + BLOCK_DOWN / 2u];
+    let left6 = block_b[k6 / BLOCK_STEP][k6 % BLOCK_STEP][c];
+    let right6 = block_b[k6 / BLOCK_STEP][k6 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper6, lower6, left6, right6);
+    let k7 = first + 7u;
+    let upper7 = block_a[k7 / 4u][3][r];
+    let lower7 = block_a[k7 / 4u][3][r + BLOCK_DOWN / 2u];
+    let left7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][c];
+    let right7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    add_terms(upper7, lower7, left7, right7);
+    // end
+}
+
+fn add_terms(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
+    // for j in 0..4:
+    //     sums[{2 * j}] = add_term(sums[{2 * j}], upper.{xyzw[j]}, left);
+    //     sums[{2 * j + 1}] = add_term(sums[{2 * j + 1}], upper.{xyzw[j]}, right);
+    //     sums[{2 * j + 8}] = add_term(sums[{2 * j + 8}], lower.{xyzw[j]}, left);
+    //     sums[{2 * j + 9}] = add_term(sums[{2 * j + 9}], lower.{xyzw[j]}, right);
+    sums[0] = add_term(sums[0], upper.x, left);
+    sums[1] = add_term(sums[1], upper.x, right);
+    sums[8] = add_term(sums[8], lower.x, left);
+    sums[9] = add_term(sums[9], lower.x, right);
+    sums[2] = add_term(sums[2], upper.y, left);
+    sums[3] = add_term(sums[3], upper.y, right);
+    sums[10] = add_term(sums[10], lower.y, left);
+    sums[11] = add_term(sums[11], lower.y, right);
+    sums[4] = add_term(sums[4], upper.z, left);
+    sums[5] = add_term(sums[5], upper.z, right);
+    sums[12] = add_term(sums[12], lower.z, left);
+    sums[13] = add_term(sums[13], lower.z, right);
+    sums[6] = add_term(sums[6], upper.w, left);
+    sums[7] = add_term(sums[7], upper.w, right);
+    sums[14] = add_term(sums[14], lower.w, left);
+    sums[15] = add_term(sums[15], lower.w, right);
+    // end
+}
+
+fn block_store(lane: u32, row: u32, column: u32) {
+    let r = 4u * (row + lane / (BLOCK_COLUMNS / 8u));
+    let c = column + lane % (BLOCK_COLUMNS / 8u);
+    // for j in 0..4:
+    //     store_part(r + {j}u, c, sums[{2 * j}]);
+    //     store_part(r + {j}u, c + BLOCK_ACROSS / 2u, sums[{2 * j + 1}]);
+    //     store_part(r + BLOCK_ROWS / 2u + {j}u, c, sums[{2 * j + 8}]);
+    //     store_part(r + BLOCK_ROWS / 2u + {j}u, c + BLOCK_ACROSS / 2u, sums[{2 * j + 9}]);
+    store_part(r + 0u, c, sums[0]);
+    store_part(r + 0u, c + BLOCK_ACROSS / 2u, sums[1]);
+    store_part(r + BLOCK_ROWS / 2u + 0u, c, sums[8]);
+    store_part(r + BLOCK_ROWS / 2u + 0u, c + BLOCK_ACROSS / 2u, sums[9]);
+    store_part(r + 1u, c, sums[2]);
+    store_part(r + 1u, c + BLOCK_ACROSS / 2u, sums[3]);
+    store_part(r + BLOCK_ROWS / 2u + 1u, c, sums[10]);
+    store_part(r + BLOCK_ROWS / 2u + 1u, c + BLOCK_ACROSS / 2u, sums[11]);
+    store_part(r + 2u, c, sums[4]);
+    store_part(r + 2u, c + BLOCK_ACROSS / 2u, sums[5]);
+    store_part(r + BLOCK_ROWS / 2u + 2u, c, sums[12]);
+    store_part(r + BLOCK_ROWS / 2u + 2u, c + BLOCK_ACROSS / 2u, sums[13]);
+    store_part(r + 3u, c, sums[6]);
+    store_part(r + 3u, c + BLOCK_ACROSS / 2u, sums[7]);
+    store_part(r + BLOCK_ROWS / 2u + 3u, c, sums[14]);
+    store_part(r + BLOCK_ROWS / 2u + 3u, c + BLOCK_ACROSS / 2u, sums[15]);
+    // end
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Activation, Window, add_scaled, blocks, multiply_add, patches, shader, threads, tiles};
+use super::{Activation, Window, add_scaled, blocks, is_narrow, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -56,10 +56,17 @@ impl Kernel for Conv2d {
         ),
         shader!(
             "conv2d.block",
-            ["activation", "block", "block_terms"],
-            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels),
+            ["activation", "block", "conv2d_block"],
+            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours()
+        ),
+        shader!(
+            "conv2d.block32",
+            ["activation", "block", "conv2d_block"],
+            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_fours() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d.subgroup8_scalar",

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Taps, Window, add_scaled, blocks, chunk, multiply_add, shader, splits, threads, tiles};
+use super::{Taps, Window, add_scaled, blocks, chunk, is_narrow, multiply_add, shader, splits, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -60,11 +60,22 @@ impl Kernel for Conv2dDw {
         ),
         shader!(
             "conv2d_dw.block",
-            ["block"],
-            |s| s.splits * blocks(s.window.terms(), s.window.out_channels),
+            ["block", "conv2d_dw_block"],
+            |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [64, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours()
         ),
+        shader!(
+            "conv2d_dw.block32",
+            ["block", "conv2d_dw_block"],
+            |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [128, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_fours() && is_narrow(s.window.out_channels)
+        ),
+        shader!("conv2d_dw.taps", [], |s| s.splits * s.window.out_channels.div_ceil(32), Needs::WorkgroupMemory, |s| {
+            let Window { in_channels, kernel_height, kernel_width, stride, .. } = s.window;
+            [in_channels, kernel_height, kernel_width, stride] == [1, 3, 3, 1] && s.window.outputs_by_fours()
+        }),
         shader!(
             "conv2d_dw.subgroup8_taps",
             ["taps"],
@@ -154,6 +165,10 @@ impl Kernel for Conv2dDw {
         };
         cases.push(split([7, 5, 5, 4], 3));
         cases.push(split([5, 4, 4, 1], 4));
+        // One channel, with lines of an odd number of pixels, and more outputs than a workgroup makes.
+        let taps = Taps { kernel: [3, 3], stride: 1, pad: [2, 1], groups: 1 };
+        let window = Window::new([6, 5, 7, 1], 36, &taps).expect("a kernel no larger than the image");
+        cases.push(Conv2dDwShape { window, splits: 2 });
         cases
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Window, blocks, dot, multiply_add, patches, shader, threads, tiles};
+use super::{Window, blocks, dot, is_narrow, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -28,10 +28,17 @@ impl Kernel for Conv2dDx {
         ),
         shader!(
             "conv2d_dx.block",
-            ["block", "block_terms", "phases"],
-            |s| blocks(s.inputs() / s.in_channels, s.in_channels),
+            ["block", "conv2d_dx_block", "phases"],
+            |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 64]),
             Needs::WorkgroupMemory,
             Window::by_fours_in_phases
+        ),
+        shader!(
+            "conv2d_dx.block32",
+            ["block", "conv2d_dx_block", "phases"],
+            |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.by_fours_in_phases() && is_narrow(s.in_channels)
         ),
         shader!(
             "conv2d_dx.subgroup8",

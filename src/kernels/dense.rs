@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::routines::dense as routines;
-use super::{Activation, add_scaled, blocks, by_fours, chunk, dot, patches, shader, splits, threads, tiles};
+use super::{Activation, add_scaled, blocks, by_fours, chunk, dot, is_small, patches, shader, splits, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -68,10 +68,17 @@ impl Kernel for Dense {
         ),
         shader!(
             "dense.block",
-            ["activation", "block", "block_terms"],
-            |s| blocks(s.rows, s.outputs),
+            ["activation", "block", "dense_block"],
+            |s| blocks(s.rows, s.outputs, [128, 64]),
             Needs::WorkgroupMemory,
-            |s| { by_fours(s.inputs, s.outputs) }
+            |s| by_fours(s.inputs, s.outputs)
+        ),
+        shader!(
+            "dense.slices",
+            ["activation", "slices", "dense_block"],
+            |s| blocks(s.rows, s.outputs, [32, 32]),
+            Needs::WorkgroupMemory,
+            |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.outputs)
         ),
         shader!(
             "dense.subgroup8",
@@ -149,10 +156,17 @@ impl Kernel for DenseDx {
         }),
         shader!(
             "dense_dx.block",
-            ["block", "block_terms"],
-            |s| blocks(s.rows, s.inputs),
+            ["block", "dense_dx_block"],
+            |s| blocks(s.rows, s.inputs, [128, 64]),
             Needs::WorkgroupMemory,
-            |s| { by_fours(s.inputs, s.outputs) }
+            |s| by_fours(s.inputs, s.outputs)
+        ),
+        shader!(
+            "dense_dx.slices",
+            ["slices", "dense_dx_block"],
+            |s| blocks(s.rows, s.inputs, [32, 32]),
+            Needs::WorkgroupMemory,
+            |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.inputs)
         ),
         shader!("dense_dx.subgroup8", ["tile", "terms"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
             by_fours(s.inputs, s.outputs)
@@ -232,9 +246,13 @@ impl Kernel for DenseDw {
             Needs::Nothing,
             |s| by_fours(s.inputs, s.outputs)
         ),
-        shader!("dense_dw.block", ["block"], |s| s.splits * blocks(s.inputs, s.outputs), Needs::WorkgroupMemory, |s| {
-            by_fours(s.inputs, s.outputs)
-        }),
+        shader!(
+            "dense_dw.block",
+            ["block", "dense_dw_block"],
+            |s| s.splits * blocks(s.inputs, s.outputs, [128, 64]),
+            Needs::WorkgroupMemory,
+            |s| by_fours(s.inputs, s.outputs)
+        ),
         shader!(
             "dense_dw.subgroup8",
             ["tile", "terms"],

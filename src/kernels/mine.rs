@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::routines::mine as routines;
 use super::triplet::{SOFT, penalty, terms};
-use super::{shader, threads};
+use super::{blocks, shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -251,6 +251,13 @@ impl Kernel for MineDx {
             .dims
             .is_multiple_of(4)),
         shader!(
+            "mine_dx.tree",
+            ["loss_terms", "columns"],
+            |s| blocks(s.rows(), s.dims, [1, 64]),
+            Needs::WorkgroupMemory,
+            |s| s.dims.is_multiple_of(4)
+        ),
+        shader!(
             "mine_dx.subgroup8",
             ["loss_terms"],
             |s| s.rows().div_ceil(16) * s.dims.div_ceil(32),
@@ -289,6 +296,7 @@ impl Kernel for MineDx {
             (2, 65, 33, 1.0, terms::TRIPLET),
             (3, 7, 12, 1.0, terms::TRIPLET),
             (4, 9, 36, 1.0, terms::TRIPLET),
+            (3, 4, 68, 1.0, terms::TRIPLET),
         ]
         .into_iter()
         .map(|(labels, images, dims, scale, columns)| MineDxShape { labels, images, dims, scale, columns })

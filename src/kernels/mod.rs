@@ -215,9 +215,19 @@ pub(crate) fn patches(rows: usize, columns: usize) -> usize {
     threads(rows.div_ceil(8) * columns.div_ceil(8))
 }
 
-/// Workgroups of the block shaders: one for each block of 128 rows × 64 columns.
-pub(crate) fn blocks(rows: usize, columns: usize) -> usize {
-    rows.div_ceil(128) * columns.div_ceil(64)
+/// Workgroups of the block shaders: one for each block of so many rows and columns.
+pub(crate) fn blocks(rows: usize, columns: usize, block: [usize; 2]) -> usize {
+    rows.div_ceil(block[0]) * columns.div_ceil(block[1])
+}
+
+/// Whether blocks of 128 × 64 would leave most of a GPU without work.
+pub(crate) fn is_small(rows: usize, columns: usize) -> bool {
+    blocks(rows, columns, [128, 64]) < 40
+}
+
+/// Whether blocks of 64 columns would be half empty at the end.
+pub(crate) fn is_narrow(columns: usize) -> bool {
+    columns.div_ceil(32) % 2 == 1
 }
 
 /// Workgroups that take up to sixteen columns of four channels each, see `shaders/lib/columns.wgsl`.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::terms::{COST, COUNT};
-use super::{chunk, shader, threads};
+use super::{blocks, chunk, shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -16,6 +16,13 @@ shape! {
         columns: usize,
         /// Partial sums.
         splits: usize,
+    }
+}
+
+impl SumRowsShape {
+    /// Whether a sum is long enough for many threads.
+    fn is_tall(&self) -> bool {
+        self.rows.div_ceil(self.splits) >= 32
     }
 }
 
@@ -34,6 +41,16 @@ impl Kernel for SumRows {
         shader!("sum_rows.vec4", [], |s| threads(s.splits * s.columns / 4), Needs::Nothing, |s| s
             .columns
             .is_multiple_of(4)),
+        shader!(
+            "sum_rows.tree_scalar",
+            ["columns"],
+            |s| blocks(s.splits, s.columns, [1, 8]),
+            Needs::WorkgroupMemory,
+            SumRowsShape::is_tall
+        ),
+        shader!("sum_rows.tree", ["columns"], |s| blocks(s.splits, s.columns, [1, 32]), Needs::WorkgroupMemory, |s| s
+            .is_tall()
+            && s.columns.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<SumRowsShape>] = &[];
 
@@ -55,7 +72,7 @@ impl Kernel for SumRows {
     }
 
     fn cases() -> Vec<SumRowsShape> {
-        [(1, 1, 1), (7, 3, 2), (100, 33, 64), (64, 130, 1), (1000, 32, 16), (50, 20, 7)]
+        [(1, 1, 1), (7, 3, 2), (100, 33, 64), (64, 130, 1), (1000, 32, 16), (50, 20, 7), (1000, 36, 7), (300, 5, 2)]
             .into_iter()
             .map(|(rows, columns, splits)| SumRowsShape { rows, columns, splits })
             .collect()

@@ -1,0 +1,36 @@
+// Appended to the shaders of dense for GPUs: what lib/block.wgsl and lib/slices.wgsl ask for.
+
+alias Loaded = stored4;
+const ROWS_BY_TERMS = true;
+const COLUMNS_BY_TERMS = false;
+
+// Where four rows begin.
+var<private> row_at: vec4u;
+
+fn rows_begin(r: u32) {
+    row_at = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (inputs / 4u);
+}
+
+fn rows_load(first: u32, q: u32) {
+    let at = row_at + min(first + q, inputs / 4u - 1u);
+    inside = vec4<bool>(inputs % BLOCK_TERMS == 0u || first + q < inputs / 4u);
+    loaded[0] = x[at.x];
+    loaded[1] = x[at.y];
+    loaded[2] = x[at.z];
+    loaded[3] = x[at.w];
+}
+
+fn columns_load(k: u32, c: u32) -> vec4f {
+    let width = outputs / 4u;
+    return w[block_term(k, inputs) * width + min(c, width - 1u)];
+}
+
+fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
+    return fma(vec4f(a), b, sum);
+}
+
+fn store_part(row: u32, column: u32, values: vec4f) {
+    if row < rows && column < outputs / 4u {
+        y[row * (outputs / 4u) + column] = activate4(b[column] + values);
+    }
+}

@@ -1,0 +1,37 @@
+// Appended to the shaders of dense_dx for GPUs: what lib/block.wgsl and lib/slices.wgsl ask for. Columns are inputs,
+// terms outputs.
+
+alias Loaded = vec4f;
+const ROWS_BY_TERMS = true;
+const COLUMNS_BY_TERMS = true;
+
+// Where four rows begin.
+var<private> row_at: vec4u;
+
+fn rows_begin(r: u32) {
+    row_at = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (outputs / 4u);
+}
+
+fn rows_load(first: u32, q: u32) {
+    let at = row_at + min(first + q, outputs / 4u - 1u);
+    inside = vec4<bool>(outputs % BLOCK_TERMS == 0u || first + q < outputs / 4u);
+    loaded[0] = dz[at.x];
+    loaded[1] = dz[at.y];
+    loaded[2] = dz[at.z];
+    loaded[3] = dz[at.w];
+}
+
+fn columns_load(k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(k, outputs);
+    return vec4f(w[at], w[at + outputs], w[at + 2u * outputs], w[at + 3u * outputs]);
+}
+
+fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
+    return fma(vec4f(a), b, sum);
+}
+
+fn store_part(row: u32, column: u32, values: vec4f) {
+    if row < rows && column < inputs / 4u {
+        dx[row * (inputs / 4u) + column] = values;
+    }
+}
