@@ -279,7 +279,7 @@ impl Place for Database {
     }
 
     fn stamp(&self) -> Result<String> {
-        let mut client = self.config.connect(NoTls).map_err(|error| self.fault(error))?;
+        let mut client = self.connect()?;
         // Each change ends with one of this row, whose version is the number of the transaction that made it.
         let query = "select gallery::text || ' ' || xmin::text from siamese.galleries where name = $1";
         let row = client.query_opt(query, &[&self.name]).map_err(|error| self.fault(error))?;

@@ -16,7 +16,7 @@ use siamese::data::decode::{self, Encoded};
 use siamese::data::pictures;
 use siamese::embed::{self, Embedder};
 use siamese::eval::flaw;
-use siamese::gallery::{Answer, Content};
+use siamese::gallery::Answer;
 use siamese::plan::Plan;
 use siamese::run::Runner;
 use siamese::{Error, Result};
@@ -28,7 +28,7 @@ use super::keeper::Shared;
 use super::metrics::Metrics;
 
 /// Pictures that are embedded at once, at most; each plan has a quarter of the next one's.
-const MOST: usize = 64;
+const MOST: usize = 256;
 /// How long the device waits for pictures that are being decoded.
 const PATIENCE: Duration = Duration::from_millis(2);
 
@@ -45,8 +45,6 @@ pub struct Picture {
 
 /// What became of a picture.
 pub struct Done {
-    /// What the gallery knows it by.
-    pub content: Content,
     /// Its embedding.
     pub embedding: Vec<f32>,
     /// Whom it shows, if that was asked and somebody is enrolled.
@@ -66,11 +64,8 @@ struct Task<P> {
     answer: UnboundedSender<(usize, Outcome)>,
 }
 
-/// A picture that is decoded.
-struct Input {
-    pixels: Vec<u8>,
-    content: Content,
-}
+/// A picture that is decoded: `[height, width, channels]`.
+type Input = Vec<u8>;
 
 /// What the device gets.
 pub struct Incoming {
@@ -174,8 +169,7 @@ impl Decoder {
             let found = format!("{width} × {height} pixels");
             return Err(Error::data(name, found, format!("{} pixels at most", self.most_pixels)));
         }
-        let pixels = pictures::read(encoded, self.input, self.pictures)?;
-        Ok(Input { pixels, content: Content::of(&picture.bytes) })
+        pictures::read(encoded, self.input, self.pictures)
     }
 }
 
@@ -250,7 +244,7 @@ impl<R: Runner> Device<R> {
         let fits = |embedder: &&mut Embedder<R>| tasks.len() >= embedder.batch().div_ceil(2);
         let embedder = self.embedders.iter_mut().rev().find(fits).expect("the smallest takes one");
         let tasks = &tasks[..tasks.len().min(embedder.batch())];
-        let pixels: Vec<u8> = tasks.iter().flat_map(|task| &task.picture.pixels).copied().collect();
+        let pixels: Vec<u8> = tasks.iter().flat_map(|task| &task.picture).copied().collect();
         let values = embedder.embed_at_once(&pixels)?;
         self.metrics.batches.observe(tasks.len() as f64);
         self.metrics.embedded.inc_by(tasks.len() as u64);
@@ -272,7 +266,7 @@ impl<R: Runner> Device<R> {
         for ((task, (row, flaw)), answer) in tasks.iter().zip(rows).zip(answers) {
             let outcome = match flaw {
                 Some(reason) => Err(Problem::of(&Error::Embedding { image: task.name.clone(), reason })),
-                None => Ok(Done { content: task.picture.content, embedding: row.to_vec(), answer }),
+                None => Ok(Done { embedding: row.to_vec(), answer }),
             };
             // Whoever has gone away gets no answer.
             drop(task.answer.send((task.place, outcome)));

@@ -11,6 +11,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde::Deserialize;
+use siamese::gallery::Content;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use utoipa::openapi::OpenApi as Description;
@@ -272,9 +273,16 @@ async fn enrol(
     let identity = identity(name)?;
     let pictures = pictures::read(request, &service.limits, &service.bodies).await?;
     let all = every(service.decoders.embed(&pictures, None).await?)?;
-    let new = pictures.into_iter().zip(all);
-    let new = new.map(|(Picture { name, .. }, Done { content, embedding, .. })| New { name, content, embedding });
-    let enrolment = service.keeper.enrol(identity, new.collect()).await?;
+    let new = move || {
+        let new = pictures.into_iter().zip(all).map(|(Picture { name, bytes, .. }, Done { embedding, .. })| {
+            let content = Content::of(&bytes);
+            New { name, content, embedding }
+        });
+        new.collect()
+    };
+    // Files may be large.
+    let new = spawn_blocking(new).await.map_err(|_| Fault::unavailable("the service ends"))?;
+    let enrolment = service.keeper.enrol(identity, new).await?;
     Ok((if enrolment.is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(enrolment)))
 }
 

@@ -37,6 +37,7 @@ fn main() {
         ("tables_are_made_once_by_many", tables_are_made_once_by_many),
         ("a_lost_connection_changes_nothing", a_lost_connection_changes_nothing),
         ("another_model_is_refused", another_model_is_refused),
+        ("a_stamp_tells_of_a_change", a_stamp_tells_of_a_change),
         ("tables_of_a_newer_program_are_refused", tables_of_a_newer_program_are_refused),
         ("commands_take_a_url", commands_take_a_url),
         ("passwords_are_not_told", passwords_are_not_told),
@@ -278,6 +279,25 @@ fn another_model_is_refused(server: &Server) {
     change(&*place, &model(3, 0), |gallery| assert!(add(gallery, "A", "a", &[1.0; 3]))).unwrap();
     let words = place.change(&model(3, 1)).err().unwrap().to_string();
     assert!(words.contains("gallery=of-one-model") && words.contains("mean nothing"), "{words}");
+}
+
+/// By which a service sees what other programs change.
+fn a_stamp_tells_of_a_change(server: &Server) {
+    let [own, other] = ["stamped", "stamped-too"].map(|name| place(&server.url(name)));
+    let model = model(3, 0);
+    assert!(own.open(&model).unwrap().is_empty(), "what is not there is an empty gallery");
+    let mut stamps = vec![own.stamp().unwrap()];
+    for name in ["a", "b"] {
+        change(&*own, &model, |gallery| assert!(add(gallery, "A", name, &[1.0; 3]))).unwrap();
+        stamps.push(own.stamp().unwrap());
+        change(&*other, &model, |gallery| assert!(add(gallery, "A", name, &[1.0; 3]))).unwrap();
+        assert_eq!(stamps.last(), Some(&own.stamp().unwrap()), "nobody has changed it");
+    }
+    change(&*own, &model, |gallery| gallery.remove("A").unwrap()).unwrap();
+    stamps.push(own.stamp().unwrap());
+    stamps.sort();
+    stamps.dedup();
+    assert_eq!(stamps.len(), 4);
 }
 
 fn tables_of_a_newer_program_are_refused(server: &Server) {
