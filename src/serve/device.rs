@@ -27,7 +27,7 @@ use super::answer::{Fault, Problem};
 use super::keeper::Shared;
 use super::metrics::Metrics;
 
-/// Pictures that are embedded at once, at most; each plan has a quarter of the next one's.
+/// Pictures that are embedded at once, at most; each plan has half of the next one's.
 const MOST: usize = 256;
 /// How long the device waits for pictures that are being decoded.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -197,10 +197,10 @@ impl<R: Runner> Device<R> {
     ) -> Result<Device<R>> {
         let net = model.net()?;
         let mut embedders = vec![Embedder::new(model, 1, make)?];
-        let mut batch = 4;
+        let mut batch = 2;
         while batch <= embed::batch(&net, MOST) {
             embedders.push(embedders[0].resized(batch)?);
-            batch *= 4;
+            batch *= 2;
         }
         Ok(Device { embedders, dims: net.dims(), incoming, gallery, metrics })
     }
@@ -238,10 +238,10 @@ impl<R: Runner> Device<R> {
         tasks
     }
 
-    /// Embeds the first of some pictures, and answers how many: as many as a plan takes, half of whose places are used
-    /// at least.
+    /// Embeds the first of some pictures, and answers how many: as many as a plan takes, three quarters of whose places are
+    /// used at least.
     fn embed(&mut self, tasks: &[Task<Input>]) -> Result<usize> {
-        let fits = |embedder: &&mut Embedder<R>| tasks.len() >= embedder.batch().div_ceil(2);
+        let fits = |embedder: &&mut Embedder<R>| 4 * tasks.len() >= 3 * embedder.batch();
         let embedder = self.embedders.iter_mut().rev().find(fits).expect("the smallest takes one");
         let tasks = &tasks[..tasks.len().min(embedder.batch())];
         let pixels: Vec<u8> = tasks.iter().flat_map(|task| &task.picture).copied().collect();
