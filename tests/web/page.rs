@@ -245,6 +245,7 @@ fn a_drawn_digit_is_named() {
     a_gallery_keeps_the_rules(&tab);
     a_gallery_goes_to_the_program_and_back(&exported, &tab, &pictures["4"], profile.path());
     the_camera_is_seen(&tab);
+    strokes_are_undone(&tab);
     the_page_fits(&tab);
     assert_eq!(ask(&tab, "return faults"), json!([]), "script errors");
     let elsewhere = format!(
@@ -383,9 +384,9 @@ fn a_gallery_goes_to_the_program_and_back(exported: &Exported, tab: &Tab, four: 
         .unwrap();
     let answers = succeed(&["recognize", "--adapter", "cpu", "--json", &run, &saved, &probe]);
     let answer = events(&answers).into_iter().find(|event| event["event"] == "answer").unwrap();
-    put(tab, "load", &saved);
+    put(tab, "load", &[&saved]);
     wait(tab, "the gallery is loaded", "return document.querySelectorAll('#identities li').length === 11");
-    put(tab, "files", &probe);
+    put(tab, "files", &[&probe]);
     wait(tab, "the file is shown", "return document.getElementById('seen').ariaLabel.startsWith('probe.png')");
     let name = answer["identity"].as_str().unwrap_or("unknown");
     settled(tab);
@@ -397,19 +398,46 @@ fn a_gallery_goes_to_the_program_and_back(exported: &Exported, tab: &Tab, four: 
     let own = answer["distance"].as_f64().unwrap();
     assert!((distance - own).abs() <= 0.01 * own, "{details} of {answer}");
 
+    // Of several each is a button.
+    put(tab, "files", &[&probe, &picture]);
+    wait(tab, "both are listed", "return document.querySelectorAll('#pictures button').length === 2");
+    let second = "const [first, second] = document.querySelectorAll('#pictures button');
+        second.click();
+        return [first, second].map((button) => button.textContent)";
+    settled(tab);
+    assert_eq!(ask(tab, second), json!([name, "Zoë"]));
+    settled(tab);
+    assert_eq!(shows(tab, "answer"), "Zoë");
+    ask(tab, "document.querySelector('#pictures button').click(); return null");
+    settled(tab);
+
     // Nobody is this near.
     let strict = "const field = document.getElementById('threshold');
         field.value = '0.00001';
         field.dispatchEvent(new Event('change'));
         return document.getElementById('answer').textContent";
     assert_eq!(ask(tab, strict), "unknown");
-    put(tab, "load", &probe);
+    put(tab, "load", &[&probe]);
     wait(tab, "no gallery is refused", "return document.getElementById('trouble').textContent.includes('no gallery')");
 }
 
-/// Chooses a file.
-fn put(tab: &Tab, id: &str, path: &str) {
-    tab.find_element(&format!("#{id}")).unwrap().set_input_files(&[path]).unwrap();
+/// Chooses files.
+fn put(tab: &Tab, id: &str, paths: &[&str]) {
+    tab.find_element(&format!("#{id}")).unwrap().set_input_files(paths).unwrap();
+}
+
+fn strokes_are_undone(tab: &Tab) {
+    let (_, strokes) = digits().into_iter().find(|(digit, _)| *digit == "4").unwrap();
+    draw(tab, &strokes.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let whole = seen(tab);
+    let keys = "{ key: 'z', ctrlKey: true, bubbles: true }";
+    ask(tab, &format!("document.body.dispatchEvent(new KeyboardEvent('keydown', {keys})); return null"));
+    settled(tab);
+    assert_ne!(seen(tab), whole);
+    ask(tab, "document.getElementById('undo').click(); return null");
+    settled(tab);
+    assert_eq!(shows(tab, "answer"), "–");
+    assert_eq!(ask(tab, "return document.getElementById('undo').disabled"), true);
 }
 
 fn the_camera_is_seen(tab: &Tab) {
