@@ -12,7 +12,8 @@
 //! * bound: share of the card's multiply-adds that the loop can reach: of the slots of its vector instructions, and of
 //!   128 bytes of workgroup memory a clock; less what a block has beyond the edge of the output. Waiting comes on top.
 //!
-//! It fails where a shader that the rule takes spills, has too few waves, or falls below [`LEAST`].
+//! It fails where a shader that the rule takes for the default preset spills, has too few waves, or falls below
+//! [`LEAST`].
 
 use std::ffi::CStr;
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ const LEAST: [(&str, f64, f64); 7] = [
     ("conv2d_dx.block32", 0.73, 0.85),
     ("conv2d_dw.block", 0.75, 0.75),
     ("conv2d_dw.taps", 0.50, 0.59),
-    ("dense.slices", 0.67, 0.80),
+    ("dense.slices", 0.67, 0.78),
     ("dense_dx.block", 0.83, 0.78),
     ("dense_dw.block", 0.81, 0.90),
 ];
@@ -362,7 +363,7 @@ fn main() -> ExitCode {
                     100.0 * bound,
                 );
                 let mut fault = |reason: String| faults.push(format!("{} {what}: {reason}", shader.name));
-                if chosen && spilt > 0 {
+                if place == 0 && chosen && spilt > 0 {
                     fault(format!("{spilt} registers and bytes spilt"));
                 }
                 if place == 0 && chosen && waves < WAVES && at.work().flops >= FLOPS {
