@@ -12,9 +12,17 @@ if [ -z "$driver" ]; then
 fi
 isa=${ISA:-target/debug/examples/isa}
 [ -n "${ISA:-}" ] || cargo build --quiet --example isa
-failed=0
-for family in navi21 vega10 gfx1100; do
-    RADV_FORCE_FAMILY=$family RADV_DEBUG=nocache VK_DRIVER_FILES=$driver "$isa" "$@" || failed=1
+# Side by side: each takes one core.
+tables=$(mktemp -d)
+trap 'rm -rf "$tables"' EXIT
+families="navi21 vega10 gfx1100"
+for family in $families; do
+    { RADV_FORCE_FAMILY=$family RADV_DEBUG=nocache VK_DRIVER_FILES=$driver "$isa" "$@" >"$tables/$family" 2>&1 ||
+        touch "$tables/failed"; } &
+done
+wait
+for family in $families; do
+    cat "$tables/$family"
     echo
 done
-exit $failed
+[ ! -e "$tables/failed" ]
