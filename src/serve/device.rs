@@ -238,8 +238,8 @@ impl<R: Runner> Device<R> {
         tasks
     }
 
-    /// Embeds the first of some pictures, and answers how many: as many as a plan takes, three quarters of whose places are
-    /// used at least.
+    /// Embeds the first of some pictures, and answers how many: as many as a plan takes, three quarters of whose places
+    /// are used at least.
     fn embed(&mut self, tasks: &[Task<Input>]) -> Result<usize> {
         let fits = |embedder: &&mut Embedder<R>| 4 * tasks.len() >= 3 * embedder.batch();
         let embedder = self.embedders.iter_mut().rev().find(fits).expect("the smallest takes one");

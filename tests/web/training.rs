@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use siamese::checkpoint::Checkpoint;
-use siamese::config::{Config, PRESETS, Schedule};
+use siamese::config::{Config, PRESETS, Schedule, Update};
 use siamese::cpu;
 use siamese::data::{Dataset, Origin};
 use siamese::error::Result;
@@ -93,11 +93,15 @@ struct Training {
 /// Mined triplets, normalisation, dropout, decay, and a head of the loss's own.
 fn trainings() -> Vec<Training> {
     let data: Dataset = common::mnist().train.clone().take(400);
+    let Update::Adam { beta1, beta2, weight_decay, .. } = PRESETS[0].config().update;
     let base = Config {
         spec: "conv8 relu pool conv16 relu pool dense32 relu dense16 l2".to_owned(),
         batch: Batch::Mined { labels: 5, images: 4, mining: Mining::SemiHard },
         schedule: Schedule::Constant,
         learning_rate: 3e-4,
+        // As Adam begins it moves a weight as far by a gradient that is rounding alone as by any other, either way; with
+        // this those move little.
+        update: Update::Adam { beta1, beta2, epsilon: 1e-3, weight_decay },
         ..PRESETS[0].config()
     };
     let headed = Config {
