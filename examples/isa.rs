@@ -24,16 +24,16 @@ use siamese::config::PRESETS;
 use siamese::gpu::{Features, variant};
 use siamese::kernel::{Access, At, Needs, ShaderAt};
 
-/// What the default preset's calls of at least [`MUCH`] operations must reach: shader; share of multiply-adds in the inner
-/// loop; bound.
+/// What the default preset's calls of at least [`MUCH`] operations must reach on each family, a point or two below what
+/// they do: shader; share of multiply-adds in the inner loop; bound.
 const LEAST: [(&str, f64, f64); 7] = [
-    ("conv2d.block", 0.80, 0.90),
-    ("conv2d_dx.block32", 0.73, 0.85),
-    ("conv2d_dw.block", 0.75, 0.75),
-    ("conv2d_dw.taps", 0.50, 0.59),
-    ("dense.slices", 0.67, 0.78),
-    ("dense_dx.block", 0.83, 0.78),
-    ("dense_dw.block", 0.81, 0.90),
+    ("conv2d.block", 0.78, 0.88),
+    ("conv2d_dx.block32", 0.71, 0.83),
+    ("conv2d_dw.block", 0.73, 0.73),
+    ("conv2d_dw.taps", 0.48, 0.57),
+    ("dense.slices", 0.65, 0.76),
+    ("dense_dx.block", 0.81, 0.76),
+    ("dense_dw.block", 0.79, 0.88),
 ];
 
 /// Below this the loop is so short that drivers leave none.
