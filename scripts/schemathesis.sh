@@ -21,7 +21,7 @@ token=$(head -c 24 /dev/urandom | base64)
 SIAMESE_TOKEN=$token "$program" serve "$work/run" --gallery "$work/some.gallery" --adapter cpu --listen 127.0.0.1:0 \
     2>"$work/words" &
 service=$!
-trap 'kill $service 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $service 2>/dev/null || true; rm -rf "$work"' EXIT
 until address=$(grep -o 'http://.*' "$work/words"); do
     kill -0 $service || { cat "$work/words" >&2; exit 1; }
     sleep 0.1
