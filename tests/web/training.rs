@@ -99,8 +99,8 @@ fn trainings() -> Vec<Training> {
         batch: Batch::Mined { labels: 5, images: 4, mining: Mining::SemiHard },
         schedule: Schedule::Constant,
         learning_rate: 3e-4,
-        // As Adam begins it moves a weight as far by a gradient that is rounding alone as by any other, either way; with
-        // this those move little.
+        // Adam begins by moving a weight as far for a gradient that is rounding alone as for any other; with this it
+        // moves those little.
         update: Update::Adam { beta1, beta2, epsilon: 1e-3, weight_decay },
         ..PRESETS[0].config()
     };
