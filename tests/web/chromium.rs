@@ -25,8 +25,8 @@ await Promise.all((await (await fetch("shaders.json")).json()).map(compile));
 return faults;
 "#;
 
-/// Every shader that needs nothing beyond WebGPU. (What the driver behind makes of some, the other tests see: for all of
-/// them software takes a minute.)
+/// Every shader that needs nothing beyond WebGPU. (What the driver behind makes of some of them, the other tests see:
+/// for all of them software takes a minute.)
 #[test]
 #[ignore = "needs Chromium: apt-get install chromium; run with --ignored"]
 fn browsers_take_every_shader() {
