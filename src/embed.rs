@@ -22,7 +22,7 @@ use crate::siamese::{Source, embedding_slot, inference_plan, neighbours_plan, sl
 pub const BATCH: usize = 500;
 
 /// Bytes of an array that every adapter binds: WebGPU's default limit.
-const BINDING: usize = 128 << 20;
+pub(crate) const BINDING: usize = 128 << 20;
 
 /// Bytes of images that are embedded at once: several batches are read ahead.
 const PART: usize = 8 << 20;
@@ -179,9 +179,7 @@ impl<R: Runner> Embedder<R> {
         let source = Source::streamed(batch.clamp(1, net.most_rows()), 1, model.config.scale());
         let mut runner = make(Arc::new(inference_plan(&net, &source, source.images, slots::PARAMETERS)))?;
         model.export().restore(&mut runner)?;
-        runner.run(runner.plan().all())?;
-        runner.read(runner.plan().id(embedding_slot(&net, runner.plan())))?;
-        Ok(Embedder { runner, net, source })
+        Embedder::begin(runner, net, source)
     }
 
     /// Another one of the same weights, for `batch` images at once.
@@ -192,10 +190,14 @@ impl<R: Runner> Embedder<R> {
         let Embedder { net, source, .. } = self;
         let source = Source { images: batch.clamp(1, net.most_rows()), ..source.clone() };
         let plan = Arc::new(inference_plan(net, &source, source.images, slots::PARAMETERS));
-        let mut runner = self.runner.fork(plan)?;
+        Embedder::begin(self.runner.fork(plan)?, net.clone(), source)
+    }
+
+    /// With a runner that has the weights, whose plan is run once.
+    fn begin(mut runner: R, net: Net, source: Source) -> Result<Embedder<R>> {
         runner.run(runner.plan().all())?;
-        runner.read(runner.plan().id(embedding_slot(net, runner.plan())))?;
-        Ok(Embedder { runner, net: net.clone(), source })
+        runner.read(runner.plan().id(embedding_slot(&net, runner.plan())))?;
+        Ok(Embedder { runner, net, source })
     }
 
     /// Images that are embedded at once.

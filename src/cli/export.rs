@@ -1,6 +1,6 @@
 //! `siamese export`
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ pub struct Export {
     web: Option<PathBuf>,
     /// Gallery of those whom the page knows from the start: a file, or one in a database as `recognize` takes it
     #[arg(long, value_name = "GALLERY", requires = "web")]
-    gallery: Option<std::ffi::OsString>,
+    gallery: Option<OsString>,
     /// The plan of a training step is in the page's folder too
     #[arg(long, requires = "web")]
     training: bool,

@@ -106,7 +106,7 @@ enum Command {
     Compare(compare::Compare),
     /// Write a data set to one file, its pictures decoded, for quick starts and sets larger than memory
     Pack(pack::Pack),
-    /// Write a network for other programs: as safetensors or ONNX, in 32 or 16 bits
+    /// Write a network for other programs, as safetensors, ONNX or PyTorch, or as a web page
     Export(export::Export),
     /// Make a model file of weights that another program wrote
     Import(import::Import),

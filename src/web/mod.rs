@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::checkpoint::{Checkpoint, Precision};
 use crate::config::{Config, Storage};
 use crate::data::pictures::{Ground, Pictures};
+use crate::embed::BINDING;
 use crate::error::{Error, Result};
 use crate::gallery::Gallery;
 use crate::head::{Head, Values};
@@ -165,7 +166,7 @@ pub fn files(model: &Checkpoint, gallery: Option<&Gallery>, options: Options) ->
         let source = Source::streamed(rows, 1, model.config.scale());
         (rows, inference_plan(&net, &source, rows, slots::PARAMETERS))
     };
-    let most = net.rows_within(plan::MOST_BINDING);
+    let most = net.rows_within(BINDING);
     let plans: Vec<(usize, Plan)> = ROWS.into_iter().filter(|&rows| rows <= most).map(embedding).collect();
     let training = options.training.then(|| training(model, &net, &mut weights)).transpose()?;
 

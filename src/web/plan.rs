@@ -5,13 +5,12 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::embed::BINDING;
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Element, Needs, ShaderAt, grid};
 use crate::plan::{Call, Plan, Role, Section};
 
-/// Bytes of an array that every browser binds: WebGPU's default limit.
-pub const MOST_BINDING: usize = 128 << 20;
-/// Bytes of a buffer that every browser makes, likewise.
+/// Bytes of a buffer that every browser makes: WebGPU's default limit.
 const MOST_BUFFER: u64 = 256 << 20;
 
 /// A plan of some rows.
@@ -80,7 +79,7 @@ impl<'a> PlanOf<'a> {
         let buffers = plan.buffers().iter().map(|buffer| (buffer.slot(), buffer.bytes, MOST_BUFFER));
         let bindings = plan.calls().iter().flat_map(|call| {
             let args = call.at.args().iter().zip(&call.args);
-            args.map(|(arg, &slot)| (slot, arg.bytes(), MOST_BINDING as u64)).collect::<Vec<_>>()
+            args.map(|(arg, &slot)| (slot, arg.bytes(), BINDING as u64)).collect::<Vec<_>>()
         });
         if let Some((slot, bytes, most)) = buffers.chain(bindings).find(|&(_, bytes, most)| bytes > most) {
             let name = &plan.slot(slot).name;

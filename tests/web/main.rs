@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use siamese::checkpoint::{Checkpoint, Precision};
 use siamese::config::Config;
+use siamese::host::pack;
 use siamese::net::Net;
 use siamese::plan::Plan;
 use siamese::run::Runner;
@@ -62,9 +63,7 @@ pub fn expected(model: &Checkpoint, images: &[u8]) -> (Vec<f32>, f64) {
     let tolerance = plan.calls().iter().map(|call| call.at.tolerance().relative()).sum();
     let mut runner = cpu::Runner::<f32>::new(plan.into());
     model.export().restore(&mut runner).unwrap();
-    let mut words = images.to_vec();
-    words.resize(words.len().next_multiple_of(4), 0);
-    let words: Vec<u32> = words.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word)).collect();
+    let words = pack(images);
     let [images, rows, embedding] =
         [slots::IMAGES, slots::ROWS, embedding_slot(&net, runner.plan())].map(|name| runner.plan().id(name));
     runner.write(images, words.as_slice()).unwrap();
