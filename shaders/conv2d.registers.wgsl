@@ -1,13 +1,12 @@
 // y[n, oy, ox, o] = activation(b[o] + sum over ky, kx, i of
 //     x[n, oy*stride + ky - pad_y, ox*stride + kx - pad_x, i] * w[ky, kx, i, o]), for any device
 //
-// x  [batch, in_height, in_width, in_channels]     zero outside; in_channels a multiple of 4
+// x  [batch, in_height, in_width, in_channels]     in_channels a multiple of 4; zero outside
 // w  [kernel_height, kernel_width, in_channels, out_channels]   out_channels a multiple of 4
 // b  [out_channels]
 // y  [batch, out_height, out_width, out_channels]
 //
-// One thread makes a tile of 8 pixels × 8 channels, see lib/registers.wgsl; neighbours have the same pixels. Outside
-// the image it loads element 0 and multiplies it by 0.
+// One thread makes a tile of 8 pixels × 8 channels, see lib/conv2d_registers.wgsl.
 
 override batch: u32;
 override in_height: u32;
@@ -31,42 +30,5 @@ override activation: u32;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let across = (out_channels + 7u) / 8u;
-    let index = group_index(group, workgroups) * 64u + lane;
-    let row = index / across * 8u;
-    let column = index % across * 2u;
-    let width = out_channels / 4u;
-    let depth = in_channels / 4u;
-    let step = min(column + 1u, width - 1u) - column;
-    let last = vec4u(batch * out_height * out_width - 1u);
-    let upper = min(row + vec4u(0u, 1u, 2u, 3u), last);
-    let lower = min(row + vec4u(4u, 5u, 6u, 7u), last);
-    for (var ky = 0u; ky < kernel_height; ky++) {
-        for (var kx = 0u; kx < kernel_width; kx++) {
-            let t = input_pixels(upper, ky, kx);
-            let u = input_pixels(lower, ky, kx);
-            let m = select(vec4f(0.0), vec4f(1.0), t < vec4u(OUTSIDE));
-            let n = select(vec4f(0.0), vec4f(1.0), u < vec4u(OUTSIDE));
-            let p = select(vec4u(0u), t * depth, t < vec4u(OUTSIDE));
-            let q = select(vec4u(0u), u * depth, u < vec4u(OUTSIDE));
-            let tap = (ky * kernel_width + kx) * in_channels * width + column;
-            for (var i = 0u; i < depth; i++) {
-                let l = tap + 4u * i * width;
-                let r = l + step;
-                sums_add_rows(
-                    m.x * vec4f(x[p.x + i]), m.y * vec4f(x[p.y + i]), m.z * vec4f(x[p.z + i]), m.w * vec4f(x[p.w + i]),
-                    n.x * vec4f(x[q.x + i]), n.y * vec4f(x[q.y + i]), n.z * vec4f(x[q.z + i]), n.w * vec4f(x[q.w + i]),
-                    w[l], w[l + width], w[l + 2u * width], w[l + 3u * width],
-                    w[r], w[r + width], w[r + 2u * width], w[r + 3u * width],
-                );
-            }
-        }
-    }
-    sums_store(row, column);
-}
-
-fn store_part(row: u32, column: u32, values: vec4f) {
-    if row < batch * out_height * out_width && column < out_channels / 4u {
-        y[row * (out_channels / 4u) + column] = stored4(activate4(b[column] + values));
-    }
+    registers_make(group_index(group, workgroups) * 64u + lane);
 }

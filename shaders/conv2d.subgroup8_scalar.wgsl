@@ -6,7 +6,7 @@
 // b  [out_channels]
 // y  [batch, out_height, out_width, out_channels]
 //
-// As conv2d.subgroup8, one input channel at a time: for the first layer, whose images have one or three.
+// For the first layer, see lib/conv2d_tile_scalar.wgsl. One subgroup makes a tile of 32 output pixels × 32 channels.
 
 override batch: u32;
 override in_height: u32;
@@ -28,40 +28,7 @@ override activation: u32;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 
-var<private> column: u32;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let across = (out_channels + 31u) / 32u;
-    let g = group_index(group, workgroups);
-    let row = g / across * 32u;
-    column = g % across * 8u + lane;
-    let width = out_channels / 4u;
-    let own = min(column, width - 1u);
-    // The four output pixels whose inputs this lane loads.
-    let pixel = min(row + lane + vec4u(0u, 8u, 16u, 24u), vec4u(batch * out_height * out_width - 1u));
-    let left = pixel % out_width * stride - pad_x;
-    let top = pixel / out_width % out_height * stride - pad_y;
-    let image = pixel / (out_width * out_height) * in_height;
-    for (var ky = 0u; ky < kernel_height; ky++) {
-        for (var kx = 0u; kx < kernel_width; kx++) {
-            let iy = top + ky;
-            let ix = left + kx;
-            let inside = (iy < vec4u(in_height)) & (ix < vec4u(in_width));
-            let mask = select(vec4f(0.0), vec4f(1.0), inside);
-            let at = select(vec4u(0u), ((image + iy) * in_width + ix) * in_channels, inside);
-            let tap = (ky * kernel_width + kx) * in_channels * width + own;
-            for (var i = 0u; i < in_channels; i++) {
-                let values = vec4f(stored4(x[at.x + i], x[at.y + i], x[at.z + i], x[at.w + i]));
-                tile_add_column(mask * values, w[tap + i * width]);
-            }
-        }
-    }
-    tile_store(row);
-}
-
-fn store_row(row: u32, values: vec4f) {
-    if row < batch * out_height * out_width && column < out_channels / 4u {
-        y[row * (out_channels / 4u) + column] = stored4(activate4(b[column] + values));
-    }
+    tile_make(group_index(group, workgroups), lane);
 }

@@ -27,15 +27,6 @@ override splits: u32;
 @group(0) @binding(1) var<storage, read> dz: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
-// The input under weight k of the output at (top + pad_y)/stride, (left + pad_y)/stride; 0 outside.
-fn input(n: u32, top: u32, left: u32, k: u32, inside: bool) -> f32 {
-    let i = k % in_channels;
-    let iy = top + k / in_channels / kernel_width;
-    let ix = left + k / in_channels % kernel_width;
-    let found = inside && iy < in_height && ix < in_width;
-    return select(0.0, f32(x[select(0u, ((n * in_height + iy) * in_width + ix) * in_channels + i, found)]), found);
-}
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + 31u) / 32u;
@@ -57,16 +48,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
             let top = pixel / out_width * stride - pad_y;
             let left = pixel % out_width * stride - pad_x;
             // for k in 0..9:
-            //     let a{k} = input(n, top, left, first + {k}u, inside);
-            let a0 = input(n, top, left, first + 0u, inside);
-            let a1 = input(n, top, left, first + 1u, inside);
-            let a2 = input(n, top, left, first + 2u, inside);
-            let a3 = input(n, top, left, first + 3u, inside);
-            let a4 = input(n, top, left, first + 4u, inside);
-            let a5 = input(n, top, left, first + 5u, inside);
-            let a6 = input(n, top, left, first + 6u, inside);
-            let a7 = input(n, top, left, first + 7u, inside);
-            let a8 = input(n, top, left, first + 8u, inside);
+            //     let a{k} = taps_input(n, top, left, first + {k}u, inside);
+            let a0 = taps_input(n, top, left, first + 0u, inside);
+            let a1 = taps_input(n, top, left, first + 1u, inside);
+            let a2 = taps_input(n, top, left, first + 2u, inside);
+            let a3 = taps_input(n, top, left, first + 3u, inside);
+            let a4 = taps_input(n, top, left, first + 4u, inside);
+            let a5 = taps_input(n, top, left, first + 5u, inside);
+            let a6 = taps_input(n, top, left, first + 6u, inside);
+            let a7 = taps_input(n, top, left, first + 7u, inside);
+            let a8 = taps_input(n, top, left, first + 8u, inside);
             // end
             let at = (n * pixels + base) * width + min(column, width - 1u);
             taps_add(

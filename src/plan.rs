@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::kernel::{Access, At, Element, Format, Kernel};
+use crate::kernel::{Access, ArgAt, At, Element, Format, Kernel};
+use crate::kernels::fused;
 
 /// A slot of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -574,6 +575,77 @@ impl Builder {
         }
     }
 
+    /// Makes one call of two wherever [a kernel does both](fused) and nobody else takes what the first hands to the
+    /// second: that is never stored then, and its slot is gone.
+    fn fuse(&mut self) {
+        let mut gone = HashSet::new();
+        let mut place = 0;
+        while place < self.calls.len() {
+            if let Some((first, between, call)) = self.fusable(place) {
+                self.accept(&call);
+                self.calls[place] = call;
+                self.calls.remove(first);
+                gone.insert(between);
+            } else {
+                place += 1;
+            }
+        }
+        self.remove(&gone);
+    }
+
+    /// What a call can be fused with: the place of an earlier one, the slot between them, and the call that takes the
+    /// place of both.
+    fn fusable(&self, second: usize) -> Option<(usize, SlotId, Call)> {
+        let last = &self.calls[second];
+        let mut slots = last.args.iter().copied().filter(|&id| {
+            let Slot { role, place, .. } = &self.slots[id.0];
+            (*role, *place) == (Role::Activation, Place::Own)
+        });
+        slots.find_map(|between| {
+            let users = self.calls.iter().enumerate().filter(|(_, call)| call.args.contains(&between));
+            let users: Vec<usize> = users.map(|(place, _)| place).collect();
+            let &[first, taker] = users.as_slice() else { return None };
+            if taker != second {
+                return None;
+            }
+            let call = &self.calls[first];
+            let others = &self.calls[first + 1..second];
+            let stays = others.iter().flat_map(Call::outputs).all(|output| !call.args.contains(&output));
+            if call.section != last.section || !call.outputs().eq([between]) || !stays {
+                return None;
+            }
+            let at = fused(&call.at, &last.at)?;
+            let arg = |wanted: &ArgAt| {
+                let own = [call, last].into_iter().flat_map(|call| call.at.args().iter().zip(&call.args));
+                let found = own.filter(|&(arg, &slot)| slot != between && arg.name == wanted.name);
+                found.map(|(_, &slot)| slot).next().expect("its arguments are theirs")
+            };
+            let args = at.args().iter().map(arg).collect();
+            Some((first, between, Call { section: last.section, at, args }))
+        })
+    }
+
+    /// Removes slots that no call has.
+    fn remove(&mut self, gone: &HashSet<SlotId>) {
+        let mut left = 0;
+        let number = |id| {
+            let own = SlotId(left);
+            left += usize::from(!gone.contains(&SlotId(id)));
+            own
+        };
+        let numbers: Vec<SlotId> = (0..self.slots.len()).map(number).collect();
+        let renumber = |id: &mut SlotId| *id = numbers[id.0];
+        self.calls.iter_mut().flat_map(|call| &mut call.args).for_each(renumber);
+        self.meetings.iter_mut().flat_map(|meeting| [&mut meeting.share, &mut meeting.all]).for_each(renumber);
+        let mut id = 0..;
+        self.slots.retain(|_| !gone.contains(&SlotId(id.next().expect("without end"))));
+        for slot in &mut self.slots {
+            if let Place::Within(arena, _) = &mut slot.place {
+                renumber(arena);
+            }
+        }
+    }
+
     /// Number of the calls in sections before this one.
     fn before(&self, section: Section) -> usize {
         self.calls.partition_point(|call| call.section < section)
@@ -603,10 +675,11 @@ impl Builder {
         self.slots.iter().zip(lives).map(life).collect()
     }
 
-    /// The finished plan. Activations that are not needed at the same time share memory: the largest first, each takes
-    /// the first buffer that is free while it lives.
+    /// The finished plan. Calls are fused where that goes. Activations that are not needed at the same time share
+    /// memory: the largest first, each takes the first buffer that is free while it lives.
     pub fn finish(mut self) -> Plan {
         self.begin(Section::Update);
+        self.fuse();
         let lives = self.lives();
         let mut own: Vec<_> = (0..self.slots.len()).filter(|&id| self.slots[id].place == Place::Own).collect();
         own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].bytes()));

@@ -226,26 +226,33 @@ fn add_terms(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
 fn block_store(lane: u32, row: u32, column: u32) {
     let r = 4u * (row + lane / (BLOCK_COLUMNS / 8u));
     let c = column + lane % (BLOCK_COLUMNS / 8u);
+    // One column after the other: conv2d_pool takes four rows together.
     // for j in 0..4:
     //     store_part(r + {j}u, c, sums[{2 * j}]);
-    //     store_part(r + {j}u, c + BLOCK_ACROSS / 2u, sums[{2 * j + 1}]);
-    //     store_part(r + BLOCK_ROWS / 2u + {j}u, c, sums[{2 * j + 8}]);
-    //     store_part(r + BLOCK_ROWS / 2u + {j}u, c + BLOCK_ACROSS / 2u, sums[{2 * j + 9}]);
     store_part(r + 0u, c, sums[0]);
-    store_part(r + 0u, c + BLOCK_ACROSS / 2u, sums[1]);
-    store_part(r + BLOCK_ROWS / 2u + 0u, c, sums[8]);
-    store_part(r + BLOCK_ROWS / 2u + 0u, c + BLOCK_ACROSS / 2u, sums[9]);
     store_part(r + 1u, c, sums[2]);
-    store_part(r + 1u, c + BLOCK_ACROSS / 2u, sums[3]);
-    store_part(r + BLOCK_ROWS / 2u + 1u, c, sums[10]);
-    store_part(r + BLOCK_ROWS / 2u + 1u, c + BLOCK_ACROSS / 2u, sums[11]);
     store_part(r + 2u, c, sums[4]);
-    store_part(r + 2u, c + BLOCK_ACROSS / 2u, sums[5]);
-    store_part(r + BLOCK_ROWS / 2u + 2u, c, sums[12]);
-    store_part(r + BLOCK_ROWS / 2u + 2u, c + BLOCK_ACROSS / 2u, sums[13]);
     store_part(r + 3u, c, sums[6]);
+    // end
+    // for j in 0..4:
+    //     store_part(r + {j}u, c + BLOCK_ACROSS / 2u, sums[{2 * j + 1}]);
+    store_part(r + 0u, c + BLOCK_ACROSS / 2u, sums[1]);
+    store_part(r + 1u, c + BLOCK_ACROSS / 2u, sums[3]);
+    store_part(r + 2u, c + BLOCK_ACROSS / 2u, sums[5]);
     store_part(r + 3u, c + BLOCK_ACROSS / 2u, sums[7]);
+    // end
+    // for j in 0..4:
+    //     store_part(r + BLOCK_ROWS / 2u + {j}u, c, sums[{2 * j + 8}]);
+    store_part(r + BLOCK_ROWS / 2u + 0u, c, sums[8]);
+    store_part(r + BLOCK_ROWS / 2u + 1u, c, sums[10]);
+    store_part(r + BLOCK_ROWS / 2u + 2u, c, sums[12]);
     store_part(r + BLOCK_ROWS / 2u + 3u, c, sums[14]);
+    // end
+    // for j in 0..4:
+    //     store_part(r + BLOCK_ROWS / 2u + {j}u, c + BLOCK_ACROSS / 2u, sums[{2 * j + 9}]);
+    store_part(r + BLOCK_ROWS / 2u + 0u, c + BLOCK_ACROSS / 2u, sums[9]);
+    store_part(r + BLOCK_ROWS / 2u + 1u, c + BLOCK_ACROSS / 2u, sums[11]);
+    store_part(r + BLOCK_ROWS / 2u + 2u, c + BLOCK_ACROSS / 2u, sums[13]);
     store_part(r + BLOCK_ROWS / 2u + 3u, c + BLOCK_ACROSS / 2u, sums[15]);
     // end
 }

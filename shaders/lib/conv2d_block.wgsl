@@ -1,5 +1,5 @@
-// Appended to the shaders of conv2d for GPUs: what lib/block.wgsl asks for. Rows are pixels, columns channels, and
-// terms those of the weights, which are neighbours in memory as long as their tap is the same.
+// Appended to the shaders of conv2d and conv2d_pool for GPUs: what lib/block.wgsl asks for. Rows are pixels, columns
+// channels, and terms those of the weights, which are neighbours in memory as long as their tap is the same.
 
 alias Loaded = stored4;
 const ROWS_BY_TERMS = true;
@@ -11,11 +11,11 @@ var<private> row_x: vec4u;
 var<private> row_at: vec4u;
 
 fn rows_begin(r: u32) {
-    let pixel = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(batch * out_height * out_width - 1u));
+    let pixel = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u));
     // Below zero wraps round to a large number, so one comparison finds both borders.
-    row_y = pixel / out_width % out_height * stride - pad_y;
-    row_x = pixel % out_width * stride - pad_x;
-    row_at = ((pixel / (out_width * out_height) * in_height + row_y) * in_width + row_x) * (in_channels / 4u);
+    row_y = output_y(pixel) * stride - pad_y;
+    row_x = output_x(pixel) * stride - pad_x;
+    row_at = ((output_image(pixel) * in_height + row_y) * in_width + row_x) * (in_channels / 4u);
 }
 
 fn rows_load(first: u32, q: u32) {
@@ -40,10 +40,4 @@ fn columns_load(k: u32, c: u32) -> vec4f {
 
 fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
     return fma(vec4f(a), b, sum);
-}
-
-fn store_part(row: u32, column: u32, values: vec4f) {
-    if row < batch * out_height * out_width && column < out_channels / 4u {
-        y[row * (out_channels / 4u) + column] = stored4(activate4(b[column] + values));
-    }
 }

@@ -93,23 +93,27 @@ fn sums_add_outer(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
 }
 
 fn sums_store(row: u32, column: u32) {
-    // for j in 0..16:
-    //     store_part(row + {j / 2}u, column + {j % 2}u, sums[{j}]);
-    store_part(row + 0u, column + 0u, sums[0]);
+    // One column after the other: conv2d_pool takes four rows together.
+    // for j in 0..8:
+    //     store_part(row + {j}u, column, sums[{2 * j}]);
+    store_part(row + 0u, column, sums[0]);
+    store_part(row + 1u, column, sums[2]);
+    store_part(row + 2u, column, sums[4]);
+    store_part(row + 3u, column, sums[6]);
+    store_part(row + 4u, column, sums[8]);
+    store_part(row + 5u, column, sums[10]);
+    store_part(row + 6u, column, sums[12]);
+    store_part(row + 7u, column, sums[14]);
+    // end
+    // for j in 0..8:
+    //     store_part(row + {j}u, column + 1u, sums[{2 * j + 1}]);
     store_part(row + 0u, column + 1u, sums[1]);
-    store_part(row + 1u, column + 0u, sums[2]);
     store_part(row + 1u, column + 1u, sums[3]);
-    store_part(row + 2u, column + 0u, sums[4]);
     store_part(row + 2u, column + 1u, sums[5]);
-    store_part(row + 3u, column + 0u, sums[6]);
     store_part(row + 3u, column + 1u, sums[7]);
-    store_part(row + 4u, column + 0u, sums[8]);
     store_part(row + 4u, column + 1u, sums[9]);
-    store_part(row + 5u, column + 0u, sums[10]);
     store_part(row + 5u, column + 1u, sums[11]);
-    store_part(row + 6u, column + 0u, sums[12]);
     store_part(row + 6u, column + 1u, sums[13]);
-    store_part(row + 7u, column + 0u, sums[14]);
     store_part(row + 7u, column + 1u, sums[15]);
     // end
 }

@@ -1,5 +1,6 @@
-// Appended to conv2d_dw.subgroup8_taps.wgsl: 9 weights × 32 channels in the registers of one subgroup. Lane l holds
-// channels 4l..4l+3 of every weight. Written out for the reasons that lib/tile.wgsl gives.
+// Appended to the shaders that make weights of few input channels on eight-lane software Vulkan: 9 weights × 32
+// channels in the registers of one subgroup. Lane l holds channels 4l..4l+3 of every weight. Written out for the
+// reasons that lib/tile.wgsl gives.
 
 var<private> taps: array<vec4f, 9>;
 
@@ -84,4 +85,13 @@ fn taps_add(
     taps[7] = fma(vec4f(subgroupBroadcast(a7, 7u)), b7, taps[7]);
     taps[8] = fma(vec4f(subgroupBroadcast(a8, 7u)), b7, taps[8]);
     // end
+}
+
+// The input under weight k of the output at (top + pad_y)/stride, (left + pad_x)/stride; 0 outside.
+fn taps_input(n: u32, top: u32, left: u32, k: u32, inside: bool) -> f32 {
+    let i = k % in_channels;
+    let iy = top + k / in_channels / kernel_width;
+    let ix = left + k / in_channels % kernel_width;
+    let found = inside && iy < in_height && ix < in_width;
+    return select(0.0, f32(x[select(0u, ((n * in_height + iy) * in_width + ix) * in_channels + i, found)]), found);
 }

@@ -3,6 +3,7 @@
 mod arg;
 mod io;
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -216,6 +217,8 @@ pub trait Operation: Send + Sync {
     fn name(&self) -> &'static str;
     /// How images and activations are stored.
     fn format(&self) -> Format;
+    /// The [`Kernel::Shape`], see `dyn Operation::shape`.
+    fn any_shape(&self) -> &dyn Any;
     /// See [`Constants::constants`].
     fn constants(&self) -> &[(&'static str, f64)];
     /// See [`Kernel::ARGS`].
@@ -260,6 +263,10 @@ impl<K: Kernel> Operation for Bound<K> {
 
     fn format(&self) -> Format {
         self.format
+    }
+
+    fn any_shape(&self) -> &dyn Any {
+        &self.shape
     }
 
     fn constants(&self) -> &[(&'static str, f64)] {
@@ -349,6 +356,11 @@ impl dyn Operation + '_ {
     /// The routine that the CPU runner takes: the last that is made for the shape; `None`: the reference.
     pub fn routine_for_shape(&self) -> Option<RoutineAt> {
         self.routines().into_iter().rfind(|routine| routine.fits)
+    }
+
+    /// The shape, if it is the kernel `K`.
+    pub fn shape<K: Kernel>(&self) -> Option<&K::Shape> {
+        if self.name() == K::NAME { self.any_shape().downcast_ref() } else { None }
     }
 }
 

@@ -42,42 +42,42 @@ impl Kernel for Conv2d {
         shader!("conv2d", ["activation"], |s| threads(s.window.outputs())),
         shader!(
             "conv2d.registers_scalar",
-            ["activation", "registers", "terms", "window"],
+            ["activation", "registers", "terms", "window", "conv2d_registers_scalar", "pixels"],
             |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
             |s| s.window.outputs_by_fours()
         ),
         shader!(
             "conv2d.registers",
-            ["activation", "registers", "terms", "window"],
+            ["activation", "registers", "terms", "window", "conv2d_registers", "pixels"],
             |s| patches(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::Nothing,
             |s| s.window.by_fours()
         ),
         shader!(
             "conv2d.block",
-            ["activation", "block", "conv2d_block"],
+            ["activation", "block", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours()
         ),
         shader!(
             "conv2d.block32",
-            ["activation", "block", "conv2d_block"],
+            ["activation", "block", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d.subgroup8_scalar",
-            ["activation", "tile", "terms"],
+            ["activation", "tile", "terms", "conv2d_tile_scalar", "pixels"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.outputs_by_fours()
         ),
         shader!(
             "conv2d.subgroup8",
-            ["activation", "tile", "terms"],
+            ["activation", "tile", "terms", "conv2d_tile", "pixels"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.by_fours()

@@ -11,6 +11,7 @@ mod contrastive;
 mod conv2d;
 mod conv2d_dw;
 mod conv2d_dx;
+mod conv2d_pool;
 mod dense;
 mod drop;
 mod gather;
@@ -43,6 +44,7 @@ pub use contrastive::{Contrastive, ContrastiveCount, ContrastivePairs};
 pub use conv2d::{Conv2d, Conv2dShape};
 pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
+pub use conv2d_pool::{Conv2dPool, Conv2dPoolDw};
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
 pub use drop::{Drop, DropShape};
 pub use gather::{Gather, GatherShape, SCALED, Scale, Warp, WarpShape};
@@ -111,6 +113,8 @@ kernels! {
     Conv2d,
     Conv2dDx,
     Conv2dDw,
+    Conv2dPool,
+    Conv2dPoolDw,
     MaxPool,
     MaxPoolDx,
     AvgPool,
@@ -167,6 +171,12 @@ kernels! {
     Average,
     Distances,
     TopK,
+}
+
+/// The kernel that does in one what two do of which the second alone takes what the first makes, if there is one. Its
+/// arguments are theirs but that array, by name.
+pub(crate) fn fused(first: &At, second: &At) -> Option<At> {
+    conv2d_pool::fused(first, second)
 }
 
 /// One row of a kernel's `SHADERS`: file stem, library files, number of workgroups; then, for a faster variant, what

@@ -120,7 +120,7 @@ impl PoolShape {
     }
 
     /// Values of an input and of an output image.
-    fn image_sizes(&self) -> (usize, usize) {
+    pub(super) fn image_sizes(&self) -> (usize, usize) {
         (self.in_height * self.in_width * self.channels, self.out_height * self.out_width * self.channels)
     }
 

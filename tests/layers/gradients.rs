@@ -125,8 +125,9 @@ impl Case {
                 sides.extend_from_slice(self.runner.get(id).uints());
             }
         }
-        for node in &self.net.nodes {
-            let outputs = self.runner.get(self.plan.id(&node.name));
+        // What is fused with the layer behind it shows there.
+        for id in self.net.nodes.iter().filter_map(|node| self.plan.find(&node.name)) {
+            let outputs = self.runner.get(id);
             sides.extend(outputs.floats().iter().map(|&y| u32::from(y > 0.0)));
         }
         // Terms that count something are whole numbers.

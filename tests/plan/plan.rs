@@ -895,6 +895,40 @@ fn windows_have_pytorch_s_sizes() {
     }
 }
 
+/// The kernels of a section of a training plan.
+fn kernels(spec: &str, section: Section) -> Vec<&'static str> {
+    let plan = train(&parse(spec), 2);
+    plan.section(section).map(|call| plan.calls()[call].at.name()).collect()
+}
+
+/// Where a kernel does what two do, and nobody else takes what lies between them, that has no slot.
+#[test]
+fn a_convolution_and_its_pooling_are_one_call() {
+    assert_eq!(kernels(CNN, Section::Forward), ["conv2d_pool", "conv2d_pool", "dense", "dense", "l2norm"],);
+    let plan = train(&parse(CNN), 2);
+    assert!(plan.find("conv1").is_none() && plan.find("conv2").is_none() && plan.find("pool1.dx").is_none());
+    let of_pools = |spec| -> Vec<_> {
+        let all = kernels(spec, Section::Backward).into_iter();
+        all.filter(|name| name.contains("pool") || name.ends_with("_dw") && name.contains("conv")).collect()
+    };
+    // The second convolution has a gradient by its input too, which needs all pixels.
+    assert_eq!(of_pools(CNN), ["maxpool_dx", "conv2d_dw", "conv2d_pool_dw"]);
+    // Few columns have no fast shader for it.
+    assert_eq!(of_pools("conv12 pool dense4"), ["maxpool_dx", "conv2d_dw"]);
+
+    for spec in [
+        "conv16 pool3 dense4",
+        "conv16 pool3s2 dense4",
+        "conv16 pool2s1 dense4",
+        "conv16 bn pool dense4",
+        "conv16 leaky0.1 pool dense4",
+        "conv16 conv16g4 pool dense4",
+        "conv16 cat( pool | conv4s2 ) dense4",
+    ] {
+        assert!(kernels(spec, Section::Forward).contains(&"maxpool"), "{spec}");
+    }
+}
+
 #[test]
 fn pooling_and_activation_may_change_places() {
     for (one, other) in [

@@ -513,7 +513,7 @@ fn a_run_that_diverges_is_stopped() {
     let dense = "dense16".to_owned();
     for (spec, preset, batch, learning_rate, kernel, slot) in [
         // No slope that makes zeros of what is no number, as some devices do.
-        ("conv8 pool conv16 pool dense16 l2".to_owned(), &cnn, random(8), 1e30, "conv2d", "conv2"),
+        ("conv8 pool conv16 pool dense16 l2".to_owned(), &cnn, random(8), 1e30, "conv2d_pool", "pool2"),
         // Embeddings of infinities: the hinge of NaN hides them, the distances do not.
         ("conv8 relu pool dense16".to_owned(), &cnn, random(8), 1e30, "dense", "dense1"),
         // A sigmoid makes zeros and ones of infinities, but not of their differences.

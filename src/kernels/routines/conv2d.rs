@@ -2,14 +2,21 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::direct;
-use super::narrow;
+use super::narrow::{self, Gradients};
 use super::product::{Matrix, product, scratch};
 use super::walk::Walk;
 use super::winograd;
+use super::{compute, fastest};
 use crate::host::vectorised;
-use crate::kernel::Io;
-use crate::kernels::{Conv2dDwShape, Conv2dShape, Window, chunk};
+use crate::kernel::{Io, Kernel, View};
+use crate::kernels::conv2d_pool::windows;
+use crate::kernels::{Activation, Conv2d, Conv2dDwShape, Conv2dShape, MaxPool, Window, chunk};
+
+/// Images that one thread pools.
+const IMAGES: usize = 2;
 
 /// Image by image: unfolded, times the weights.
 pub(crate) fn gemm(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
@@ -41,6 +48,35 @@ pub(crate) fn winograd(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
     winograd::convolve(&s.window, images, w, b, y, |y| s.activation.activate(y));
 }
 
+/// Images of a convolution that [`pool`] takes together.
+pub(crate) fn pooled_together(s: &Conv2dShape) -> usize {
+    fastest::<Conv2d>(s).map_or(1, |routine| (routine.together)(s))
+}
+
+/// The convolution of as many images as are taken together, then their pooling. The activation is that of the largest
+/// values alone, since it never falls.
+pub(crate) fn pool(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+    let (x, w, b, y, argmax) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"), io.write_uint("argmax"));
+    let (windows, plain) = (windows(&s.window), Conv2dShape { activation: Activation::None, ..s.clone() });
+    let (made, left) = (s.window.image_sizes().1, windows.image_sizes().1);
+    let together = pooled_together(s);
+    let mut z = scratch(made * together.min(batch.len()));
+    let outputs = y.chunks_mut(together * left).zip(argmax.chunks_mut(together * left));
+    for (first, (y, argmax)) in batch.step_by(together).zip(outputs) {
+        let count = y.len() / left;
+        let z = &mut z[..count * made];
+        let args = [("x", View::Read(x)), ("w", View::Read(w)), ("b", View::Read(b)), ("y", View::Write(z))];
+        compute::<Conv2d>(&plain, first..first + count, &mut Io::new(Conv2d::NAME, args));
+        let outputs = y.par_chunks_mut(IMAGES * left).zip(argmax.par_chunks_mut(IMAGES * left));
+        outputs.zip(z.par_chunks(IMAGES * made)).for_each(|((y, argmax), z)| {
+            let count = y.len() / left;
+            let args = [("x", View::Read(z)), ("y", View::Write(y)), ("argmax", View::WriteUint(argmax))];
+            compute::<MaxPool>(&windows, 0..count, &mut Io::new(MaxPool::NAME, args));
+            s.activation.activate(y);
+        });
+    }
+}
+
 /// Image by image: the terms' gradients as a product, folded.
 pub(crate) fn gemm_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
     let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
@@ -69,28 +105,43 @@ pub(crate) fn winograd_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
     winograd::convolve_back(s, &dz[batch.start * s.image_sizes().1..], w, dx);
 }
 
-/// The parts of some rows of a weights' gradient that belong to one split each: the images and their gradients, the
-/// first term, and the rows.
-fn splits<'a>(
+/// The parts of some rows of a weights' gradient that belong to one split each: its images, the first term, and the
+/// rows.
+fn parts<'a>(
     s: &Conv2dDwShape,
     rows: Range<usize>,
-    [x, dz]: [&'a [f32]; 2],
     mut dw: &'a mut [f32],
-    mut each: impl FnMut(&'a [f32], &'a [f32], usize, &'a mut [f32]),
+    mut each: impl FnMut(Range<usize>, usize, &'a mut [f32]),
 ) {
-    let (terms, (inputs, outputs)) = (s.window.terms(), s.window.image_sizes());
+    let terms = s.window.terms();
     let mut row = rows.start;
     while row < rows.end {
         let (split, first) = (row / terms, row % terms);
         let count = (terms - first).min(rows.end - row);
         let part;
         (part, dw) = dw.split_at_mut(count * s.window.out_channels);
-        let images = chunk(s.window.batch, s.splits, split);
-        let (x, dz) =
-            (&x[images.start * inputs..images.end * inputs], &dz[images.start * outputs..images.end * outputs]);
-        each(x, dz, first, part);
+        each(chunk(s.window.batch, s.splits, split), first, part);
         row += count;
     }
+}
+
+/// The values of some images.
+fn of_images<T>(values: &[T], images: Range<usize>, size: usize) -> &[T] {
+    &values[images.start * size..images.end * size]
+}
+
+/// [`parts`] with the values of the images and of their gradients.
+fn splits<'a>(
+    s: &Conv2dDwShape,
+    rows: Range<usize>,
+    [x, dz]: [&'a [f32]; 2],
+    dw: &'a mut [f32],
+    mut each: impl FnMut(&'a [f32], &'a [f32], usize, &'a mut [f32]),
+) {
+    let (inputs, outputs) = s.window.image_sizes();
+    parts(s, rows, dw, |images, first, dw| {
+        each(of_images(x, images.clone(), inputs), of_images(dz, images, outputs), first, dw);
+    });
 }
 
 /// Image by image: unfolded, its transpose times the outputs' gradients.
@@ -114,7 +165,20 @@ pub(crate) fn gemm_dw(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<f32>) {
 /// Image by image: sums in registers, of few input channels.
 pub(crate) fn narrow_dw(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<f32>) {
     let (x, dz, dw) = (io.read("x"), io.read("dz"), io.write("dw"));
-    splits(s, rows, [x, dz], dw, |x, dz, first, dw| narrow::correlate(&s.window, x, dz, first, dw));
+    splits(s, rows, [x, dz], dw, |x, dz, first, dw| {
+        narrow::correlate(&s.window, x, Gradients::Whole(dz), first, dw);
+    });
+}
+
+/// The same through the pooling behind the convolution.
+pub(crate) fn narrow_pool_dw(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<f32>) {
+    let (x, dy, argmax, dw) = (io.read("x"), io.read("dy"), io.read_uint("argmax"), io.write("dw"));
+    let (inputs, outputs) = (s.window.image_sizes().0, windows(&s.window).image_sizes().1);
+    parts(s, rows, dw, |images, first, dw| {
+        let (x, dy) = (of_images(x, images.clone(), inputs), of_images(dy, images.clone(), outputs));
+        let gradients = Gradients::Pooled(dy, of_images(argmax, images, outputs));
+        narrow::correlate(&s.window, x, gradients, first, dw);
+    });
 }
 
 /// Sums in registers.

@@ -14,3 +14,21 @@ pub(crate) mod product;
 mod unfold;
 mod walk;
 pub(super) mod winograd;
+
+use std::ops::Range;
+
+use crate::host::vectorised;
+use crate::kernel::{Io, Kernel, Routine};
+
+/// The routine that a kernel takes at a shape.
+fn fastest<K: Kernel>(shape: &K::Shape) -> Option<&'static Routine<K::Shape>> {
+    K::ROUTINES.iter().rfind(|routine| (routine.fits)(shape))
+}
+
+/// Computes output rows of a kernel inside another: by its routine, or its reference where there is none.
+fn compute<K: Kernel>(shape: &K::Shape, rows: Range<usize>, io: &mut Io<f32>) {
+    match fastest::<K>(shape) {
+        Some(routine) => (routine.run)(shape, rows, io),
+        None => vectorised(|| K::reference(shape, rows, io)),
+    }
+}

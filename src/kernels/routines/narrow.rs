@@ -10,8 +10,8 @@ use super::direct::LANES;
 use super::product::scratch;
 use crate::kernels::Window;
 
-/// Weights whose sums are in registers at a time.
-const TERMS: usize = 8;
+/// Weights whose sums are in registers at a time: those of 3×3 taps on one channel.
+const TERMS: usize = 9;
 
 /// How images with their border are walked over.
 #[derive(Clone, Copy)]
@@ -70,21 +70,31 @@ impl Walk {
     }
 }
 
-/// `dw[term, column] = sum over pixels of images[pixel, term] * dz[pixel, column]`, for the terms from `start` on that
-/// `dw` has.
+/// Gradients of some images' pixels.
+#[derive(Clone, Copy)]
+pub(crate) enum Gradients<'a> {
+    /// Of each pixel, `[pixels, columns]`.
+    Whole(&'a [f32]),
+    /// Of windows of two by two, each of which belongs to one of its pixels: gradients and pixels `[windows, columns]`.
+    /// Those of rows and columns that fill no whole window are 0.
+    Pooled(&'a [f32], &'a [u32]),
+}
+
+/// `dw[term, column] = sum over pixels of images[pixel, term] * gradient[pixel, column]`, for the terms from `start` on
+/// that `dw` has.
 ///
 /// # Panics
 /// If the columns are no multiple of [`LANES`].
-pub(crate) fn correlate(window: &Window, images: &[f32], dz: &[f32], start: usize, dw: &mut [f32]) {
+pub(crate) fn correlate(window: &Window, images: &[f32], gradients: Gradients, start: usize, dw: &mut [f32]) {
     assert!(window.out_channels.is_multiple_of(LANES), "{} columns", window.out_channels);
     dw.fill(0.0);
-    Arch::new().dispatch(Correlate { walk: Walk::new(window), images, dz, start, dw });
+    Arch::new().dispatch(Correlate { walk: Walk::new(window), images, gradients, start, dw });
 }
 
 struct Correlate<'a> {
     walk: Walk,
     images: &'a [f32],
-    dz: &'a [f32],
+    gradients: Gradients<'a>,
     start: usize,
     dw: &'a mut [f32],
 }
@@ -106,8 +116,8 @@ impl Correlate<'_> {
     /// With `V` vectors of columns at a time.
     #[inline(always)]
     fn by<S: Simd, const V: usize>(self, simd: S) {
-        let Correlate { walk, images, dz, start, dw } = self;
-        let (dz, dw) = (S::as_simd_f32s(dz).0, S::as_mut_simd_f32s(dw).0);
+        let Correlate { walk, images, gradients, start, dw } = self;
+        let dw = S::as_mut_simd_f32s(dw).0;
         let across = walk.columns / S::F32_LANES;
         let line = walk.kernel[1] * walk.channels;
         let terms = dw.len() / across;
@@ -116,17 +126,17 @@ impl Correlate<'_> {
         // Rows are looked at up to the last channel of their last pixel.
         let mut padded = scratch(walk.padded() + walk.channels);
         padded.fill(0.0);
-        let images = images.chunks(walk.image[0] * walk.image[1] * walk.channels);
-        for (image, dz) in images.zip(dz.chunks(walk.pixels[0] * walk.pixels[1] * across)) {
+        for (n, image) in images.chunks(walk.image[0] * walk.image[1] * walk.channels).enumerate() {
             walk.pad(image, &mut padded);
             let mut t = 0;
             while t < terms {
                 for first in (0..across).step_by(V) {
-                    let (dz, dw) = (&dz[first..], &mut dw[t * across + first..]);
+                    let own = Own { walk: &walk, image: &padded, n, first, gradients };
+                    let dw = &mut dw[t * across + first..];
                     if t + TERMS <= terms {
-                        outer::<S, TERMS, V>(simd, &walk, &padded, from_fn(|j| offset(start + t + j)), dz, dw);
+                        own.add::<S, TERMS, V>(simd, from_fn(|j| offset(start + t + j)), dw);
                     } else {
-                        outer::<S, 1, V>(simd, &walk, &padded, [offset(start + t)], dz, dw);
+                        own.add::<S, 1, V>(simd, [offset(start + t)], dw);
                     }
                 }
                 t += if t + TERMS <= terms { TERMS } else { 1 };
@@ -135,32 +145,107 @@ impl Correlate<'_> {
     }
 }
 
-/// Adds the products of an image's terms at `offsets` and of `V` vectors of columns, which begin with `dz`, to `dw`.
-#[inline(always)]
-fn outer<S: Simd, const T: usize, const V: usize>(
-    simd: S,
-    walk: &Walk,
-    image: &[f32],
-    offsets: [usize; T],
-    dz: &[S::f32s],
-    dw: &mut [S::f32s],
-) {
-    let (across, [height, width]) = (walk.columns / S::F32_LANES, walk.pixels);
-    let mut sums = [[simd.splat_f32s(0.0); V]; T];
-    for row in 0..height {
-        let terms = offsets.map(|offset| &image[row * walk.width() + offset..][..width * walk.channels]);
-        let dz = &dz[row * width * across..][..(width - 1) * across + V];
-        for column in 0..width {
-            let dz: [S::f32s; V] = from_fn(|v| dz[column * across + v]);
-            for (term, sums) in terms.iter().zip(&mut sums) {
-                let value = simd.splat_f32s(term[column * walk.channels]);
-                sums.iter_mut().zip(dz).for_each(|(sum, dz)| *sum = simd.mul_add_f32s(value, dz, *sum));
+/// An image in its border, with the gradients of its pixels in some vectors of columns.
+struct Own<'a> {
+    walk: &'a Walk,
+    image: &'a [f32],
+    /// Its place.
+    n: usize,
+    /// The first vector.
+    first: usize,
+    /// Those of all images.
+    gradients: Gradients<'a>,
+}
+
+impl Own<'_> {
+    /// Adds the products of the terms at `offsets` and of `V` vectors of columns to `dw`.
+    #[inline(always)]
+    fn add<S: Simd, const T: usize, const V: usize>(&self, simd: S, offsets: [usize; T], dw: &mut [S::f32s]) {
+        let sums = match self.gradients {
+            Gradients::Whole(dz) => self.whole::<S, T, V>(simd, S::as_simd_f32s(dz).0, offsets),
+            Gradients::Pooled(dy, argmax) => {
+                self.pooled::<S, T, V>(simd, S::as_simd_f32s(dy).0, S::as_simd_u32s(argmax).0, offsets)
+            }
+        };
+        for (j, sums) in sums.iter().enumerate() {
+            for (own, &sum) in dw[j * self.walk.columns / S::F32_LANES..][..V].iter_mut().zip(sums) {
+                *own = simd.add_f32s(*own, sum);
             }
         }
     }
-    for (j, sums) in sums.iter().enumerate() {
-        for (own, &sum) in dw[j * across..][..V].iter_mut().zip(sums) {
-            *own = simd.add_f32s(*own, sum);
+
+    /// The values of terms under a row of pixels.
+    #[inline(always)]
+    fn row<const T: usize>(&self, row: usize, offsets: [usize; T]) -> [&[f32]; T] {
+        let Walk { channels, pixels: [_, width], .. } = *self.walk;
+        offsets.map(|offset| &self.image[row * self.walk.width() + offset..][..width * channels])
+    }
+
+    #[inline(always)]
+    fn whole<S: Simd, const T: usize, const V: usize>(
+        &self,
+        simd: S,
+        dz: &[S::f32s],
+        offsets: [usize; T],
+    ) -> [[S::f32s; V]; T] {
+        let Walk { channels, columns, pixels: [height, width], .. } = *self.walk;
+        let across = columns / S::F32_LANES;
+        let dz = &dz[self.n * height * width * across + self.first..];
+        let mut sums = [[simd.splat_f32s(0.0); V]; T];
+        for row in 0..height {
+            let terms = self.row(row, offsets);
+            let dz = &dz[row * width * across..][..(width - 1) * across + V];
+            for column in 0..width {
+                let dz = from_fn(|v| dz[column * across + v]);
+                outer(simd, terms.map(|term| term[column * channels]), dz, &mut sums);
+            }
         }
+        sums
+    }
+
+    #[inline(always)]
+    fn pooled<S: Simd, const T: usize, const V: usize>(
+        &self,
+        simd: S,
+        dy: &[S::f32s],
+        argmax: &[S::u32s],
+        offsets: [usize; T],
+    ) -> [[S::f32s; V]; T] {
+        let Walk { channels, columns, pixels, .. } = *self.walk;
+        let across = columns / S::F32_LANES;
+        let [height, width] = pixels.map(|size| size / 2);
+        let start = self.n * height * width * across + self.first;
+        let (zero, places) = (simd.splat_f32s(0.0), [0, 1, 2, 3].map(|place| simd.splat_u32s(place)));
+        let mut sums = [[zero; V]; T];
+        for row in 0..height {
+            let terms = [self.row(2 * row, offsets), self.row(2 * row + 1, offsets)];
+            let start = start + row * width * across;
+            let (dy, argmax) = (&dy[start..][..(width - 1) * across + V], &argmax[start..][..(width - 1) * across + V]);
+            for column in 0..width {
+                for (place, &at) in places.iter().enumerate() {
+                    let dz = from_fn(|v| {
+                        let own = column * across + v;
+                        simd.select_f32s(simd.equal_u32s(argmax[own], at), dy[own], zero)
+                    });
+                    let pixel = (2 * column + place % 2) * channels;
+                    outer(simd, terms[place / 2].map(|term| term[pixel]), dz, &mut sums);
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Adds the products of the terms of a pixel and of its gradient in `V` vectors of columns.
+#[inline(always)]
+fn outer<S: Simd, const T: usize, const V: usize>(
+    simd: S,
+    terms: [f32; T],
+    dz: [S::f32s; V],
+    sums: &mut [[S::f32s; V]; T],
+) {
+    for (value, sums) in terms.into_iter().zip(sums) {
+        let value = simd.splat_f32s(value);
+        sums.iter_mut().zip(dz).for_each(|(sum, dz)| *sum = simd.mul_add_f32s(value, dz, *sum));
     }
 }

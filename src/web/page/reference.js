@@ -74,6 +74,17 @@ export const KERNELS = {
     }
   },
 
+  conv2d_pool(c, x, w, b, y, argmax) {
+    const channels = c.out_channels,
+      z = new Float32Array(c.batch * c.out_height * c.out_width * channels);
+    KERNELS.conv2d({ ...c, activation: 0 }, x, w, b, z);
+    const windows = { window_height: 2, window_width: 2, stride: 2, pad: 0, channels },
+      image = { in_height: c.out_height, in_width: c.out_width },
+      [out_height, out_width] = [c.out_height, c.out_width].map((length) => Math.floor(length / 2));
+    KERNELS.maxpool({ batch: c.batch, ...windows, ...image, out_height, out_width }, z, y, argmax);
+    y.forEach((value, at) => (y[at] = ACTIVATIONS[c.activation](value)));
+  },
+
   conv2d(c, x, w, b, y) {
     const activate = ACTIVATIONS[c.activation],
       outputs = c.out_channels;

@@ -1,0 +1,242 @@
+//! A convolution with its activation and max pooling by windows of two by two in one, and the gradient by the weights:
+//! what lies between the two is four times as large as what comes out, and is not stored.
+
+use std::ops::Range;
+
+use super::routines::{conv2d as routines, direct};
+use super::{
+    Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Window, add_scaled,
+    blocks, chunk, is_narrow, patches, shader, threads, tiles,
+};
+use crate::host::Real;
+use crate::kernel::{Arg, At, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, View, Work};
+
+/// The windows on the outputs of a convolution. Rows and columns that fill no whole one are left out.
+///
+/// # Panics
+/// If there is none.
+pub(super) fn windows(window: &Window) -> PoolShape {
+    let Window { batch, out_height, out_width, out_channels, .. } = *window;
+    PoolShape::new([batch, out_height, out_width, out_channels], 2, 2, 0).expect("two rows and columns of outputs")
+}
+
+/// Values that are left of the outputs of a convolution.
+fn pooled(window: &Window) -> usize {
+    windows(window).outputs()
+}
+
+/// Output pixels that are in a window.
+fn pixels(window: &Window) -> usize {
+    4 * pooled(window) / window.out_channels
+}
+
+/// Windows with one group of channels, and outputs to pool.
+fn awkward() -> impl Iterator<Item = Window> {
+    Window::awkward().into_iter().filter(|s| s.groups == 1 && s.out_height >= 2 && s.out_width >= 2)
+}
+
+/// The two kernels for those that they take the place of. The gradient is taken through the pooling where few input
+/// channels make it, as for the first layer: with more, and for all that [`Conv2dDx`](super::Conv2dDx) reads too, the
+/// array of all pixels pays.
+pub(super) fn fused(first: &At, second: &At) -> Option<At> {
+    let pools = |window: &Window, pool: &PoolShape| {
+        let Window { batch, out_height, out_width, out_channels, groups, .. } = *window;
+        let windows = PoolShape::new([batch, out_height, out_width, out_channels], 2, 2, 0);
+        groups == 1 && windows.as_ref() == Some(pool)
+    };
+    if let (Some(conv), Some(pool)) = (first.shape::<Conv2d>(), second.shape::<MaxPool>()) {
+        return pools(&conv.window, pool).then(|| At::stored::<Conv2dPool>(conv.clone(), first.format()));
+    }
+    let (pool, dw) = (first.shape::<MaxPoolDx>()?, second.shape::<Conv2dDw>()?);
+    let is_narrow = dw.window.is_dense() && dw.window.in_channels <= 4;
+    let fits = is_narrow && dw.window.out_channels.is_multiple_of(direct::LANES) && pools(&dw.window, pool);
+    fits.then(|| At::stored::<Conv2dPoolDw>(dw.clone(), second.format()))
+}
+
+type A = Arg<Conv2dShape>;
+
+/// See `shaders/conv2d_pool.wgsl`. The window has one group.
+pub struct Conv2dPool;
+
+impl Kernel for Conv2dPool {
+    type Shape = Conv2dShape;
+    const NAME: &'static str = "conv2d_pool";
+    // Of coarse values all sums are exact, so that all implementations see the same pixels as equal.
+    const ARGS: &'static [A] = &[
+        A::read("x", |s| s.window.inputs()).fill(Fill::Coarse).stored().local(),
+        A::read("w", |s| s.window.weights()).fill(Fill::Coarse),
+        A::read("b", |s| s.window.out_channels).fill(Fill::Coarse),
+        A::write("y", |s| pooled(&s.window)).stored(),
+        A::write("argmax", |s| pooled(&s.window)).uint(),
+    ];
+    const SHADERS: &'static [Shader<Conv2dShape>] = &[
+        shader!("conv2d_pool", ["activation"], |s| threads(pooled(&s.window))),
+        shader!(
+            "conv2d_pool.registers_scalar",
+            ["activation", "registers", "terms", "window", "conv2d_registers_scalar", "windows"],
+            |s| patches(pixels(&s.window), s.window.out_channels),
+            Needs::Nothing,
+            |s| s.window.outputs_by_fours()
+        ),
+        shader!(
+            "conv2d_pool.registers",
+            ["activation", "registers", "terms", "window", "conv2d_registers", "windows"],
+            |s| patches(pixels(&s.window), s.window.out_channels),
+            Needs::Nothing,
+            |s| s.window.by_fours()
+        ),
+        shader!(
+            "conv2d_pool.block",
+            ["activation", "block", "conv2d_block", "windows"],
+            |s| blocks(pixels(&s.window), s.window.out_channels, [128, 64]),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_fours()
+        ),
+        shader!(
+            "conv2d_pool.block32",
+            ["activation", "block", "conv2d_block", "windows"],
+            |s| blocks(pixels(&s.window), s.window.out_channels, [128, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_fours() && is_narrow(s.window.out_channels)
+        ),
+        shader!(
+            "conv2d_pool.subgroup8_scalar",
+            ["activation", "tile", "terms", "conv2d_tile_scalar", "windows"],
+            |s| tiles(pixels(&s.window), s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.outputs_by_fours()
+        ),
+        shader!(
+            "conv2d_pool.subgroup8",
+            ["activation", "tile", "terms", "conv2d_tile", "windows"],
+            |s| tiles(pixels(&s.window), s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.by_fours()
+        ),
+    ];
+    const ROUTINES: &'static [Routine<Conv2dShape>] = &[Routine {
+        name: "conv2d_pool.in_turn",
+        fits: |_| true,
+        together: routines::pooled_together,
+        run: routines::pool,
+    }];
+
+    fn rows(s: &Conv2dShape) -> usize {
+        s.window.batch
+    }
+
+    #[inline(always)]
+    fn reference<R: Real>(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<R>) {
+        let (x, w, b, y, argmax) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"), io.write_uint("argmax"));
+        let (windows, plain) = (windows(&s.window), Conv2dShape { activation: Activation::None, ..s.clone() });
+        let outputs = windows.outputs() / s.window.batch;
+        let mut z = vec![R::default(); s.window.image_sizes().1];
+        for ((n, y), argmax) in batch.zip(y.chunks_mut(outputs)).zip(argmax.chunks_mut(outputs)) {
+            let args = [("x", View::Read(x)), ("w", View::Read(w)), ("b", View::Read(b)), ("y", View::Write(&mut z))];
+            Conv2d::reference(&plain, n..n + 1, &mut Io::new(Conv2d::NAME, args));
+            let args = [("x", View::Read(&z)), ("y", View::Write(y)), ("argmax", View::WriteUint(argmax))];
+            MaxPool::reference(&windows, 0..1, &mut Io::new(MaxPool::NAME, args));
+            y.iter_mut().for_each(|y| *y = s.activation.apply(*y));
+        }
+    }
+
+    fn cases() -> Vec<Conv2dShape> {
+        let shape = |(window, activation)| Conv2dShape { window, activation };
+        awkward().zip(Activation::ALL.into_iter().cycle()).map(shape).collect()
+    }
+
+    fn work(s: &Conv2dShape) -> Work {
+        let Work { flops, .. } = s.window.work();
+        let values = s.window.inputs() + s.window.weights() + 2 * pooled(&s.window);
+        Work { flops, bytes: 4 * values as u64 }
+    }
+
+    fn tolerance(s: &Conv2dShape) -> Tolerance {
+        s.activation.tolerance(s.window.terms())
+    }
+}
+
+type DwA = Arg<Conv2dDwShape>;
+
+/// See `shaders/conv2d_pool_dw.wgsl`. The window has one group.
+pub struct Conv2dPoolDw;
+
+impl Kernel for Conv2dPoolDw {
+    type Shape = Conv2dDwShape;
+    const NAME: &'static str = "conv2d_pool_dw";
+    const ARGS: &'static [DwA] = &[
+        DwA::read("x", |s| s.window.inputs()).stored(),
+        DwA::read("dy", |s| pooled(&s.window)),
+        DwA::read("argmax", |s| pooled(&s.window)).below(|_| 4),
+        DwA::write("dw", |s| s.splits * s.window.weights()),
+    ];
+    const SHADERS: &'static [Shader<Conv2dDwShape>] = &[
+        shader!("conv2d_pool_dw", [], |s| threads(s.splits * s.window.weights())),
+        shader!(
+            "conv2d_pool_dw.taps",
+            [],
+            |s| s.splits * s.window.in_channels * s.window.out_channels.div_ceil(32),
+            Needs::WorkgroupMemory,
+            |s| {
+                let Window { kernel_height, kernel_width, stride, .. } = s.window;
+                [kernel_height, kernel_width, stride] == [3, 3, 1] && s.window.outputs_by_fours()
+            }
+        ),
+        shader!(
+            "conv2d_pool_dw.subgroup8_taps",
+            ["taps"],
+            |s| s.splits * s.window.terms().div_ceil(9) * s.window.out_channels.div_ceil(32),
+            Needs::EightLaneCpu,
+            |s| s.window.outputs_by_fours()
+        ),
+    ];
+    const ROUTINES: &'static [Routine<Conv2dDwShape>] = &[Routine {
+        name: "conv2d_pool_dw.narrow",
+        fits: |s| s.window.is_dense() && s.window.out_channels.is_multiple_of(direct::LANES),
+        together: |s| s.window.terms(),
+        run: routines::narrow_pool_dw,
+    }];
+
+    fn rows(s: &Conv2dDwShape) -> usize {
+        s.splits * s.window.terms()
+    }
+
+    #[inline(always)]
+    fn reference<R: Real>(s: &Conv2dDwShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (x, dy, argmax, dw) = (io.read("x"), io.read("dy"), io.read_uint("argmax"), io.write("dw"));
+        let Window { in_height, in_width, in_channels, out_height, out_width, out_channels, kernel_width, .. } =
+            s.window;
+        let (down, across) = (out_height / 2, out_width / 2);
+        let mut own = vec![R::default(); out_channels];
+        dw.fill(R::default());
+        for (row, dw) in rows.zip(dw.chunks_mut(out_channels)) {
+            let (split, tap, i) = (row / s.window.terms(), row % s.window.terms() / in_channels, row % in_channels);
+            for n in chunk(s.window.batch, s.splits, split) {
+                for (oy, iy) in s.window.rows(tap / kernel_width).filter(|&(oy, _)| oy / 2 < down) {
+                    for (ox, ix) in s.window.columns(tap % kernel_width).filter(|&(ox, _)| ox / 2 < across) {
+                        let at = ((n * down + oy / 2) * across + ox / 2) * out_channels;
+                        let place = (oy % 2 * 2 + ox % 2) as u32;
+                        let values = dy[at..][..out_channels].iter().zip(&argmax[at..][..out_channels]);
+                        for (own, (&dy, &argmax)) in own.iter_mut().zip(values) {
+                            *own = if argmax == place { dy } else { R::default() };
+                        }
+                        add_scaled(dw, x[((n * in_height + iy) * in_width + ix) * in_channels + i], &own);
+                    }
+                }
+            }
+        }
+    }
+
+    fn cases() -> Vec<Conv2dDwShape> {
+        awkward().map(Conv2dDwShape::new).collect()
+    }
+
+    fn work(s: &Conv2dDwShape) -> Work {
+        let values = s.window.inputs() + 2 * pooled(&s.window) + s.window.weights();
+        Work { flops: 2 * (pooled(&s.window) * s.window.terms()) as u64, bytes: 4 * values as u64 }
+    }
+
+    fn tolerance(s: &Conv2dDwShape) -> Tolerance {
+        Tolerance::sum(s.window.batch.div_ceil(s.splits) * pixels(&s.window) / s.window.batch)
+    }
+}
