@@ -20,14 +20,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if index >= length / 4u {
         return;
     }
-    let output = vec4f(y[index]);
-    var slope = vec4f(1.0);
-    if activation == 1u {
-        slope = select(vec4f(0.0), vec4f(1.0), output > vec4f(0.0));
-    } else if activation == 2u {
-        slope = output * (1.0 - output);
-    } else if activation == 3u {
-        slope = select(vec4f(0.0), vec4f(1.0), (output > vec4f(0.0)) & (output < vec4f(6.0)));
-    }
-    dz[index] = dy[index] * slope;
+    dz[index] = dy[index] * slope4(vec4f(y[index]));
 }

@@ -19,14 +19,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if index >= length {
         return;
     }
-    let output = f32(y[index]);
-    var slope = 1.0;
-    if activation == 1u {
-        slope = select(0.0, 1.0, output > 0.0);
-    } else if activation == 2u {
-        slope = output * (1.0 - output);
-    } else if activation == 3u {
-        slope = select(0.0, 1.0, output > 0.0 && output < 6.0);
-    }
-    dz[index] = dy[index] * slope;
+    dz[index] = dy[index] * slope(f32(y[index]));
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::kernel::{Access, ArgAt, At, Element, Format, Kernel};
-use crate::kernels::fused;
+use crate::kernels::{fused, in_place};
 
 /// A slot of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -593,6 +593,37 @@ impl Builder {
         self.remove(&gone);
     }
 
+    /// Makes an output [in the place of an input](in_place) wherever nobody needs that any more.
+    fn save_memory(&mut self) {
+        let mut gone = HashSet::new();
+        for place in 0..self.calls.len() {
+            let call = &self.calls[place];
+            let Some((at, input, output)) = in_place(&call.at) else { continue };
+            let arg = |name: &str| call.args[call.at.args().iter().position(|arg| arg.name == name).expect("its own")];
+            let (input, made) = (arg(input), arg(output));
+            let may_end = |id: SlotId| {
+                let Slot { role, place, .. } = &self.slots[id.0];
+                let meets = self.meetings.iter().any(|meeting| [meeting.share, meeting.all].contains(&id));
+                (*role, *place) == (Role::Activation, Place::Own) && !meets
+            };
+            let is_taken = |id: SlotId| self.calls[place + 1..].iter().any(|call| call.args.contains(&id));
+            let once = call.args.iter().filter(|&&slot| slot == input).count() == 1;
+            // A section may be run again, so that it must make anew what it changes.
+            let maker = self.calls.iter().find(|call| call.args.contains(&input));
+            let anew = maker.is_some_and(|maker| maker.section == call.section);
+            if may_end(input) && may_end(made) && is_taken(made) && !is_taken(input) && once && anew {
+                let args = call.args.iter().copied().filter(|&slot| slot != made).collect();
+                let call = Call { section: call.section, at, args };
+                self.accept(&call);
+                self.calls[place] = call;
+                let later = self.calls[place + 1..].iter_mut().flat_map(|call| &mut call.args);
+                later.filter(|slot| **slot == made).for_each(|slot| *slot = input);
+                gone.insert(made);
+            }
+        }
+        self.remove(&gone);
+    }
+
     /// What a call can be fused with: the place of an earlier one, the slot between them, and the call that takes the
     /// place of both.
     fn fusable(&self, second: usize) -> Option<(usize, SlotId, Call)> {
@@ -675,11 +706,12 @@ impl Builder {
         self.slots.iter().zip(lives).map(life).collect()
     }
 
-    /// The finished plan. Calls are fused where that goes. Activations that are not needed at the same time share
-    /// memory: the largest first, each takes the first buffer that is free while it lives.
+    /// The finished plan. Calls are fused, and work in place, where that goes. Activations that are not needed at the
+    /// same time share memory: the largest first, each takes the first buffer that is free while it lives.
     pub fn finish(mut self) -> Plan {
         self.begin(Section::Update);
         self.fuse();
+        self.save_memory();
         let lives = self.lives();
         let mut own: Vec<_> = (0..self.slots.len()).filter(|&id| self.slots[id].place == Place::Own).collect();
         own.sort_by_key(|&id| std::cmp::Reverse(self.slots[id].bytes()));

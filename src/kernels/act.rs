@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{shader, threads};
 use crate::host::{Real, vectorised};
-use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
+use crate::kernel::{Arg, At, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
 /// What follows the bias of a layer. None of them ever falls, so they commute with a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,8 +175,8 @@ impl Kernel for ActDx {
         A::write("dz", |s| s.length),
     ];
     const SHADERS: &'static [Shader<ActDxShape>] = &[
-        shader!("act_dx", [], |s| threads(s.length)),
-        shader!("act_dx.vec4", [], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
+        shader!("act_dx", ["slope"], |s| threads(s.length)),
+        shader!("act_dx.vec4", ["slope"], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
     ];
     const ROUTINES: &'static [Routine<ActDxShape>] = &[];
 
@@ -206,5 +206,49 @@ impl Kernel for ActDx {
 
     fn tolerance(_: &ActDxShape) -> Tolerance {
         Tolerance::sum(2)
+    }
+}
+
+/// See `shaders/act_by.wgsl`: [`ActDx`] on a gradient in its place.
+pub struct ActBy;
+
+/// The kernel in the place of [`ActDx`] where nobody else takes `dy`.
+pub(super) fn in_place(at: &At) -> Option<At> {
+    at.shape::<ActDx>().map(|shape| At::stored::<ActBy>(shape.clone(), at.format()))
+}
+
+impl Kernel for ActBy {
+    type Shape = ActDxShape;
+    const NAME: &'static str = "act_by";
+    const ARGS: &'static [A] =
+        &[A::read("y", |s| s.length).fill(Fill::Rectified).stored(), A::update("dz", |s| s.length)];
+    const SHADERS: &'static [Shader<ActDxShape>] = &[
+        shader!("act_by", ["slope"], |s| threads(s.length)),
+        shader!("act_by.vec4", ["slope"], |s| threads(s.length / 4), Needs::Nothing, |s| s.length.is_multiple_of(4)),
+    ];
+    const ROUTINES: &'static [Routine<ActDxShape>] = &[];
+
+    fn rows(s: &ActDxShape) -> usize {
+        s.length
+    }
+
+    #[inline(always)]
+    fn reference<R: Real>(s: &ActDxShape, rows: Range<usize>, io: &mut Io<R>) {
+        let (y, dz) = (io.read("y"), io.write("dz"));
+        for (dz, &y) in dz.iter_mut().zip(&y[rows]) {
+            *dz = *dz * s.activation.slope(y);
+        }
+    }
+
+    fn cases() -> Vec<ActDxShape> {
+        ActDx::cases()
+    }
+
+    fn work(s: &ActDxShape) -> Work {
+        ActDx::work(s)
+    }
+
+    fn tolerance(s: &ActDxShape) -> Tolerance {
+        ActDx::tolerance(s)
     }
 }

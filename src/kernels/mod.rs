@@ -37,7 +37,7 @@ mod topk;
 mod triplet;
 mod window;
 
-pub use act::{Act, ActDx, ActDxShape, ActShape, Activation};
+pub use act::{Act, ActBy, ActDx, ActDxShape, ActShape, Activation};
 pub use adam::{Adam, AdamGroups, AdamGroupsShape, AdamShape, Average, AverageShape};
 pub use circle::Circle;
 pub use contrastive::{Contrastive, ContrastiveCount, ContrastivePairs};
@@ -125,6 +125,7 @@ kernels! {
     DenseDw,
     Act,
     ActDx,
+    ActBy,
     Map,
     MapDx,
     Drop,
@@ -177,6 +178,12 @@ kernels! {
 /// arguments are theirs but that array, by name.
 pub(crate) fn fused(first: &At, second: &At) -> Option<At> {
     conv2d_pool::fused(first, second)
+}
+
+/// A kernel that makes an output of another in the place of an input, if there is one, with the names of the two. Its
+/// other arguments are the same.
+pub(crate) fn in_place(at: &At) -> Option<(At, &'static str, &'static str)> {
+    act::in_place(at).map(|at| (at, "dy", "dz"))
 }
 
 /// One row of a kernel's `SHADERS`: file stem, library files, number of workgroups; then, for a faster variant, what
