@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{dot, shader, threads};
 use crate::host::Real;
-use crate::kernel::{Arg, Fill, Io, Kernel, Routine, Shader, Tolerance, Work, shape};
+use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
 shape! {
     /// Rows to be given length 1.
@@ -50,7 +50,10 @@ impl Kernel for L2Norm {
         A::write("y", L2NormShape::values),
         A::write("norm", |s| s.rows),
     ];
-    const SHADERS: &'static [Shader<L2NormShape>] = &[shader!("l2norm", [], |s| threads(s.rows))];
+    const SHADERS: &'static [Shader<L2NormShape>] = &[
+        shader!("l2norm", [], |s| threads(s.rows)),
+        shader!("l2norm.tree", ["row"], |s| s.rows.div_ceil(4), Needs::WorkgroupMemory, |_| true),
+    ];
     const ROUTINES: &'static [Routine<L2NormShape>] = &[];
 
     fn rows(s: &L2NormShape) -> usize {
@@ -94,7 +97,10 @@ impl Kernel for L2NormDx {
         A::read("dy", L2NormShape::values),
         A::write("dx", L2NormShape::values),
     ];
-    const SHADERS: &'static [Shader<L2NormShape>] = &[shader!("l2norm_dx", [], |s| threads(s.rows))];
+    const SHADERS: &'static [Shader<L2NormShape>] = &[
+        shader!("l2norm_dx", [], |s| threads(s.rows)),
+        shader!("l2norm_dx.tree", ["row"], |s| s.rows.div_ceil(4), Needs::WorkgroupMemory, |_| true),
+    ];
     const ROUTINES: &'static [Routine<L2NormShape>] = &[];
 
     fn rows(s: &L2NormShape) -> usize {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::terms::{COST, COUNT};
-use super::{blocks, chunk, shader, threads};
+use super::{blocks, by_fours, chunk, shader, threads};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -121,7 +121,10 @@ impl Kernel for Norm {
         NormArg::read("x", |s| s.length).fill(Fill::NonFinite),
         NormArg::write("partial", |s| 2 * s.chunks()).columns(|_| 2),
     ];
-    const SHADERS: &'static [Shader<NormShape>] = &[shader!("norm", ["tree"], NormShape::chunks)];
+    const SHADERS: &'static [Shader<NormShape>] = &[
+        shader!("norm", ["tree"], NormShape::chunks),
+        shader!("norm.vec4", ["tree"], NormShape::chunks, Needs::Nothing, |s| by_fours(s.length, s.chunk)),
+    ];
     const ROUTINES: &'static [Routine<NormShape>] = &[];
 
     fn rows(s: &NormShape) -> usize {
@@ -140,7 +143,7 @@ impl Kernel for Norm {
     }
 
     fn cases() -> Vec<NormShape> {
-        [(1, 64), (63, 64), (1000, 130), (10_000, 4096)]
+        [(1, 64), (63, 64), (1000, 130), (1000, 132), (10_000, 4096)]
             .into_iter()
             .map(|(length, chunk)| NormShape { length, chunk })
             .collect()
