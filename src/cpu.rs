@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::hint::black_box;
 use std::ops::Range;
 use std::slice;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -21,11 +21,11 @@ use crate::run::Values;
 pub struct Runner<R: Number = f32> {
     plan: Arc<Plan>,
     /// One array for each buffer of the plan.
-    buffers: Vec<Arc<RwLock<Array<R>>>>,
+    buffers: Vec<Arc<RwLock<Memory<R>>>>,
     /// What runs each call.
     launches: Vec<Launch>,
     /// All calls, in order.
-    steps: Vec<Step>,
+    steps: Vec<Step<R>>,
     snapshots: VecDeque<Array>,
 }
 
@@ -66,17 +66,17 @@ impl Launch {
 }
 
 /// Calls that are run together.
-struct Step {
+struct Step<R> {
     calls: Range<usize>,
     /// How several follow each other on some images before the next.
-    chain: Option<Chain>,
+    chain: Option<Chain<R>>,
 }
 
 /// Images on which the calls of a chain follow each other.
 const IMAGES: usize = 2;
 
 /// The arrays of several calls that are run on some rows before the next.
-struct Chain {
+struct Chain<R> {
     /// Rows of each call.
     rows: usize,
     /// What they write.
@@ -84,6 +84,8 @@ struct Chain {
     /// Whether integers, and values of a row, of what they write and nothing behind them needs. It never leaves the
     /// cache: each thread has memory of its own for it.
     private: Vec<(bool, usize)>,
+    /// Such memory that no thread has at the moment.
+    spare: Mutex<Vec<Vec<Memory<R>>>>,
     /// What they only read.
     read: Vec<Place>,
     /// For each call, where its arguments are found.
@@ -99,9 +101,9 @@ enum Source {
     Read(usize),
 }
 
-impl Chain {
+impl<R: Number> Chain<R> {
     /// Of calls that [`links`] has found; `None` where what they write does not lie in memory of its own.
-    fn new(plan: &Plan, calls: Range<usize>) -> Option<Chain> {
+    fn new(plan: &Plan, calls: Range<usize>) -> Option<Self> {
         let end = calls.end;
         let calls = &plan.calls()[calls];
         let args = calls.iter().flat_map(|call| call.at.args().iter().zip(&call.args));
@@ -130,6 +132,7 @@ impl Chain {
         Some(Chain {
             rows,
             private: private.iter().map(of_rows).collect(),
+            spare: Mutex::default(),
             sources: calls.iter().map(|call| call.args.iter().map(source).collect()).collect(),
             written: places(&written),
             read: places(&read),
@@ -160,7 +163,7 @@ fn links(calls: &[Call]) -> usize {
 }
 
 /// All calls of a plan, in chains as long as can be.
-fn steps(plan: &Plan) -> Vec<Step> {
+fn steps<R: Number>(plan: &Plan) -> Vec<Step<R>> {
     let mut steps = Vec::new();
     let mut start = 0;
     while start < plan.calls().len() {
@@ -174,24 +177,46 @@ fn steps(plan: &Plan) -> Vec<Step> {
     steps
 }
 
-/// Zeros.
-fn array<R: Number>(is_uint: bool, len: usize) -> Array<R> {
-    if is_uint { Array::Uint(vec![0; len]) } else { Array::Float(vec![R::default(); len]) }
+/// An array that begins with a cache line: what the widest vectors load and store from there on never lies in two.
+struct Memory<R> {
+    array: Array<R>,
+    start: usize,
 }
 
-/// Elements of an array, to be read.
-fn reading<R>(array: &Array<R>, range: Range<usize>) -> View<'_, R> {
-    match array {
-        Array::Float(values) => View::Read(&values[range]),
-        Array::Uint(values) => View::ReadUint(&values[range]),
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+impl<R: Number> Memory<R> {
+    /// Zeros.
+    fn new(is_uint: bool, len: usize) -> Memory<R> {
+        fn aligned<T: Clone + Default>(len: usize) -> (Vec<T>, usize) {
+            let values = vec![T::default(); len + LINE / size_of::<T>()];
+            let start = values.as_ptr().align_offset(LINE);
+            (values, start)
+        }
+        if is_uint {
+            let (values, start) = aligned(len);
+            Memory { array: Array::Uint(values), start }
+        } else {
+            let (values, start) = aligned(len);
+            Memory { array: Array::Float(values), start }
+        }
     }
-}
 
-/// Elements of an array, to be written.
-fn writing<R>(array: &mut Array<R>, range: Range<usize>) -> View<'_, R> {
-    match array {
-        Array::Float(values) => View::Write(&mut values[range]),
-        Array::Uint(values) => View::WriteUint(&mut values[range]),
+    /// Elements to be read.
+    fn reading(&self, range: Range<usize>) -> View<'_, R> {
+        match &self.array {
+            Array::Float(values) => View::Read(&values[self.start..][range]),
+            Array::Uint(values) => View::ReadUint(&values[self.start..][range]),
+        }
+    }
+
+    /// Elements to be written.
+    fn writing(&mut self, range: Range<usize>) -> View<'_, R> {
+        match &mut self.array {
+            Array::Float(values) => View::Write(&mut values[self.start..][range]),
+            Array::Uint(values) => View::WriteUint(&mut values[self.start..][range]),
+        }
     }
 }
 
@@ -200,52 +225,53 @@ const POISONED: &str = "a reference panicked";
 impl<R: Number> Runner<R> {
     /// Allocates every buffer of the plan, zeroed.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let buffer = |buffer: &Buffer| Arc::new(RwLock::new(array(buffer.is_uint, buffer.len)));
+        let buffer = |buffer: &Buffer| Arc::new(RwLock::new(Memory::new(buffer.is_uint, buffer.len)));
         let buffers = plan.buffers().iter().map(buffer).collect();
         let launches = plan.calls().iter().map(|call| Launch::new(&plan, call)).collect();
         Runner { launches, steps: steps(&plan), plan, buffers, snapshots: VecDeque::new() }
     }
 
     /// The buffer that holds a slot, and the slot's elements in it.
-    fn storage(&self, id: SlotId) -> (&Arc<RwLock<Array<R>>>, Range<usize>) {
+    fn storage(&self, id: SlotId) -> (&Arc<RwLock<Memory<R>>>, Range<usize>) {
         let Place { buffer, range } = Place::of(&self.plan, id);
         (&self.buffers[buffer], range)
     }
 
-    fn for_reading(&self, place: &Place) -> RwLockReadGuard<'_, Array<R>> {
+    fn for_reading(&self, place: &Place) -> RwLockReadGuard<'_, Memory<R>> {
         self.buffers[place.buffer].read().expect(POISONED)
     }
 
-    fn for_writing(&self, place: &Place) -> RwLockWriteGuard<'_, Array<R>> {
+    fn for_writing(&self, place: &Place) -> RwLockWriteGuard<'_, Memory<R>> {
         self.buffers[place.buffer].write().expect(POISONED)
     }
 
     /// A copy of a slot at full precision.
     pub fn get(&self, slot: SlotId) -> Array<R> {
         let (buffer, range) = self.storage(slot);
-        match &*buffer.read().expect(POISONED) {
-            Array::Float(values) => Array::Float(values[range].to_vec()),
-            Array::Uint(values) => Array::Uint(values[range].to_vec()),
+        match buffer.read().expect(POISONED).reading(range) {
+            View::Read(values) => Array::Float(values.to_vec()),
+            View::ReadUint(values) => Array::Uint(values.to_vec()),
+            _ => unreachable!("asked for reading"),
         }
     }
 
     /// Overwrites a slot of real numbers at full precision.
     pub fn set(&mut self, slot: SlotId, values: &[R]) {
         let (buffer, range) = self.storage(slot);
-        match &mut *buffer.write().expect(POISONED) {
-            Array::Float(own) => own[range].copy_from_slice(values),
-            Array::Uint(_) => panic!("slot `{}` holds integers", self.plan.slot(slot).name),
+        match buffer.write().expect(POISONED).writing(range) {
+            View::Write(own) => own.copy_from_slice(values),
+            _ => panic!("slot `{}` holds integers", self.plan.slot(slot).name),
         }
     }
 
     /// Runs the calls of a chain on some images before the next.
-    fn chain(&self, launches: &[Launch], chain: &Chain) {
-        let Chain { rows, written, private, read, sources } = chain;
+    fn chain(&self, launches: &[Launch], chain: &Chain<R>) {
+        let Chain { rows, written, private, spare, read, sources } = chain;
         let inputs: Vec<_> = read.iter().map(|place| (self.for_reading(place), place)).collect();
-        let inputs: Vec<View<R>> = inputs.iter().map(|(array, place)| reading(array, place.range.clone())).collect();
+        let inputs: Vec<View<R>> = inputs.iter().map(|(memory, place)| memory.reading(place.range.clone())).collect();
         let mut outputs: Vec<_> = written.iter().map(|place| (self.for_writing(place), place)).collect();
         let mut outputs: Vec<View<R>> =
-            outputs.iter_mut().map(|(array, place)| writing(array, place.range.clone())).collect();
+            outputs.iter_mut().map(|(memory, place)| memory.writing(place.range.clone())).collect();
         let shares: Vec<(usize, Vec<View<R>>)> = (0..*rows)
             .step_by(IMAGES)
             .map(|first| {
@@ -253,12 +279,21 @@ impl<R: Number> Runner<R> {
                 (first, outputs.iter_mut().map(|view| view.split_off(count, rows - first)).collect())
             })
             .collect();
-        let scratch =
-            || -> Vec<Array<R>> { private.iter().map(|&(is_uint, length)| array(is_uint, length * IMAGES)).collect() };
-        shares.into_par_iter().for_each_init(scratch, |scratch, (first, mut own)| {
+        let prepared = launches.iter().zip(sources).map(|(Launch { at, routine, .. }, sources)| {
+            let read = at.args().iter().zip(sources).filter_map(|(arg, &source)| {
+                let Source::Read(place) = source else { return None };
+                Some((arg.name, inputs[place].whole()))
+            });
+            R::prepare(&**at, *routine, &mut Io::new(at.name(), read))
+        });
+        let prepared: Vec<Vec<R>> = prepared.collect();
+        shares.into_par_iter().for_each(|(first, mut own)| {
+            let memory = |&(is_uint, length): &(bool, usize)| Memory::new(is_uint, length * IMAGES);
+            let left = spare.lock().expect(POISONED).pop();
+            let mut scratch: Vec<_> = left.unwrap_or_else(|| private.iter().map(memory).collect());
             let count = IMAGES.min(rows - first);
-            own.extend(scratch.iter_mut().zip(private).map(|(array, (_, length))| writing(array, 0..length * count)));
-            for (Launch { at, routine, .. }, sources) in launches.iter().zip(sources) {
+            own.extend(scratch.iter_mut().zip(private).map(|(memory, (_, length))| memory.writing(0..length * count)));
+            for ((Launch { at, routine, .. }, sources), prepared) in launches.iter().zip(sources).zip(&prepared) {
                 let args = at.args();
                 let own = own.iter_mut().enumerate().filter_map(|(place, view)| {
                     let arg = &args[sources.iter().position(|&source| source == Source::Own(place))?];
@@ -270,16 +305,19 @@ impl<R: Number> Runner<R> {
                     let view = &inputs[place];
                     Some((arg.name, if arg.local { view.rows(first, count, *rows) } else { view.whole() }))
                 });
-                R::compute(&**at, *routine, 0..count, &mut Io::new(at.name(), own.chain(read)));
+                let mut io = Io::new(at.name(), own.chain(read)).with_prepared(prepared);
+                R::compute(&**at, *routine, 0..count, &mut io);
             }
+            drop(own);
+            spare.lock().expect(POISONED).push(scratch);
         });
     }
 
     /// Runs one call by itself.
     fn call(&self, launch: &Launch) {
         enum Guard<'a, R> {
-            Read(RwLockReadGuard<'a, Array<R>>),
-            Write(RwLockWriteGuard<'a, Array<R>>),
+            Read(RwLockReadGuard<'a, Memory<R>>),
+            Write(RwLockWriteGuard<'a, Memory<R>>),
         }
         let Launch { at, routine, piece, rows, args } = launch;
         let lock = |(arg, place): (&ArgAt, &Place)| match arg.access {
@@ -289,25 +327,38 @@ impl<R: Number> Runner<R> {
         let mut guards: Vec<_> = at.args().iter().zip(args).map(lock).collect();
         let views = guards.iter_mut().zip(at.args()).zip(args).map(|((guard, arg), place)| {
             let view = match guard {
-                Guard::Read(array) => reading(array, place.range.clone()),
-                Guard::Write(array) => writing(array, place.range.clone()),
+                Guard::Read(memory) => memory.reading(place.range.clone()),
+                Guard::Write(memory) => memory.writing(place.range.clone()),
             };
             (arg.name, view)
         });
-        let rows = slice::from_ref(rows);
-        deal(at, *piece, rows, views.collect(), |rows, io| R::compute(&**at, *routine, rows, io));
+        compute(at, *routine, *piece, rows.clone(), views.collect());
     }
+}
+
+/// Computes output rows of `at`, dealt to the threads, after what its routine prepares for all of them.
+fn compute<R: Number>(
+    at: &At,
+    routine: Option<RoutineAt>,
+    piece: usize,
+    rows: Range<usize>,
+    views: Vec<(&'static str, View<R>)>,
+) {
+    let read = views.iter().filter(|(_, view)| matches!(view, View::Read(_) | View::ReadUint(_)));
+    let read = read.map(|(name, view)| (*name, view.whole()));
+    let prepared = R::prepare(&**at, routine, &mut Io::new(at.name(), read));
+    deal(at, piece, slice::from_ref(&rows), views, &prepared, |rows, io| R::compute(&**at, routine, rows, io));
 }
 
 /// Runs the reference of `at` for some of its output rows, dealt to the threads. Written arrays hold these rows alone,
 /// one behind the other; the others are whole.
 pub fn reference<R: Number>(at: &At, rows: &[Range<usize>], views: Vec<(&'static str, View<R>)>) {
-    deal(at, piece(at), rows, views, |rows, io| R::reference(&**at, rows, io));
+    deal(at, piece(at), rows, views, &[], |rows, io| R::reference(&**at, rows, io));
 }
 
 /// Runs a routine of `at` on whole arrays, its output rows dealt to the threads.
 pub fn routine(at: &At, routine: RoutineAt, views: Vec<(&'static str, View<f32>)>) {
-    deal(at, piece(at), slice::from_ref(&(0..at.rows())), views, |rows, io| at.routine(routine.place, rows, io));
+    compute(at, Some(routine), piece(at), 0..at.rows(), views);
 }
 
 /// The best rates of all threads together: memory copied, multiply-adds in registers.
@@ -359,12 +410,13 @@ fn piece(at: &At) -> usize {
     at.rows().div_ceil(pieces as usize).next_multiple_of(together)
 }
 
-/// Deals output rows of `at` to the threads, `size` at a time.
+/// Deals output rows of `at` to the threads, `size` at a time, with what is `prepared` for all.
 fn deal<R: Number>(
     at: &At,
     size: usize,
     rows: &[Range<usize>],
     mut views: Vec<(&'static str, View<R>)>,
+    prepared: &[R],
     run: impl Fn(Range<usize>, &mut Io<R>) + Sync,
 ) {
     let args = at.args();
@@ -380,7 +432,8 @@ fn deal<R: Number>(
                 _ if is_local(name) => (*name, view.rows(start, count, at.rows())),
                 _ => (*name, view.whole()),
             });
-            shares.push((if from_zero { 0..count } else { start..start + count }, Io::new(at.name(), share)));
+            let io = Io::new(at.name(), share).with_prepared(prepared);
+            shares.push((if from_zero { 0..count } else { start..start + count }, io));
             left -= count;
         }
     }
@@ -394,12 +447,12 @@ impl<R: Number> crate::run::Runner for Runner<R> {
 
     fn write<'a>(&mut self, slot: SlotId, values: impl Into<Values<'a>>) -> Result<()> {
         let (buffer, range) = self.storage(slot);
-        match (&mut *buffer.write().expect(POISONED), values.into()) {
-            (Array::Float(own), Values::Float(values)) => {
-                assert_eq!(range.len(), values.len(), "slot `{}`", self.plan.slot(slot).name);
-                own[range].iter_mut().zip(values).for_each(|(own, &value)| *own = R::of(f64::from(value)));
+        match (buffer.write().expect(POISONED).writing(range), values.into()) {
+            (View::Write(own), Values::Float(values)) => {
+                assert_eq!(own.len(), values.len(), "slot `{}`", self.plan.slot(slot).name);
+                own.iter_mut().zip(values).for_each(|(own, &value)| *own = R::of(f64::from(value)));
             }
-            (Array::Uint(own), Values::Uint(values)) => own[range].copy_from_slice(values),
+            (View::WriteUint(own), Values::Uint(values)) => own.copy_from_slice(values),
             _ => panic!("slot `{}` holds the other element type", self.plan.slot(slot).name),
         }
         Ok(())
@@ -407,9 +460,9 @@ impl<R: Number> crate::run::Runner for Runner<R> {
 
     fn write_part(&mut self, slot: SlotId, start: usize, values: &[u32]) -> Result<()> {
         let (buffer, range) = self.storage(slot);
-        match &mut *buffer.write().expect(POISONED) {
-            Array::Uint(own) => own[range][start..][..values.len()].copy_from_slice(values),
-            Array::Float(_) => panic!("slot `{}` holds real numbers", self.plan.slot(slot).name),
+        match buffer.write().expect(POISONED).writing(range) {
+            View::WriteUint(own) => own[start..][..values.len()].copy_from_slice(values),
+            _ => panic!("slot `{}` holds real numbers", self.plan.slot(slot).name),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The named views through which a kernel on the host reads its inputs and writes its outputs, and the number types
 //! that it runs in.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Operation, RoutineAt};
@@ -10,6 +11,8 @@ use crate::host::Real;
 pub trait Number: Real {
     /// Calls the reference of `operation` on the output rows `rows`.
     fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<Self>);
+    /// What `routine` prepares for all output rows, where there is one for this number type, from the read arrays.
+    fn prepare(operation: &dyn Operation, routine: Option<RoutineAt>, io: &mut Io<Self>) -> Vec<Self>;
     /// Calls `routine`, where there is one for this number type, or else the reference.
     fn compute(operation: &dyn Operation, routine: Option<RoutineAt>, rows: Range<usize>, io: &mut Io<Self>);
 }
@@ -17,6 +20,10 @@ pub trait Number: Real {
 impl Number for f32 {
     fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<f32>) {
         operation.reference_f32(rows, io);
+    }
+
+    fn prepare(operation: &dyn Operation, routine: Option<RoutineAt>, io: &mut Io<f32>) -> Vec<f32> {
+        routine.map_or_else(Vec::new, |routine| operation.prepare(routine.place, io))
     }
 
     fn compute(operation: &dyn Operation, routine: Option<RoutineAt>, rows: Range<usize>, io: &mut Io<f32>) {
@@ -30,6 +37,10 @@ impl Number for f32 {
 impl Number for f64 {
     fn reference(operation: &dyn Operation, rows: Range<usize>, io: &mut Io<f64>) {
         operation.reference_f64(rows, io);
+    }
+
+    fn prepare(_: &dyn Operation, _: Option<RoutineAt>, _: &mut Io<f64>) -> Vec<f64> {
+        Vec::new()
     }
 
     fn compute(operation: &dyn Operation, _: Option<RoutineAt>, rows: Range<usize>, io: &mut Io<f64>) {
@@ -115,6 +126,8 @@ const MOST: usize = 8;
 pub struct Io<'a, R> {
     kernel: &'static str,
     views: [(&'static str, View<'a, R>); MOST],
+    /// See [`Routine::prepare`](super::Routine::prepare).
+    prepared: Option<&'a [R]>,
 }
 
 impl<'a, R> Io<'a, R> {
@@ -125,7 +138,20 @@ impl<'a, R> Io<'a, R> {
             assert!(place < MOST, "{kernel} has more than {MOST} arguments");
             own[place] = view;
         }
-        Io { kernel, views: own }
+        Io { kernel, views: own, prepared: None }
+    }
+
+    /// With what the routine has prepared already.
+    pub(crate) fn with_prepared(self, prepared: &'a [R]) -> Self {
+        Io { prepared: Some(prepared), ..self }
+    }
+
+    /// What the routine has prepared already, or prepares now.
+    pub(crate) fn prepared(&mut self, prepare: impl FnOnce(&mut Self) -> Vec<R>) -> Cow<'a, [R]>
+    where
+        R: Clone,
+    {
+        self.prepared.map_or_else(|| Cow::Owned(prepare(self)), Cow::Borrowed)
     }
 
     fn find(&mut self, name: &str) -> &mut View<'a, R> {

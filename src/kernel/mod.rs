@@ -44,6 +44,9 @@ pub struct Shader<S: 'static> {
     pub groups: fn(&S) -> usize,
 }
 
+/// What a [`Routine`] makes of the read arrays.
+pub type Prepare<S> = fn(&S, &mut Io<f32>) -> Vec<f32>;
+
 /// One implementation for the host's processor, beside the reference.
 pub struct Routine<S: 'static> {
     /// `<kernel>.<how>`.
@@ -52,6 +55,10 @@ pub struct Routine<S: 'static> {
     pub fits: fn(&S) -> bool,
     /// Output rows to compute together, so that what it prepares for them is small beside them.
     pub together: fn(&S) -> usize,
+    /// Makes of the read arrays what all output rows need in another form, once for all of them.
+    pub prepare: Option<Prepare<S>>,
+    /// Factor on the kernel's [tolerance](Kernel::tolerance), 1 unless another way to compute rounds more.
+    pub widen: f64,
     /// Computes the output rows given, as [`Kernel::reference`] does.
     pub run: fn(&S, Range<usize>, &mut Io<f32>),
 }
@@ -199,7 +206,7 @@ pub struct ShaderAt {
 }
 
 /// A [`Routine`] at a shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoutineAt {
     /// `<kernel>.<how>`.
     pub name: &'static str,
@@ -207,6 +214,8 @@ pub struct RoutineAt {
     pub fits: bool,
     /// See [`Routine::together`].
     pub together: usize,
+    /// See [`Routine::widen`].
+    pub widen: f64,
     /// Its place in the kernel's list.
     pub place: usize,
 }
@@ -229,6 +238,8 @@ pub trait Operation: Send + Sync {
     fn routines(&self) -> Vec<RoutineAt>;
     /// See [`Kernel::rows`].
     fn rows(&self) -> usize;
+    /// See [`Routine::prepare`]; `place` of [`RoutineAt`]. Empty where there is nothing to prepare.
+    fn prepare(&self, place: usize, io: &mut Io<f32>) -> Vec<f32>;
     /// See [`Routine::run`]; `place` of [`RoutineAt`].
     fn routine(&self, place: usize, rows: Range<usize>, io: &mut Io<f32>);
     /// See [`Kernel::reference`].
@@ -301,6 +312,7 @@ impl<K: Kernel> Operation for Bound<K> {
             name: routine.name,
             fits: (routine.fits)(&self.shape),
             together: (routine.together)(&self.shape),
+            widen: routine.widen,
             place,
         };
         K::ROUTINES.iter().enumerate().map(at).collect()
@@ -308,6 +320,10 @@ impl<K: Kernel> Operation for Bound<K> {
 
     fn rows(&self) -> usize {
         K::rows(&self.shape)
+    }
+
+    fn prepare(&self, place: usize, io: &mut Io<f32>) -> Vec<f32> {
+        K::ROUTINES[place].prepare.map_or_else(Vec::new, |prepare| prepare(&self.shape, io))
     }
 
     fn routine(&self, place: usize, rows: Range<usize>, io: &mut Io<f32>) {

@@ -87,17 +87,28 @@ impl Kernel for Conv2d {
             .is_depthwise_by_fours()),
     ];
     const ROUTINES: &'static [Routine<Conv2dShape>] = &[
-        Routine { name: "conv2d.gemm", fits: |s| s.window.groups == 1, together: |_| 1, run: routines::gemm },
+        Routine {
+            name: "conv2d.gemm",
+            fits: |s| s.window.groups == 1,
+            together: |_| 1,
+            prepare: None,
+            widen: 1.0,
+            run: routines::gemm,
+        },
         Routine {
             name: "conv2d.direct",
             fits: |s| s.window.groups == 1 && s.window.out_channels.is_multiple_of(direct::LANES),
             together: |s| direct::together(&s.window),
+            prepare: None,
+            widen: 1.0,
             run: routines::direct,
         },
         Routine {
             name: "conv2d.winograd",
             fits: |s| winograd::pays(&s.window),
             together: |s| winograd::together(&s.window),
+            prepare: Some(routines::winograd_weights),
+            widen: winograd::ROUNDING,
             run: routines::winograd,
         },
     ];

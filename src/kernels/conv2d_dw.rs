@@ -99,12 +99,16 @@ impl Kernel for Conv2dDw {
             name: "conv2d_dw.gemm",
             fits: |s| s.window.groups == 1,
             together: |s| s.window.terms(),
+            prepare: None,
+            widen: 1.0,
             run: routines::gemm_dw,
         },
         Routine {
             name: "conv2d_dw.narrow",
             fits: |s| s.window.is_dense() && s.window.out_channels.is_multiple_of(direct::LANES),
             together: |s| s.window.terms(),
+            prepare: None,
+            widen: 1.0,
             run: routines::narrow_dw,
         },
         Routine {
@@ -114,12 +118,16 @@ impl Kernel for Conv2dDw {
                 groups == 1 && in_channels.is_multiple_of(direct::TERMS) && out_channels.is_multiple_of(direct::LANES)
             },
             together: |s| direct::terms_together(&s.window, s.splits),
+            prepare: None,
+            widen: 1.0,
             run: routines::direct_dw,
         },
         Routine {
             name: "conv2d_dw.winograd",
             fits: |s| winograd::pays(&s.window),
             together: |s| s.window.terms(),
+            prepare: None,
+            widen: winograd::ROUNDING,
             run: routines::winograd_dw,
         },
     ];

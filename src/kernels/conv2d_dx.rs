@@ -50,17 +50,28 @@ impl Kernel for Conv2dDx {
         shader!("conv2d_dx.depthwise", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s.is_depthwise_by_fours()),
     ];
     const ROUTINES: &'static [Routine<Window>] = &[
-        Routine { name: "conv2d_dx.gemm", fits: |s| s.groups == 1, together: |_| 1, run: routines::gemm_dx },
+        Routine {
+            name: "conv2d_dx.gemm",
+            fits: |s| s.groups == 1,
+            together: |_| 1,
+            prepare: None,
+            widen: 1.0,
+            run: routines::gemm_dx,
+        },
         Routine {
             name: "conv2d_dx.direct",
             fits: |s| s.groups == 1 && s.in_channels.is_multiple_of(direct::LANES),
             together: direct::together_dx,
+            prepare: None,
+            widen: 1.0,
             run: routines::direct_dx,
         },
         Routine {
             name: "conv2d_dx.winograd",
             fits: winograd::pays,
             together: winograd::together,
+            prepare: Some(routines::winograd_dx_weights),
+            widen: winograd::ROUNDING,
             run: routines::winograd_dx,
         },
     ];

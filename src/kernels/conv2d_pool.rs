@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::routines::{conv2d as routines, direct};
+use super::routines::{conv2d as routines, direct, winograd};
 use super::{
     Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Window, add_scaled,
     blocks, chunk, is_narrow, patches, shader, threads, tiles,
@@ -51,6 +51,26 @@ pub(super) fn fused(first: &At, second: &At) -> Option<At> {
     let is_narrow = dw.window.is_dense() && dw.window.in_channels <= 4;
     let fits = is_narrow && dw.window.out_channels.is_multiple_of(direct::LANES) && pools(&dw.window, pool);
     fits.then(|| At::stored::<Conv2dPoolDw>(dw.clone(), second.format()))
+}
+
+/// For [`Conv2dPool`] the pixels of some images' windows, four for each output, in `f64`: where roundings of its own
+/// tell equal pixels apart, a routine may name another of them than the first.
+pub(crate) fn candidates(at: &At, batch: Range<usize>, x: &[f64], w: &[f64], b: &[f64]) -> Option<Vec<[f64; 4]>> {
+    let s = at.shape::<Conv2dPool>()?;
+    let (windows, plain) = (windows(&s.window), Conv2dShape { activation: Activation::None, ..s.clone() });
+    let mut z = vec![0.0; batch.len() * s.window.image_sizes().1];
+    let args = [("x", View::Read(x)), ("w", View::Read(w)), ("b", View::Read(b)), ("y", View::Write(&mut z))];
+    Conv2d::reference(&plain, batch, &mut Io::new(Conv2d::NAME, args));
+    let PoolShape { in_width, channels, out_height, out_width, .. } = windows;
+    let mut pixels = Vec::with_capacity(z.len() / 4);
+    for z in z.chunks(s.window.image_sizes().1) {
+        for output in 0..out_height * out_width * channels {
+            let (place, channel) = (output / channels, output % channels);
+            let corner = 2 * (place / out_width * in_width + place % out_width);
+            pixels.push([0, 1, in_width, in_width + 1].map(|pixel| z[(corner + pixel) * channels + channel]));
+        }
+    }
+    Some(pixels)
 }
 
 type A = Arg<Conv2dShape>;
@@ -114,12 +134,24 @@ impl Kernel for Conv2dPool {
             |s| s.window.by_fours()
         ),
     ];
-    const ROUTINES: &'static [Routine<Conv2dShape>] = &[Routine {
-        name: "conv2d_pool.in_turn",
-        fits: |_| true,
-        together: routines::pooled_together,
-        run: routines::pool,
-    }];
+    const ROUTINES: &'static [Routine<Conv2dShape>] = &[
+        Routine {
+            name: "conv2d_pool.in_turn",
+            fits: |s| !winograd::pays(&s.window),
+            together: routines::pooled_together,
+            prepare: Some(routines::pool_prepared),
+            widen: 1.0,
+            run: routines::pool,
+        },
+        Routine {
+            name: "conv2d_pool.winograd",
+            fits: |s| winograd::pays(&s.window),
+            together: routines::pooled_together,
+            prepare: Some(routines::pool_prepared),
+            widen: winograd::ROUNDING,
+            run: routines::pool,
+        },
+    ];
 
     fn rows(s: &Conv2dShape) -> usize {
         s.window.batch
@@ -194,6 +226,8 @@ impl Kernel for Conv2dPoolDw {
         name: "conv2d_pool_dw.narrow",
         fits: |s| s.window.is_dense() && s.window.out_channels.is_multiple_of(direct::LANES),
         together: |s| s.window.terms(),
+        prepare: None,
+        widen: 1.0,
         run: routines::narrow_pool_dw,
     }];
 

@@ -88,8 +88,14 @@ impl Kernel for Dense {
             |s| by_fours(s.inputs, s.outputs)
         ),
     ];
-    const ROUTINES: &'static [Routine<DenseShape>] =
-        &[Routine { name: "dense.gemm", fits: |_| true, together: |_| 16, run: routines::gemm }];
+    const ROUTINES: &'static [Routine<DenseShape>] = &[Routine {
+        name: "dense.gemm",
+        fits: |_| true,
+        together: |_| 16,
+        prepare: None,
+        widen: 1.0,
+        run: routines::gemm,
+    }];
 
     fn rows(s: &DenseShape) -> usize {
         s.rows
@@ -172,8 +178,14 @@ impl Kernel for DenseDx {
             by_fours(s.inputs, s.outputs)
         }),
     ];
-    const ROUTINES: &'static [Routine<DenseDxShape>] =
-        &[Routine { name: "dense_dx.gemm", fits: |_| true, together: |_| 32, run: routines::gemm_dx }];
+    const ROUTINES: &'static [Routine<DenseDxShape>] = &[Routine {
+        name: "dense_dx.gemm",
+        fits: |_| true,
+        together: |_| 32,
+        prepare: None,
+        widen: 1.0,
+        run: routines::gemm_dx,
+    }];
 
     fn rows(s: &DenseDxShape) -> usize {
         s.rows
@@ -261,8 +273,14 @@ impl Kernel for DenseDw {
             |s| { by_fours(s.inputs, s.outputs) }
         ),
     ];
-    const ROUTINES: &'static [Routine<DenseDwShape>] =
-        &[Routine { name: "dense_dw.gemm", fits: |_| true, together: |_| 16, run: routines::gemm_dw }];
+    const ROUTINES: &'static [Routine<DenseDwShape>] = &[Routine {
+        name: "dense_dw.gemm",
+        fits: |_| true,
+        together: |_| 16,
+        prepare: None,
+        widen: 1.0,
+        run: routines::gemm_dw,
+    }];
 
     fn rows(s: &DenseDwShape) -> usize {
         s.splits * s.inputs

@@ -129,6 +129,8 @@ impl Kernel for Mine {
         name: "mine.side_by_side",
         fits: |s| s.sharpness == 0.0,
         together: |_| 1,
+        prepare: None,
+        widen: 1.0,
         run: routines::side_by_side,
     }];
 

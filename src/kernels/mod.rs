@@ -44,6 +44,7 @@ pub use contrastive::{Contrastive, ContrastiveCount, ContrastivePairs};
 pub use conv2d::{Conv2d, Conv2dShape};
 pub use conv2d_dw::{Conv2dDw, Conv2dDwShape};
 pub use conv2d_dx::Conv2dDx;
+pub(crate) use conv2d_pool::candidates;
 pub use conv2d_pool::{Conv2dPool, Conv2dPoolDw};
 pub use dense::{Dense, DenseDw, DenseDwShape, DenseDx, DenseDxShape, DenseShape};
 pub use drop::{Drop, DropShape};

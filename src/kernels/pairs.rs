@@ -183,6 +183,8 @@ where
         name: "pairs.side_by_side",
         fits: |_| true,
         together: |_| 1,
+        prepare: None,
+        widen: 1.0,
         run: |s, anchors, io| {
             vectorised(
                 #[inline(always)]

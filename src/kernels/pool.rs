@@ -181,6 +181,8 @@ impl Kernel for MaxPool {
         name: "maxpool.two_by_two",
         fits: |s| s.stride == 2 && s.is_side_by_side() && s.channels.is_multiple_of(routines::LANES),
         together: |_| 1,
+        prepare: None,
+        widen: 1.0,
         run: routines::two_by_two,
     }];
 
@@ -240,7 +242,14 @@ impl Kernel for MaxPoolDx {
             s.is_side_by_side() && s.channels.is_multiple_of(4)
         }),
     ];
-    const ROUTINES: &'static [Routine<PoolShape>] = &[];
+    const ROUTINES: &'static [Routine<PoolShape>] = &[Routine {
+        name: "maxpool_dx.two_by_two",
+        fits: |s| s.stride == 2 && s.is_side_by_side() && s.channels.is_multiple_of(routines::LANES),
+        together: |_| 1,
+        prepare: None,
+        widen: 1.0,
+        run: routines::two_by_two_dx,
+    }];
 
     fn rows(s: &PoolShape) -> usize {
         s.batch

@@ -63,8 +63,14 @@ impl Kernel for Distances {
             |s| by_fours(s.references, s.dims)
         ),
     ];
-    const ROUTINES: &'static [Routine<DistancesShape>] =
-        &[Routine { name: "distances.panels", fits: |_| true, together: |_| 64, run: routines::panels }];
+    const ROUTINES: &'static [Routine<DistancesShape>] = &[Routine {
+        name: "distances.panels",
+        fits: |_| true,
+        together: |_| 64,
+        prepare: None,
+        widen: 1.0,
+        run: routines::panels,
+    }];
 
     fn rows(s: &DistancesShape) -> usize {
         s.queries

@@ -38,14 +38,20 @@ pub(crate) fn gemm(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
 pub(crate) fn direct(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
     let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
     let images = &x[batch.start * s.window.image_sizes().0..];
-    direct::convolve(&Walk::forward(&s.window), images, w, b, y, |y| s.activation.activate(y));
+    direct::convolve(&Walk::forward(&s.window), images, w, b, s.activation, y);
 }
 
 /// Fewer products, of transformed images and weights.
 pub(crate) fn winograd(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
-    let (x, w, b, y) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"));
+    let u = io.prepared(|io| winograd_weights(s, io));
+    let (x, b, y) = (io.read("x"), io.read("b"), io.write("y"));
     let images = &x[batch.start * s.window.image_sizes().0..];
-    winograd::convolve(&s.window, images, w, b, y, |y| s.activation.activate(y));
+    winograd::convolve(&s.window, images, &u, b, s.activation, y);
+}
+
+/// The weights for [`winograd`].
+pub(crate) fn winograd_weights(s: &Conv2dShape, io: &mut Io<f32>) -> Vec<f32> {
+    winograd::weights(&s.window, io.read("w"))
 }
 
 /// Images of a convolution that [`pool`] takes together.
@@ -53,9 +59,16 @@ pub(crate) fn pooled_together(s: &Conv2dShape) -> usize {
     fastest::<Conv2d>(s).map_or(1, |routine| (routine.together)(s))
 }
 
+/// What the convolution prepares for [`pool`].
+pub(crate) fn pool_prepared(s: &Conv2dShape, io: &mut Io<f32>) -> Vec<f32> {
+    let prepare = fastest::<Conv2d>(s).and_then(|routine| routine.prepare);
+    prepare.map_or_else(Vec::new, |prepare| prepare(s, io))
+}
+
 /// The convolution of as many images as are taken together, then their pooling. The activation is that of the largest
 /// values alone, since it never falls.
 pub(crate) fn pool(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
+    let prepared = io.prepared(|io| pool_prepared(s, io));
     let (x, w, b, y, argmax) = (io.read("x"), io.read("w"), io.read("b"), io.write("y"), io.write_uint("argmax"));
     let (windows, plain) = (windows(&s.window), Conv2dShape { activation: Activation::None, ..s.clone() });
     let (made, left) = (s.window.image_sizes().1, windows.image_sizes().1);
@@ -66,7 +79,8 @@ pub(crate) fn pool(s: &Conv2dShape, batch: Range<usize>, io: &mut Io<f32>) {
         let count = y.len() / left;
         let z = &mut z[..count * made];
         let args = [("x", View::Read(x)), ("w", View::Read(w)), ("b", View::Read(b)), ("y", View::Write(z))];
-        compute::<Conv2d>(&plain, first..first + count, &mut Io::new(Conv2d::NAME, args));
+        let mut io = Io::new(Conv2d::NAME, args).with_prepared(&prepared);
+        compute::<Conv2d>(&plain, first..first + count, &mut io);
         let outputs = y.par_chunks_mut(IMAGES * left).zip(argmax.par_chunks_mut(IMAGES * left));
         outputs.zip(z.par_chunks(IMAGES * made)).for_each(|((y, argmax), z)| {
             let count = y.len() / left;
@@ -96,13 +110,19 @@ pub(crate) fn gemm_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
 pub(crate) fn direct_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
     let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
     let (dz, zeros) = (&dz[batch.start * s.image_sizes().1..], vec![0.0; s.in_channels]);
-    direct::convolve(&Walk::backward(s), dz, w, &zeros, dx, |_| ());
+    direct::convolve(&Walk::backward(s), dz, w, &zeros, Activation::None, dx);
 }
 
 /// Fewer products, of transformed gradients and weights.
 pub(crate) fn winograd_dx(s: &Window, batch: Range<usize>, io: &mut Io<f32>) {
-    let (dz, w, dx) = (io.read("dz"), io.read("w"), io.write("dx"));
-    winograd::convolve_back(s, &dz[batch.start * s.image_sizes().1..], w, dx);
+    let u = io.prepared(|io| winograd_dx_weights(s, io));
+    let (dz, dx) = (io.read("dz"), io.write("dx"));
+    winograd::convolve_back(s, &dz[batch.start * s.image_sizes().1..], &u, dx);
+}
+
+/// The weights for [`winograd_dx`].
+pub(crate) fn winograd_dx_weights(s: &Window, io: &mut Io<f32>) -> Vec<f32> {
+    winograd::weights_back(s, io.read("w"))
 }
 
 /// The parts of some rows of a weights' gradient that belong to one split each: its images, the first term, and the

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::product::scratch;
 use super::walk::{Class, Pixel, Run, Walk};
-use crate::kernels::Window;
+use crate::kernels::{Activation, Window};
 
 /// The number of columns is a multiple of this, which fills whole vectors of every processor.
 pub(crate) const LANES: usize = 16;
@@ -42,19 +42,11 @@ pub(crate) fn together(window: &Window) -> usize {
     if window.out_channels <= NEAR { 1 } else { together_dx(window) }
 }
 
-/// `y[pixel, column] = b[column] + sum over terms of images[pixel, term] * w[term, column]`, and what follows on the
-/// outputs of some images. On all threads.
+/// `y[pixel, column] = b[column] + sum over terms of images[pixel, term] * w[term, column]`, activated. On all threads.
 ///
 /// # Panics
 /// If the columns are no multiple of [`LANES`].
-pub(crate) fn convolve(
-    walk: &Walk,
-    images: &[f32],
-    w: &[f32],
-    b: &[f32],
-    y: &mut [f32],
-    follow: impl Fn(&mut [f32]) + Sync,
-) {
+pub(crate) fn convolve(walk: &Walk, images: &[f32], w: &[f32], b: &[f32], activation: Activation, y: &mut [f32]) {
     assert!(walk.columns.is_multiple_of(LANES), "{} columns", walk.columns);
     let is_near = walk.has_rows() && walk.columns <= NEAR;
     let panels = (!is_near).then(|| {
@@ -69,8 +61,11 @@ pub(crate) fn convolve(
     let of_a_thread = (y.len() / outputs).div_ceil(rayon::current_num_threads());
     let count = images_in_cache(inputs, outputs).min(of_a_thread);
     y.par_chunks_mut(count * outputs).zip(images.par_chunks(count * inputs)).for_each(|(y, images)| {
-        Arch::new().dispatch(Convolve { walk, images, w, is_near, b, y });
-        follow(y);
+        let rectifies = activation == Activation::Relu;
+        Arch::new().dispatch(Convolve { walk, images, w, is_near, b, rectifies, y: &mut *y });
+        if !rectifies {
+            activation.activate(y);
+        }
     });
 }
 
@@ -114,6 +109,8 @@ struct Convolve<'a> {
     /// Whether the weights are taken as they lie.
     is_near: bool,
     b: &'a [f32],
+    /// Whether negative outputs become zero.
+    rectifies: bool,
     y: &'a mut [f32],
 }
 
@@ -122,7 +119,7 @@ impl WithSimd for Convolve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Convolve { walk, images, w, is_near, b, y } = self;
+        let Convolve { walk, images, w, is_near, b, rectifies, y } = self;
         let classes = walk.classes(y.len() / (walk.pixels * walk.columns));
         let across = walk.columns / S::F32_LANES;
         let (w, b, y) = (S::as_simd_f32s(w).0, S::as_simd_f32s(b).0, S::as_mut_simd_f32s(y).0);
@@ -133,9 +130,9 @@ impl WithSimd for Convolve<'_> {
             for class in &classes {
                 let y = &mut y[first..];
                 if vectors == 2 {
-                    made::<S, 2>(simd, class, images, w, [b[first], b[first + 1]], y, across);
+                    made::<S, 2>(simd, class, images, w, [b[first], b[first + 1]], rectifies, y, across);
                 } else {
-                    made::<S, 1>(simd, class, images, w, [b[first]], y, across);
+                    made::<S, 1>(simd, class, images, w, [b[first]], rectifies, y, across);
                 }
             }
             first += vectors;
@@ -144,6 +141,7 @@ impl WithSimd for Convolve<'_> {
 }
 
 /// Makes `V` vectors of columns of all pixels of a class, as many at a time as there are registers for their sums.
+#[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
 #[inline(always)]
 pub(super) fn made<S: Simd, const V: usize>(
     simd: S,
@@ -151,24 +149,25 @@ pub(super) fn made<S: Simd, const V: usize>(
     images: &[f32],
     w: (&[S::f32s], usize),
     start: [S::f32s; V],
+    rectifies: bool,
     y: &mut [S::f32s],
     across: usize,
 ) {
     let Class { pixels, runs, length } = class;
     let (eights, rest) = pixels.as_chunks::<8>();
     for pixels in eights {
-        sums(simd, images, pixels, runs, *length, w, start, y, across);
+        sums(simd, images, pixels, runs, *length, w, start, rectifies, y, across);
     }
     let (fours, rest) = rest.as_chunks::<4>();
     for pixels in fours {
-        sums(simd, images, pixels, runs, *length, w, start, y, across);
+        sums(simd, images, pixels, runs, *length, w, start, rectifies, y, across);
     }
     let (twos, rest) = rest.as_chunks::<2>();
     for pixels in twos {
-        sums(simd, images, pixels, runs, *length, w, start, y, across);
+        sums(simd, images, pixels, runs, *length, w, start, rectifies, y, across);
     }
     for pixel in rest {
-        sums(simd, images, &[*pixel], runs, *length, w, start, y, across);
+        sums(simd, images, &[*pixel], runs, *length, w, start, rectifies, y, across);
     }
 }
 
@@ -184,6 +183,7 @@ fn sums<S: Simd, const P: usize, const V: usize>(
     length: usize,
     (w, stride): (&[S::f32s], usize),
     start: [S::f32s; V],
+    rectifies: bool,
     y: &mut [S::f32s],
     across: usize,
 ) {
@@ -201,6 +201,13 @@ fn sums<S: Simd, const P: usize, const V: usize>(
                 for v in 0..V {
                     sums[p][v] = simd.mul_add_f32s(value, w[v], sums[p][v]);
                 }
+            }
+        }
+    }
+    if rectifies {
+        for sums in &mut sums {
+            for sum in sums {
+                *sum = simd.max_f32s(*sum, simd.splat_f32s(0.0));
             }
         }
     }
@@ -273,9 +280,9 @@ impl WithSimd for Correlate<'_> {
                 let dw = &mut dw[(term - start) * across + first..];
                 let images = &images[channel..];
                 if vectors == 2 {
-                    met::<S, 2>(simd, images, (dz, stride), &pixels, &groups, count, dw, across);
+                    met::<S, 2>(simd, images, (dz, stride), &pixels, &groups, count, dw, across, true);
                 } else {
-                    met::<S, 1>(simd, images, (dz, stride), &pixels, &groups, count, dw, across);
+                    met::<S, 1>(simd, images, (dz, stride), &pixels, &groups, count, dw, across, true);
                 }
                 term += count;
             }
@@ -309,8 +316,8 @@ impl Window {
     }
 }
 
-/// Adds the products of `count` channels and `V` vectors of columns to `dw`, as many channels at a time as there are
-/// registers for.
+/// Sums the products of `count` channels and `V` vectors of columns to `dw`, as many channels at a time as there are
+/// registers for; it `adds` them, or they are all.
 #[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
 #[inline(always)]
 pub(super) fn met<S: Simd, const V: usize>(
@@ -322,26 +329,28 @@ pub(super) fn met<S: Simd, const V: usize>(
     count: usize,
     dw: &mut [S::f32s],
     across: usize,
+    adds: bool,
 ) {
     let mut channel = 0;
     while channel < count {
         let (images, dw) = (&images[channel..], &mut dw[channel * across..]);
         let left = count - channel;
         if left >= TERMS {
-            outer::<S, TERMS, V>(simd, images, dz, pixels, groups, dw, across);
+            outer::<S, TERMS, V>(simd, images, dz, pixels, groups, dw, across, adds);
             channel += TERMS;
         } else if left >= 4 {
-            outer::<S, 4, V>(simd, images, dz, pixels, groups, dw, across);
+            outer::<S, 4, V>(simd, images, dz, pixels, groups, dw, across, adds);
             channel += 4;
         } else {
-            outer::<S, 1, V>(simd, images, dz, pixels, groups, dw, across);
+            outer::<S, 1, V>(simd, images, dz, pixels, groups, dw, across, adds);
             channel += 1;
         }
     }
 }
 
-/// Adds the products of `T` neighbouring values of the images and `V` vectors of columns to `dw`. Plain loops, as in
+/// Sums the products of `T` neighbouring values of the images and `V` vectors of columns to `dw`. Plain loops, as in
 /// [`sums`].
+#[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
 #[inline(always)]
 fn outer<S: Simd, const T: usize, const V: usize>(
     simd: S,
@@ -351,6 +360,7 @@ fn outer<S: Simd, const T: usize, const V: usize>(
     groups: &[usize],
     dw: &mut [S::f32s],
     across: usize,
+    adds: bool,
 ) {
     let mut begin = 0;
     for &end in groups {
@@ -368,7 +378,7 @@ fn outer<S: Simd, const T: usize, const V: usize>(
         for t in 0..T {
             let dw = &mut dw[t * across..][..V];
             for v in 0..V {
-                dw[v] = simd.add_f32s(dw[v], sums[t][v]);
+                dw[v] = if adds || begin > 0 { simd.add_f32s(dw[v], sums[t][v]) } else { sums[t][v] };
             }
         }
         begin = end;

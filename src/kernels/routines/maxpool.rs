@@ -45,3 +45,42 @@ pub(crate) fn two_by_two(s: &PoolShape, batch: Range<usize>, io: &mut Io<f32>) {
         },
     );
 }
+
+/// The gradient by the inputs: each pixel is written once, the four of a window side by side.
+pub(crate) fn two_by_two_dx(s: &PoolShape, batch: Range<usize>, io: &mut Io<f32>) {
+    let (dy, argmax, dx) = (io.read("dy"), io.read_uint("argmax"), io.write("dx"));
+    let (row, outputs) = (s.in_width * s.channels, s.out_width * s.channels);
+    let image = s.in_height * row;
+    vectorised(
+        #[inline(always)]
+        || {
+            for (n, dx) in batch.zip(dx.chunks_mut(image)) {
+                for (oy, rows) in dx.chunks_mut(2 * row).enumerate() {
+                    if oy == s.out_height {
+                        // The last row of an odd number is in no window.
+                        rows.fill(0.0);
+                        continue;
+                    }
+                    let from = (n * s.out_height + oy) * outputs;
+                    let windows = dy[from..][..outputs].chunks(s.channels).zip(argmax[from..].chunks(s.channels));
+                    for (ox, (dy, argmax)) in windows.enumerate() {
+                        let ((dy, _), (argmax, _)) = (dy.as_chunks::<LANES>(), argmax.as_chunks::<LANES>());
+                        for (first, (dy, argmax)) in dy.iter().zip(argmax).enumerate() {
+                            let corner = 2 * ox * s.channels + first * LANES;
+                            for (k, place) in [0, s.channels, row, row + s.channels].into_iter().enumerate() {
+                                let mut pixel = [0.0; LANES];
+                                for lane in 0..LANES {
+                                    pixel[lane] = if argmax[lane] == k as u32 { dy[lane] } else { 0.0 };
+                                }
+                                rows[corner + place..][..LANES].copy_from_slice(&pixel);
+                            }
+                        }
+                    }
+                    for row in rows.chunks_mut(row) {
+                        row[2 * outputs..].fill(0.0);
+                    }
+                }
+            }
+        },
+    );
+}

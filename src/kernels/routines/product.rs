@@ -1,7 +1,7 @@
 //! Products of matrices on the host's processor: what the routines of the heavy kernels are made of.
 
 use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use gemm::Parallelism;
 
@@ -10,20 +10,30 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An array of arbitrary values for the time being. Its memory goes round on its thread: new memory costs as much as
-/// what is done with it.
-pub(crate) struct Scratch(Vec<f32>);
+/// An array of arbitrary values for the time being, at the beginning of a cache line. Its memory goes round on its
+/// thread: new memory costs as much as what is done with it.
+pub(crate) struct Scratch {
+    values: Vec<f32>,
+    range: Range<usize>,
+}
+
+/// Bytes of a cache line, and of the widest vectors.
+const LINE: usize = 64;
 
 /// An array of `len` arbitrary values.
 pub(crate) fn scratch(len: usize) -> Scratch {
     let mut values = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    values.resize(len, 0.0);
-    Scratch(values)
+    let least = len + LINE / size_of::<f32>();
+    if values.len() < least {
+        values = vec![0.0; least];
+    }
+    let start = values.as_ptr().align_offset(LINE);
+    Scratch { values, range: start..start + len }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        SPARE.with_borrow_mut(|spare| spare.push(std::mem::take(&mut self.0)));
+        SPARE.with_borrow_mut(|spare| spare.push(std::mem::take(&mut self.values)));
     }
 }
 
@@ -31,13 +41,13 @@ impl Deref for Scratch {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[self.range.clone()]
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[self.range.clone()]
     }
 }
 

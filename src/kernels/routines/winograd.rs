@@ -1,8 +1,13 @@
-//! Convolutions of 3×3 taps and stride 1, and their gradients, with 16 products of channels for each 2×2 pixels made,
-//! in place of 36: Winograd's minimal filtering F(2×2, 3×3), as Lavin & Gray have it in *Fast Algorithms for
-//! Convolutional Neural Networks*, 2016. With `d` the 4×4 pixels under a tile of 2×2 pixels made and `g` the weights
-//! of two channels, the tile is `Aᵀ((G g Gᵀ) ⊙ (Bᵀ d B)) A`, and the gradient by `g` the sum over tiles of
-//! `Gᵀ((A dz Aᵀ) ⊙ (Bᵀ d B)) G`. For each of the 16 places the products over channels are those of matrices.
+//! Convolutions of 3×3 taps and stride 1, and their gradients, with fewer products of channels than there are taps:
+//! Winograd's minimal filtering, as Lavin & Gray have it in *Fast Algorithms for Convolutional Neural Networks*, 2016.
+//! With `d` the 6×6 pixels under a tile of 4×4 pixels made and `g` the weights of two channels, the tile is
+//! `Aᵀ((G g Gᵀ) ⊙ (Bᵀ d B)) A`, and the gradient by `g` the sum over tiles of `Gᵀ((A dz Aᵀ) ⊙ (Bᵀ d B)) G`: 36 products
+//! in place of 144. For each of the 36 places the products over channels are those of matrices. Where four pixels do
+//! not divide an axis, tiles of two pixels at its end save the rest: 4 places along that axis, not 6.
+//!
+//! Tiles of four evaluate polynomials at 0, ±3/4, ±3/2 and ∞. These are exact in binary, as are their powers here, and
+//! near 1 on both sides in ratio, which keeps rounding to a third of that of the customary 0, ±1, ±2, ∞: Barabasz et
+//! al., *Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks*, 2020.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -10,13 +15,16 @@ use rayon::prelude::*;
 use super::direct::{GROUP, LANES, made, met, vectors};
 use super::product::scratch;
 use super::walk::{Class, Pixel, Run, Walk};
-use crate::kernels::Window;
+use crate::kernels::{Activation, Window};
 
-/// Places of a tile.
-const PLACES: usize = 16;
+/// Factor on the tolerance. Each place's sum is rounded at its own size, and an output is a weighted sum of places: at
+/// these points the roundings come to up to 8.8 times, in the root of their mean square, what summing the output's own
+/// terms makes (`Σ (Aᵀ ‖G‖ ‖B‖)² / 3` over the places of an axis, for both axes; 7.2 times by the weights). The plain
+/// rule grants twice what random roundings make of it.
+pub(crate) const ROUNDING: f64 = 4.0;
 /// Values of transformed pixels that stay in the cache beside the weights that they meet.
 const CACHED: usize = 1 << 17;
-/// Weights that cost little to transform beside using them for two images.
+/// Weights that, transformed, stay in the cache beside a couple of images.
 const FEW: usize = 1 << 15;
 /// Columns from which on it costs little to transform the images for them.
 const WORTHWHILE: usize = 64;
@@ -34,16 +42,106 @@ pub(crate) fn pays(window: &Window) -> bool {
         && [in_channels, out_channels].iter().all(|channels| channels.is_multiple_of(LANES));
     let meetings = |count: &dyn Fn(usize) -> usize| (0..3).map(count).sum::<usize>();
     let taps = meetings(&|ky| window.rows(ky).count()) * meetings(&|kx| window.columns(kx).count());
+    let places = |size: usize| cut(size).iter().map(|(places, starts)| places * starts.len()).sum::<usize>();
     // Of outputs and, on the way back, of inputs.
-    let tiles = (out_height.div_ceil(2) * out_width.div_ceil(2)).max(in_height.div_ceil(2) * in_width.div_ceil(2));
+    let products = (places(out_height) * places(out_width)).max(places(in_height) * places(in_width));
     // The transforms come to some quarter of the products.
-    is_made_for && 4 * taps >= 5 * PLACES * tiles
+    is_made_for && 4 * taps >= 5 * products
 }
 
-/// Images to take together: all, as the weights are then transformed once; where those are few, a couple of images, so
-/// that the calls before and after can follow while what they make is in the cache.
+/// Images to take together: where the transformed weights stay in the cache, a couple, so that the calls before and
+/// after can follow while what they make is there too; else all.
 pub(crate) fn together(window: &Window) -> usize {
     if window.weights() <= FEW { 2 } else { window.batch }
+}
+
+/// Transformed weights, for [`convolve`].
+///
+/// # Panics
+/// If it does not [pay](pays).
+pub(crate) fn weights(window: &Window, w: &[f32]) -> Vec<f32> {
+    assert!(pays(window), "{window:?}");
+    Tiles::forward(window).weights(w)
+}
+
+/// Transformed weights, for [`convolve_back`].
+///
+/// # Panics
+/// If it does not [pay](pays).
+pub(crate) fn weights_back(window: &Window, w: &[f32]) -> Vec<f32> {
+    assert!(pays(window), "{window:?}");
+    Tiles::backward(window).weights(w)
+}
+
+/// `y[pixel, column] = b[column] + sum over taps and channels of images * w`, from the inputs of a window to its
+/// outputs, activated; `u` is made of `w` by [`weights`]. On all threads.
+pub(crate) fn convolve(window: &Window, images: &[f32], u: &[f32], b: &[f32], activation: Activation, y: &mut [f32]) {
+    Tiles::forward(window).convolve(images, u, b, activation, y);
+}
+
+/// The same from the gradients of a window's outputs to those of its inputs, without `b`; `u` is made by
+/// [`weights_back`].
+pub(crate) fn convolve_back(window: &Window, dz: &[f32], u: &[f32], dx: &mut [f32]) {
+    Tiles::backward(window).convolve(dz, u, &vec![0.0; window.in_channels], Activation::None, dx);
+}
+
+/// `dw[tap, channel, column] = sum over pixels of images * dz`. On several threads.
+///
+/// # Panics
+/// If it does not [pay](pays), or `dw` has not all rows.
+pub(crate) fn correlate(window: &Window, splits: usize, images: &[f32], dz: &[f32], dw: &mut [f32]) {
+    assert!(pays(window) && dw.len() == window.weights(), "{window:?}");
+    let tiles = Tiles::forward(window);
+    let columns = window.out_channels;
+    let parts = (PARTS / splits).clamp(1, columns.div_ceil(WORTHWHILE));
+    if parts == 1 {
+        tiles.correlate(images, dz, 0, dw);
+        return;
+    }
+    let (rows, width) = (window.terms(), columns.div_ceil(parts).next_multiple_of(GROUP));
+    let mut own = scratch(rows * columns);
+    own.par_chunks_mut(rows * width).enumerate().for_each(|(part, dw)| {
+        tiles.correlate(images, dz, part * width, dw);
+    });
+    dw.par_chunks_mut(columns).enumerate().for_each(|(row, dw)| {
+        for (part, dw) in own.chunks(rows * width).zip(dw.chunks_mut(width)) {
+            dw.copy_from_slice(&part[row * dw.len()..][..dw.len()]);
+        }
+    });
+}
+
+/// How pixels along an axis are cut into tiles: the places of a tile, two more than its pixels, and where tiles of so
+/// many begin.
+fn cut(size: usize) -> [(usize, Vec<usize>); 2] {
+    let (wide, narrow) = (size / 4 + usize::from(size % 4 == 3), usize::from(matches!(size % 4, 1 | 2)));
+    [(6, (0..wide).map(|tile| 4 * tile).collect()), (4, vec![4 * wide; narrow])]
+}
+
+/// Tiles of equally many places.
+struct Kind {
+    /// Rows and columns of them.
+    places: [usize; 2],
+    /// Rows and columns of pixels where tiles begin.
+    starts: [Vec<usize>; 2],
+}
+
+impl Kind {
+    fn places(&self) -> usize {
+        self.places[0] * self.places[1]
+    }
+}
+
+/// Runs what is compiled for the places of each kind, with the widest vectors that there are. Each is small: as one
+/// function the whole takes a compiler many minutes.
+macro_rules! dispatch {
+    ($kind:expr, $name:ident { $($field:ident $(: $value:expr)?),* }) => {
+        match $kind.places {
+            [6, 6] => Arch::new().dispatch($name::<6, 6> { $($field $(: $value)?),* }),
+            [6, 4] => Arch::new().dispatch($name::<6, 4> { $($field $(: $value)?),* }),
+            [4, 6] => Arch::new().dispatch($name::<4, 6> { $($field $(: $value)?),* }),
+            _ => Arch::new().dispatch($name::<4, 4> { $($field $(: $value)?),* }),
+        }
+    };
 }
 
 /// How images are cut into tiles.
@@ -57,9 +155,11 @@ struct Tiles {
     pad: [usize; 2],
     /// Rows and columns of the pixels made.
     made: [usize; 2],
+    /// The kinds of tiles that cover these.
+    kinds: Vec<Kind>,
 }
 
-/// A tile: its image, and its row and column in units of tiles.
+/// A tile: its image, and the row and the column of pixels made at which it begins.
 type Tile = [usize; 3];
 
 impl Tiles {
@@ -70,6 +170,7 @@ impl Tiles {
             channels: window.in_channels,
             pad: [window.pad_y, window.pad_x],
             made: [window.out_height, window.out_width],
+            kinds: Tiles::kinds([window.out_height, window.out_width]),
         }
     }
 
@@ -80,233 +181,557 @@ impl Tiles {
             channels: window.out_channels,
             pad: [2 - window.pad_y, 2 - window.pad_x],
             made: [window.in_height, window.in_width],
+            kinds: Tiles::kinds([window.in_height, window.in_width]),
         }
     }
 
-    /// All tiles of so many images.
-    fn all(&self, images: usize) -> Vec<Tile> {
-        let [height, width] = self.made.map(|pixels| pixels.div_ceil(2));
-        let mut tiles = Vec::with_capacity(images * height * width);
+    fn kinds(made: [usize; 2]) -> Vec<Kind> {
+        let [down, along] = made.map(cut);
+        let mut kinds = Vec::with_capacity(4);
+        for (rows, y) in &down {
+            for (columns, x) in &along {
+                if !y.is_empty() && !x.is_empty() {
+                    kinds.push(Kind { places: [*rows, *columns], starts: [y.clone(), x.clone()] });
+                }
+            }
+        }
+        kinds
+    }
+
+    /// The tiles of a kind of so many images.
+    fn all(&self, kind: &Kind, images: usize) -> Vec<Tile> {
+        let [rows, columns] = &kind.starts;
+        let mut tiles = Vec::with_capacity(images * rows.len() * columns.len());
         for image in 0..images {
-            for row in 0..height {
-                tiles.extend((0..width).map(|column| [image, row, column]));
+            for &row in rows {
+                tiles.extend(columns.iter().map(|&column| [image, row, column]));
             }
         }
         tiles
     }
 
-    /// Tiles to take together.
-    fn at_a_time(&self) -> usize {
-        (CACHED / (PLACES * self.channels)).max(32)
+    /// Places of one tile of each kind.
+    fn places(&self) -> usize {
+        self.kinds.iter().map(Kind::places).sum()
+    }
+
+    /// Tiles of so many places to take together.
+    fn at_a_time(&self, places: usize) -> usize {
+        (CACHED / (places * self.channels)).max(32)
     }
 
     /// Values from one transformed tile to the next: a cache line more than they are, as what lies whole pages apart
     /// shares its place in the cache.
-    fn stride(&self) -> usize {
-        PLACES * self.channels + 16
+    fn stride(&self, places: usize) -> usize {
+        places * self.channels + 16
     }
 
     /// The transformed tiles in one of the places, of so many.
-    fn class(&self, count: usize) -> Class {
-        let pixels = (0..count).map(|tile| Pixel { from: tile * self.stride(), to: tile }).collect();
+    fn class(&self, places: usize, count: usize) -> Class {
+        let pixels = (0..count).map(|tile| Pixel { from: tile * self.stride(places), to: tile }).collect();
         Class { pixels, runs: vec![Run { offset: 0, row: 0 }], length: self.channels }
     }
 
     /// Number of the pixel of the images in a place of a tile; `None` outside.
     #[inline(always)]
-    fn under(&self, [image, row, column]: Tile, place: usize) -> Option<usize> {
+    fn under(&self, [image, row, column]: Tile, [y, x]: [usize; 2]) -> Option<usize> {
         let [height, width] = self.image;
-        let (y, x) = (2 * row + place / 4, 2 * column + place % 4);
+        let (y, x) = (row + y, column + x);
         let is_inside = y >= self.pad[0] && y < height + self.pad[0] && x >= self.pad[1] && x < width + self.pad[1];
         is_inside.then(|| (image * height + y - self.pad[0]) * width + x - self.pad[1])
     }
 
-    /// Number of the pixel made in one of the four places of a tile; `None` outside.
+    /// Number of one of the pixels that a tile makes; `None` outside.
     #[inline(always)]
-    fn makes(&self, [image, row, column]: Tile, place: usize) -> Option<usize> {
+    fn makes(&self, [image, row, column]: Tile, [y, x]: [usize; 2]) -> Option<usize> {
         let [height, width] = self.made;
-        let (y, x) = (2 * row + place / 2, 2 * column + place % 2);
+        let (y, x) = (row + y, column + x);
         (y < height && x < width).then(|| (image * height + y) * width + x)
     }
+
+    /// Weights transformed, `[groups, kinds, blocks, places, channels, vectors]`: a block has as many vectors of columns
+    /// as are made at a time.
+    fn weights(&self, w: &[f32]) -> Vec<f32> {
+        let rows = self.places() * self.channels;
+        let mut u = vec![0.0; rows * self.walk.columns];
+        u.par_chunks_mut(rows * GROUP).enumerate().for_each(|(group, mut u)| {
+            let width = u.len() / rows;
+            let mut panel = scratch(9 * self.channels * width);
+            self.walk.panel(w, group * GROUP, &mut panel);
+            for kind in &self.kinds {
+                let own;
+                (own, u) = u.split_at_mut(kind.places() * self.channels * width);
+                dispatch!(kind, Weights { w: &panel, channels: self.channels, u: own });
+            }
+        });
+        u
+    }
+
+    fn convolve(&self, images: &[f32], u: &[f32], b: &[f32], activation: Activation, y: &mut [f32]) {
+        let [[height, width], made] = [self.image, self.made];
+        let together = self.at_a_time(36).div_ceil(made[0].div_ceil(4) * made[1].div_ceil(4));
+        let images = images.par_chunks(together * height * width * self.channels);
+        y.par_chunks_mut(together * self.walk.pixels * self.walk.columns).zip(images).for_each(|(y, images)| {
+            let rectifies = activation == Activation::Relu;
+            let mut before = 0;
+            for kind in &self.kinds {
+                self.convolve_kind(kind, images, (u, before), b, rectifies, y);
+                before += kind.places();
+            }
+            if !rectifies {
+                activation.activate(y);
+            }
+        });
+    }
+
+    /// Makes the pixels of all tiles of a kind, before whose places of the weights there are so many.
+    fn convolve_kind(
+        &self,
+        kind: &Kind,
+        images: &[f32],
+        (u, before): (&[f32], usize),
+        b: &[f32],
+        rectifies: bool,
+        y: &mut [f32],
+    ) {
+        let (places, columns) = (kind.places(), self.walk.columns);
+        let all = self.all(kind, y.len() / (self.walk.pixels * columns));
+        let at_a_time = self.at_a_time(places).min(all.len());
+        let mut v = scratch(at_a_time * self.stride(places));
+        let mut m = scratch(at_a_time * apart(places, GROUP));
+        for some in all.chunks(at_a_time) {
+            dispatch!(kind, Pixels { tiles: self, some, images, v: &mut v });
+            let class = self.class(places, some.len());
+            for first in (0..columns).step_by(GROUP) {
+                let width = GROUP.min(columns - first);
+                let u = &u[(first * self.places() + before * width) * self.channels..];
+                let u = &u[..places * self.channels * width];
+                Arch::new().dispatch(Products { class: &class, places, v: &v, u, m: &mut m });
+                dispatch!(kind, Outputs { tiles: self, some, m: &m, b, rectifies, first, width, y: &mut *y });
+            }
+        }
+    }
+
+    /// Sums the products of all tiles and the columns from the first on: `[taps, channels, columns]`.
+    fn correlate(&self, images: &[f32], dz: &[f32], first: usize, dw: &mut [f32]) {
+        if dz.is_empty() {
+            dw.fill(0.0);
+        }
+        for (place, kind) in self.kinds.iter().enumerate() {
+            self.correlate_kind(kind, images, dz, first, dw, place > 0);
+        }
+    }
+
+    /// Sums the products of all tiles of a kind; it `adds` them, or they are all.
+    fn correlate_kind(&self, kind: &Kind, images: &[f32], dz: &[f32], first: usize, dw: &mut [f32], adds: bool) {
+        let (places, channels) = (kind.places(), self.channels);
+        let columns = dw.len() / (9 * channels);
+        let all = self.all(kind, dz.len() / (self.walk.pixels * self.walk.columns));
+        let at_a_time = self.at_a_time(places).min(all.len()).max(1);
+        let mut v = scratch(at_a_time * self.stride(places));
+        let mut z = scratch(at_a_time * apart(places, GROUP));
+        let mut m = scratch(places * channels * columns);
+        let groups = |part: usize| (part * GROUP, GROUP.min(columns - part * GROUP));
+        for (number, some) in all.chunks(at_a_time).enumerate() {
+            dispatch!(kind, Pixels { tiles: self, some, images, v: &mut v });
+            let Class { pixels, .. } = self.class(places, some.len());
+            for (part, m) in m.chunks_mut(places * channels * GROUP).enumerate() {
+                let (start, width) = groups(part);
+                dispatch!(kind, Gradients { tiles: self, some, dz, first: first + start, width, z: &mut z });
+                let adds = number > 0;
+                Arch::new().dispatch(Meetings { channels, places, pixels: &pixels, v: &v, z: &z, m, adds });
+            }
+        }
+        if !all.is_empty() {
+            for (part, m) in m.chunks(places * channels * GROUP).enumerate() {
+                let (first, width) = groups(part);
+                dispatch!(kind, Sums { channels, m, first, width, dw: &mut *dw, columns, adds });
+            }
+        }
+    }
+}
+
+/// Values from the sums of a tile to those of the next: a cache line more than they are, as in
+/// [`stride`](Tiles::stride).
+fn apart(places: usize, columns: usize) -> usize {
+    places * columns + LANES
+}
+
+// The points of tiles of four pixels, their squares, and what these come to.
+const A1: f32 = 0.75;
+const B1: f32 = 1.5;
+const A2: f32 = A1 * A1;
+const B2: f32 = B1 * B1;
+const SUM: f32 = A2 + B2;
+const PRODUCT: f32 = A2 * B2;
+/// By what the product of one is divided that is evaluated at a point.
+const BY_0: f32 = 1.0 / PRODUCT;
+const BY_A: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
+const BY_B: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
+
+/// `x + factor * y`.
+#[inline(always)]
+fn plus<S: Simd>(simd: S, x: S::f32s, factor: f32, y: S::f32s) -> S::f32s {
+    simd.mul_add_f32s(simd.splat_f32s(factor), y, x)
 }
 
 /// `Bᵀ` times a column.
 #[inline(always)]
-fn bt<S: Simd>(simd: S, d: [S::f32s; 4]) -> [S::f32s; 4] {
-    [simd.sub_f32s(d[0], d[2]), simd.add_f32s(d[1], d[2]), simd.sub_f32s(d[2], d[1]), simd.sub_f32s(d[1], d[3])]
+fn bt<S: Simd, const N: usize>(simd: S, d: [S::f32s; N]) -> [S::f32s; N] {
+    let mut to = d;
+    if N == 4 {
+        to[0] = simd.sub_f32s(d[0], d[2]);
+        to[1] = simd.add_f32s(d[1], d[2]);
+        to[2] = simd.sub_f32s(d[2], d[1]);
+        to[3] = simd.sub_f32s(d[1], d[3]);
+    } else {
+        let (even, odd) = (plus(simd, d[4], -B2, d[2]), plus(simd, d[3], -B2, d[1]));
+        to[0] = plus(simd, plus(simd, d[4], -SUM, d[2]), PRODUCT, d[0]);
+        to[1] = plus(simd, even, A1, odd);
+        to[2] = plus(simd, even, -A1, odd);
+        let (even, odd) = (plus(simd, d[4], -A2, d[2]), plus(simd, d[3], -A2, d[1]));
+        to[3] = plus(simd, even, B1, odd);
+        to[4] = plus(simd, even, -B1, odd);
+        to[5] = plus(simd, plus(simd, d[5], -SUM, d[3]), PRODUCT, d[1]);
+    }
+    to
 }
 
-/// `Aᵀ` times a column.
+/// `Aᵀ` times a column: as many as there are pixels.
 #[inline(always)]
-fn at<S: Simd>(simd: S, m: [S::f32s; 4]) -> [S::f32s; 2] {
-    [simd.add_f32s(simd.add_f32s(m[0], m[1]), m[2]), simd.sub_f32s(simd.sub_f32s(m[1], m[2]), m[3])]
+fn at<S: Simd, const N: usize>(simd: S, m: [S::f32s; N]) -> [S::f32s; 4] {
+    let mut to = [m[0]; 4];
+    if N == 4 {
+        to[0] = simd.add_f32s(simd.add_f32s(m[0], m[1]), m[2]);
+        to[1] = simd.sub_f32s(simd.sub_f32s(m[1], m[2]), m[3]);
+    } else {
+        let (sum_a, sum_b) = (simd.add_f32s(m[1], m[2]), simd.add_f32s(m[3], m[4]));
+        let (slope_a, slope_b) = (simd.sub_f32s(m[1], m[2]), simd.sub_f32s(m[3], m[4]));
+        to[0] = simd.add_f32s(m[0], simd.add_f32s(sum_a, sum_b));
+        to[1] = plus(simd, simd.mul_f32s(simd.splat_f32s(A1), slope_a), B1, slope_b);
+        to[2] = plus(simd, simd.mul_f32s(simd.splat_f32s(A2), sum_a), B2, sum_b);
+        to[3] = plus(simd, plus(simd, m[5], A1 * A2, slope_a), B1 * B2, slope_b);
+    }
+    to
 }
 
-/// `A` times a column.
+/// `A` times a column of as many as there are pixels.
 #[inline(always)]
-fn a<S: Simd>(simd: S, z: [S::f32s; 2]) -> [S::f32s; 4] {
-    [z[0], simd.add_f32s(z[0], z[1]), simd.sub_f32s(z[0], z[1]), simd.neg_f32s(z[1])]
+fn a<S: Simd, const N: usize>(simd: S, z: [S::f32s; 4]) -> [S::f32s; N] {
+    let mut to = [z[0]; N];
+    if N == 4 {
+        to[1] = simd.add_f32s(z[0], z[1]);
+        to[2] = simd.sub_f32s(z[0], z[1]);
+        to[3] = simd.neg_f32s(z[1]);
+    } else {
+        let (even, odd) = (plus(simd, z[0], A2, z[2]), plus(simd, z[1], A2, z[3]));
+        to[1] = plus(simd, even, A1, odd);
+        to[2] = plus(simd, even, -A1, odd);
+        let (even, odd) = (plus(simd, z[0], B2, z[2]), plus(simd, z[1], B2, z[3]));
+        to[3] = plus(simd, even, B1, odd);
+        to[4] = plus(simd, even, -B1, odd);
+        to[5] = z[3];
+    }
+    to
 }
 
 /// `G` times a column.
 #[inline(always)]
-fn g<S: Simd>(simd: S, g: [S::f32s; 3]) -> [S::f32s; 4] {
-    let half = simd.splat_f32s(0.5);
-    let (outer, inner) = (simd.mul_f32s(half, simd.add_f32s(g[0], g[2])), simd.mul_f32s(half, g[1]));
-    [g[0], simd.add_f32s(outer, inner), simd.sub_f32s(outer, inner), g[2]]
+fn g<S: Simd, const N: usize>(simd: S, g: [S::f32s; 3]) -> [S::f32s; N] {
+    let mut to = [g[0]; N];
+    if N == 4 {
+        let half = simd.splat_f32s(0.5);
+        let (outer, inner) = (simd.mul_f32s(half, simd.add_f32s(g[0], g[2])), simd.mul_f32s(half, g[1]));
+        to[1] = simd.add_f32s(outer, inner);
+        to[2] = simd.sub_f32s(outer, inner);
+        to[3] = g[2];
+    } else {
+        to[0] = simd.mul_f32s(simd.splat_f32s(BY_0), g[0]);
+        let even = simd.mul_f32s(simd.splat_f32s(BY_A), plus(simd, g[0], A2, g[2]));
+        to[1] = plus(simd, even, BY_A * A1, g[1]);
+        to[2] = plus(simd, even, -BY_A * A1, g[1]);
+        let even = simd.mul_f32s(simd.splat_f32s(BY_B), plus(simd, g[0], B2, g[2]));
+        to[3] = plus(simd, even, BY_B * B1, g[1]);
+        to[4] = plus(simd, even, -BY_B * B1, g[1]);
+        to[5] = g[2];
+    }
+    to
 }
 
 /// `Gᵀ` times a column.
 #[inline(always)]
-fn gt<S: Simd>(simd: S, m: [S::f32s; 4]) -> [S::f32s; 3] {
-    let half = simd.splat_f32s(0.5);
-    let (sum, difference) = (simd.mul_f32s(half, simd.add_f32s(m[1], m[2])), simd.sub_f32s(m[1], m[2]));
-    [simd.add_f32s(m[0], sum), simd.mul_f32s(half, difference), simd.add_f32s(sum, m[3])]
+fn gt<S: Simd, const N: usize>(simd: S, m: [S::f32s; N]) -> [S::f32s; 3] {
+    if N == 4 {
+        let half = simd.splat_f32s(0.5);
+        let (sum, slope) = (simd.mul_f32s(half, simd.add_f32s(m[1], m[2])), simd.sub_f32s(m[1], m[2]));
+        [simd.add_f32s(m[0], sum), simd.mul_f32s(half, slope), simd.add_f32s(sum, m[3])]
+    } else {
+        let (sum_a, sum_b) = (simd.add_f32s(m[1], m[2]), simd.add_f32s(m[3], m[4]));
+        let (slope_a, slope_b) = (simd.sub_f32s(m[1], m[2]), simd.sub_f32s(m[3], m[4]));
+        let first = plus(simd, simd.mul_f32s(simd.splat_f32s(BY_0), m[0]), BY_A, sum_a);
+        [
+            plus(simd, first, BY_B, sum_b),
+            plus(simd, simd.mul_f32s(simd.splat_f32s(BY_A * A1), slope_a), BY_B * B1, slope_b),
+            plus(simd, plus(simd, m[5], BY_A * A2, sum_a), BY_B * B2, sum_b),
+        ]
+    }
 }
 
 /// Transforms the pixels under some tiles: each becomes `[place, channels]`, and they begin [`stride`](Tiles::stride)
 /// values apart.
-#[inline(always)]
-fn transformed<S: Simd>(simd: S, tiles: &Tiles, some: &[Tile], images: &[S::f32s], zeros: &[S::f32s], to: &mut [f32]) {
-    let across = zeros.len();
-    for (&tile, to) in some.iter().zip(to.chunks_mut(tiles.stride())) {
-        let mut from = [zeros; PLACES];
-        for (place, from) in from.iter_mut().enumerate() {
-            if let Some(pixel) = tiles.under(tile, place) {
-                *from = &images[pixel * across..][..across];
+struct Pixels<'a, const Y: usize, const X: usize> {
+    tiles: &'a Tiles,
+    some: &'a [Tile],
+    images: &'a [f32],
+    v: &'a mut [f32],
+}
+
+impl<const Y: usize, const X: usize> WithSimd for Pixels<'_, Y, X> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Pixels { tiles, some, images, v } = self;
+        let (zero, images) = (simd.splat_f32s(0.0), S::as_simd_f32s(images).0);
+        let across = tiles.channels / S::F32_LANES;
+        let zeros = vec![zero; across];
+        for (&tile, v) in some.iter().zip(v.chunks_mut(tiles.stride(Y * X))) {
+            let mut from = [[zeros.as_slice(); X]; Y];
+            for (y, from) in from.iter_mut().enumerate() {
+                for (x, from) in from.iter_mut().enumerate() {
+                    if let Some(pixel) = tiles.under(tile, [y, x]) {
+                        *from = &images[pixel * across..][..across];
+                    }
+                }
             }
-        }
-        let mut to = S::as_mut_simd_f32s(to).0.chunks_exact_mut(across);
-        let to: [&mut [S::f32s]; PLACES] = std::array::from_fn(|_| to.next().expect("sixteen places"));
-        for channel in 0..across {
-            let mut columns = [[zeros[0]; 4]; 4];
-            for x in 0..4 {
-                let d = [from[x][channel], from[4 + x][channel], from[8 + x][channel], from[12 + x][channel]];
-                columns[x] = bt(simd, d);
-            }
-            for y in 0..4 {
-                let row = bt(simd, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
-                for x in 0..4 {
-                    to[4 * y + x][channel] = row[x];
+            let v = S::as_mut_simd_f32s(v).0;
+            for channel in 0..across {
+                let mut columns = [[zero; Y]; X];
+                for x in 0..X {
+                    let mut d = [zero; Y];
+                    for y in 0..Y {
+                        d[y] = from[y][x][channel];
+                    }
+                    columns[x] = bt(simd, d);
+                }
+                for y in 0..Y {
+                    let mut d = [zero; X];
+                    for x in 0..X {
+                        d[x] = columns[x][y];
+                    }
+                    let row = bt(simd, d);
+                    for x in 0..X {
+                        v[(X * y + x) * across + channel] = row[x];
+                    }
                 }
             }
         }
     }
 }
 
-/// `y[pixel, column] = b[column] + sum over taps and channels of images * w`, from the inputs of a window to its
-/// outputs, and what follows on the outputs of some images. On all threads: the weights are transformed once.
-///
-/// # Panics
-/// If it does not [pay](pays).
-pub(crate) fn convolve(
-    window: &Window,
-    images: &[f32],
-    w: &[f32],
-    b: &[f32],
-    y: &mut [f32],
-    follow: impl Fn(&mut [f32]) + Sync,
-) {
-    assert!(pays(window), "{window:?}");
-    Tiles::forward(window).convolve(images, w, b, y, follow);
-}
-
-/// The same from the gradients of a window's outputs to those of its inputs, without `b`.
-///
-/// # Panics
-/// If it does not [pay](pays).
-pub(crate) fn convolve_back(window: &Window, dz: &[f32], w: &[f32], dx: &mut [f32]) {
-    assert!(pays(window), "{window:?}");
-    Tiles::backward(window).convolve(dz, w, &vec![0.0; window.in_channels], dx, |_| ());
-}
-
-impl Tiles {
-    fn convolve(&self, images: &[f32], w: &[f32], b: &[f32], y: &mut [f32], follow: impl Fn(&mut [f32]) + Sync) {
-        let columns = self.walk.columns;
-        let mut u = scratch(PLACES * self.channels * columns);
-        u.par_chunks_mut(PLACES * self.channels * GROUP).enumerate().for_each(|(group, u)| {
-            Arch::new().dispatch(Weights { tiles: self, w, first: group * GROUP, u });
-        });
-        let [[height, width], made] = [self.image, self.made];
-        let together = self.at_a_time().div_ceil(made[0].div_ceil(2) * made[1].div_ceil(2));
-        let images = images.par_chunks(together * height * width * self.channels);
-        y.par_chunks_mut(together * self.walk.pixels * columns).zip(images).for_each(|(y, images)| {
-            Arch::new().dispatch(Convolve { tiles: self, images, u: &u, b, y });
-            follow(y);
-        });
-    }
-}
-
-/// Transforms the weights of some columns from the first on, as many vectors of them at a time as are made at a time:
-/// `[blocks, places, channels, vectors]`.
-struct Weights<'a> {
-    tiles: &'a Tiles,
+/// Transforms the weights of some columns, `[taps, channels, columns]`, to `[blocks, places, channels, vectors]`.
+struct Weights<'a, const Y: usize, const X: usize> {
     w: &'a [f32],
-    first: usize,
+    channels: usize,
     u: &'a mut [f32],
 }
 
-impl WithSimd for Weights<'_> {
+impl<const Y: usize, const X: usize> WithSimd for Weights<'_, Y, X> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Weights { tiles, w, first, mut u } = self;
-        let channels = tiles.channels;
-        let across = u.len() / (PLACES * channels * S::F32_LANES);
-        let mut panel = scratch(9 * channels * 2 * S::F32_LANES);
-        let mut done = 0;
-        while done < across {
-            let vectors = vectors::<S>(across - done);
-            let width = vectors * S::F32_LANES;
-            let panel = &mut panel[..9 * channels * width];
-            tiles.walk.panel(w, first + done * S::F32_LANES, panel);
+        let Weights { w, channels, u } = self;
+        let (w, mut u) = (S::as_simd_f32s(w).0, S::as_mut_simd_f32s(u).0);
+        let across = w.len() / (9 * channels);
+        let mut first = 0;
+        while first < across {
+            let vectors = vectors::<S>(across - first);
             let own;
-            (own, u) = u.split_at_mut(PLACES * channels * width);
-            weights(simd, S::as_simd_f32s(panel).0, S::as_mut_simd_f32s(own).0);
-            done += vectors;
+            (own, u) = u.split_at_mut(Y * X * channels * vectors);
+            for term in 0..channels * vectors {
+                let from = term / vectors * across + first + term % vectors;
+                let mut columns = [[simd.splat_f32s(0.0); Y]; 3];
+                for x in 0..3 {
+                    let tap = |y: usize| w[(3 * y + x) * channels * across + from];
+                    columns[x] = g(simd, [tap(0), tap(1), tap(2)]);
+                }
+                for y in 0..Y {
+                    let row: [S::f32s; X] = g(simd, [columns[0][y], columns[1][y], columns[2][y]]);
+                    for x in 0..X {
+                        own[(X * y + x) * channels * vectors + term] = row[x];
+                    }
+                }
+            }
+            first += vectors;
         }
     }
 }
 
-/// Makes all pixels of some images by transformed weights.
-struct Convolve<'a> {
-    tiles: &'a Tiles,
-    images: &'a [f32],
+/// Sums the products of tiles and of weights of up to [`GROUP`] columns: `[tile, places, columns]`, [`apart`].
+struct Products<'a> {
+    class: &'a Class,
+    places: usize,
+    v: &'a [f32],
     u: &'a [f32],
-    b: &'a [f32],
-    y: &'a mut [f32],
+    m: &'a mut [f32],
 }
 
-impl WithSimd for Convolve<'_> {
+impl WithSimd for Products<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Convolve { tiles, images, u, b, y } = self;
-        let (channels, columns) = (tiles.channels, tiles.walk.columns);
-        let across = columns / S::F32_LANES;
-        let all = tiles.all(y.len() / (tiles.walk.pixels * columns));
-        let at_a_time = tiles.at_a_time().min(all.len());
-        let sizes = [at_a_time * tiles.stride(), PLACES * at_a_time * 2 * S::F32_LANES];
-        let mut values = scratch(sizes.iter().sum());
-        let (v, m) = values.split_at_mut(sizes[0]);
+        let Products { class, places, v, u, m } = self;
         let (u, m) = (S::as_simd_f32s(u).0, S::as_mut_simd_f32s(m).0);
-        let (images, b, y) = (S::as_simd_f32s(images).0, S::as_simd_f32s(b).0, S::as_mut_simd_f32s(y).0);
-        let zeros = vec![simd.splat_f32s(0.0); channels / S::F32_LANES];
-        for some in all.chunks(at_a_time) {
-            let v = &mut v[..some.len() * tiles.stride()];
-            transformed(simd, tiles, some, images, &zeros, v);
-            let class = tiles.class(some.len());
+        let (zero, channels) = (simd.splat_f32s(0.0), class.length);
+        let across = u.len() / (places * channels);
+        let apart = apart(places, across * S::F32_LANES) / S::F32_LANES;
+        let mut first = 0;
+        while first < across {
+            let vectors = vectors::<S>(across - first);
+            for place in 0..places {
+                let (v, m) = (&v[place * channels..], &mut m[place * across + first..]);
+                let u = &u[(first * places + place * vectors) * channels..][..channels * vectors];
+                if vectors == 2 {
+                    made::<S, 2>(simd, class, v, (u, 2), [zero; 2], false, m, apart);
+                } else {
+                    made::<S, 1>(simd, class, v, (u, 1), [zero; 1], false, m, apart);
+                }
+            }
+            first += vectors;
+        }
+    }
+}
+
+/// Makes `width` columns from `first` on of the pixels of some tiles.
+struct Outputs<'a, const Y: usize, const X: usize> {
+    tiles: &'a Tiles,
+    some: &'a [Tile],
+    m: &'a [f32],
+    b: &'a [f32],
+    /// Whether negative ones become zero.
+    rectifies: bool,
+    first: usize,
+    width: usize,
+    y: &'a mut [f32],
+}
+
+impl<const Y: usize, const X: usize> WithSimd for Outputs<'_, Y, X> {
+    type Output = ();
+
+    #[expect(clippy::needless_range_loop, reason = "a row of an array of columns")]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Outputs { tiles, some, m, b, rectifies, first, width, y } = self;
+        let (m, b, pixels) = (S::as_simd_f32s(m).0, S::as_simd_f32s(b).0, S::as_mut_simd_f32s(y).0);
+        let (across, vectors, first) = (b.len(), width / S::F32_LANES, first / S::F32_LANES);
+        let zero = simd.splat_f32s(0.0);
+        for (&tile, m) in some.iter().zip(m.chunks(apart(Y * X, width) / S::F32_LANES)) {
+            for vector in 0..vectors {
+                let mut columns = [[zero; 4]; X];
+                for x in 0..X {
+                    let mut own = [zero; Y];
+                    for y in 0..Y {
+                        own[y] = m[(X * y + x) * vectors + vector];
+                    }
+                    columns[x] = at(simd, own);
+                }
+                let bias = b[first + vector];
+                for y in 0..Y - 2 {
+                    let mut own = [zero; X];
+                    for x in 0..X {
+                        own[x] = columns[x][y];
+                    }
+                    let own = at(simd, own);
+                    for (x, &own) in own.iter().take(X - 2).enumerate() {
+                        if let Some(pixel) = tiles.makes(tile, [y, x]) {
+                            let own = simd.add_f32s(own, bias);
+                            let own = if rectifies { simd.max_f32s(own, zero) } else { own };
+                            pixels[pixel * across + first + vector] = own;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Transforms `width` columns from `first` on of the gradients of some tiles: `[tile, places, columns]`, [`apart`].
+struct Gradients<'a, const Y: usize, const X: usize> {
+    tiles: &'a Tiles,
+    some: &'a [Tile],
+    dz: &'a [f32],
+    first: usize,
+    width: usize,
+    z: &'a mut [f32],
+}
+
+impl<const Y: usize, const X: usize> WithSimd for Gradients<'_, Y, X> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Gradients { tiles, some, dz, first, width, z } = self;
+        let (dz, z) = (S::as_simd_f32s(dz).0, S::as_mut_simd_f32s(z).0);
+        let across = tiles.walk.columns / S::F32_LANES;
+        let (vectors, first) = (width / S::F32_LANES, first / S::F32_LANES);
+        let zero = simd.splat_f32s(0.0);
+        for (&tile, z) in some.iter().zip(z.chunks_mut(apart(Y * X, width) / S::F32_LANES)) {
+            for vector in 0..vectors {
+                let mut columns = [[zero; Y]; 4];
+                for (x, column) in columns.iter_mut().take(X - 2).enumerate() {
+                    let mut own = [zero; 4];
+                    for (y, own) in own.iter_mut().take(Y - 2).enumerate() {
+                        if let Some(pixel) = tiles.makes(tile, [y, x]) {
+                            *own = dz[pixel * across + first + vector];
+                        }
+                    }
+                    *column = a(simd, own);
+                }
+                for y in 0..Y {
+                    let row: [S::f32s; X] = a(simd, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
+                    for x in 0..X {
+                        z[(X * y + x) * vectors + vector] = row[x];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums the products of transformed tiles and of their gradients of up to [`GROUP`] columns: `[places, channels,
+/// columns]`. It `adds` them, or they are all.
+struct Meetings<'a> {
+    channels: usize,
+    places: usize,
+    pixels: &'a [Pixel],
+    v: &'a [f32],
+    z: &'a [f32],
+    m: &'a mut [f32],
+    adds: bool,
+}
+
+impl WithSimd for Meetings<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Meetings { channels, places, pixels, v, z, m, adds } = self;
+        let (z, m) = (S::as_simd_f32s(z).0, S::as_mut_simd_f32s(m).0);
+        let across = m.len() / (places * channels);
+        let apart = apart(places, across * S::F32_LANES) / S::F32_LANES;
+        let groups = [pixels.len()];
+        for place in 0..places {
             let mut first = 0;
             while first < across {
                 let vectors = vectors::<S>(across - first);
-                let u = &u[first * PLACES * channels..];
-                let (b, y) = (&b[first..], &mut y[first..]);
+                let (v, z) = (&v[place * channels..], (&z[place * across + first..], apart));
+                let m = &mut m[place * channels * across + first..];
                 if vectors == 2 {
-                    block::<S, 2>(simd, tiles, some, &class, v, u, m, b, y, across);
+                    met::<S, 2>(simd, v, z, pixels, &groups, channels, m, across, adds);
                 } else {
-                    block::<S, 1>(simd, tiles, some, &class, v, u, m, b, y, across);
+                    met::<S, 1>(simd, v, z, pixels, &groups, channels, m, across, adds);
                 }
                 first += vectors;
             }
@@ -314,216 +739,47 @@ impl WithSimd for Convolve<'_> {
     }
 }
 
-/// Transforms weights `[taps, terms]` to `[places, terms]`.
-#[inline(always)]
-fn weights<S: Simd>(simd: S, w: &[S::f32s], u: &mut [S::f32s]) {
-    let terms = w.len() / 9;
-    for term in 0..terms {
-        let mut columns = [[simd.splat_f32s(0.0); 4]; 3];
-        for x in 0..3 {
-            columns[x] = g(simd, [w[x * terms + term], w[(3 + x) * terms + term], w[(6 + x) * terms + term]]);
-        }
-        for y in 0..4 {
-            let row = g(simd, [columns[0][y], columns[1][y], columns[2][y]]);
-            for x in 0..4 {
-                u[(4 * y + x) * terms + term] = row[x];
-            }
-        }
-    }
-}
-
-/// Makes `V` vectors of columns of some tiles.
-#[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
-#[inline(always)]
-fn block<S: Simd, const V: usize>(
-    simd: S,
-    tiles: &Tiles,
-    some: &[Tile],
-    class: &Class,
-    v: &[f32],
-    u: &[S::f32s],
-    m: &mut [S::f32s],
-    b: &[S::f32s],
-    y: &mut [S::f32s],
-    across: usize,
-) {
-    let zero = simd.splat_f32s(0.0);
-    for place in 0..PLACES {
-        let u = &u[place * tiles.channels * V..][..tiles.channels * V];
-        made::<S, V>(simd, class, &v[place * tiles.channels..], (u, V), [zero; V], &mut m[place * V..], PLACES * V);
-    }
-    for (&tile, m) in some.iter().zip(m.chunks_exact(PLACES * V)) {
-        let mut to = [None; 4];
-        for (place, to) in to.iter_mut().enumerate() {
-            *to = tiles.makes(tile, place);
-        }
-        for vector in 0..V {
-            let mut columns = [[zero; 2]; 4];
-            for x in 0..4 {
-                let m = &m[x * V + vector..][..12 * V + 1];
-                columns[x] = at(simd, [m[0], m[4 * V], m[8 * V], m[12 * V]]);
-            }
-            for row in 0..2 {
-                let own = at(simd, [columns[0][row], columns[1][row], columns[2][row], columns[3][row]]);
-                for column in 0..2 {
-                    if let Some(pixel) = to[2 * row + column] {
-                        y[pixel * across + vector] = simd.add_f32s(own[column], b[vector]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `dw[tap, channel, column] = sum over pixels of images * dz`. On several threads.
-///
-/// # Panics
-/// If it does not [pay](pays), or `dw` has not all rows.
-pub(crate) fn correlate(window: &Window, splits: usize, images: &[f32], dz: &[f32], dw: &mut [f32]) {
-    assert!(pays(window) && dw.len() == window.weights(), "{window:?}");
-    let tiles = Tiles::forward(window);
-    let columns = window.out_channels;
-    let parts = (PARTS / splits).clamp(1, columns.div_ceil(WORTHWHILE));
-    let width = columns.div_ceil(parts).next_multiple_of(GROUP);
-    let mut m = scratch(PLACES * tiles.channels * columns);
-    m.par_chunks_mut(PLACES * tiles.channels * width).enumerate().for_each(|(part, m)| {
-        Arch::new().dispatch(Correlate { tiles: &tiles, images, dz, first: part * width, m });
-    });
-    Arch::new().dispatch(Gradients { tiles: &tiles, m: &m, dw });
-}
-
-/// Sums the products of all tiles and some columns from the first on: `[blocks, places, channels, vectors]`.
-struct Correlate<'a> {
-    tiles: &'a Tiles,
-    images: &'a [f32],
-    dz: &'a [f32],
-    first: usize,
-    m: &'a mut [f32],
-}
-
-impl WithSimd for Correlate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Correlate { tiles, images, dz, first, m } = self;
-        let (channels, columns) = (tiles.channels, tiles.walk.columns);
-        let across = columns / S::F32_LANES;
-        let own = m.len() / (PLACES * channels * S::F32_LANES);
-        let all = tiles.all(dz.len() / (tiles.walk.pixels * columns));
-        let at_a_time = tiles.at_a_time().min(all.len());
-        let sizes = [at_a_time * tiles.stride(), PLACES * at_a_time * 2 * S::F32_LANES];
-        let mut values = scratch(sizes.iter().sum());
-        let (v, z) = values.split_at_mut(sizes[0]);
-        let (m, z) = (S::as_mut_simd_f32s(m).0, S::as_mut_simd_f32s(z).0);
-        let (images, dz) = (S::as_simd_f32s(images).0, &S::as_simd_f32s(dz).0[first / S::F32_LANES..]);
-        m.fill(simd.splat_f32s(0.0));
-        let zeros = vec![simd.splat_f32s(0.0); channels / S::F32_LANES];
-        for some in all.chunks(at_a_time) {
-            let v = &mut v[..some.len() * tiles.stride()];
-            transformed(simd, tiles, some, images, &zeros, v);
-            let Class { pixels, .. } = tiles.class(some.len());
-            let mut done = 0;
-            while done < own {
-                let (m, dz) = (&mut m[done * PLACES * channels..], &dz[done..]);
-                let vectors = vectors::<S>(own - done);
-                if vectors == 2 {
-                    meet::<S, 2>(simd, tiles, some, &pixels, v, dz, z, m, across);
-                } else {
-                    meet::<S, 1>(simd, tiles, some, &pixels, v, dz, z, m, across);
-                }
-                done += vectors;
-            }
-        }
-    }
-}
-
-/// The gradients by weights, from what their tiles come to.
-struct Gradients<'a> {
-    tiles: &'a Tiles,
+/// The gradients by `width` columns of the weights from `first` on, of `columns`, from the sums of the products. It
+/// `adds` them, or they are all.
+struct Sums<'a, const Y: usize, const X: usize> {
+    channels: usize,
     m: &'a [f32],
+    first: usize,
+    width: usize,
     dw: &'a mut [f32],
+    columns: usize,
+    adds: bool,
 }
 
-impl WithSimd for Gradients<'_> {
+impl<const Y: usize, const X: usize> WithSimd for Sums<'_, Y, X> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Gradients { tiles, m, dw } = self;
+        let Sums { channels, m, first, width, dw, columns, adds } = self;
         let (m, dw) = (S::as_simd_f32s(m).0, S::as_mut_simd_f32s(dw).0);
-        let (channels, across) = (tiles.channels, tiles.walk.columns / S::F32_LANES);
-        let mut first = 0;
-        while first < across {
-            let vectors = vectors::<S>(across - first);
-            let m = &m[first * PLACES * channels..][..vectors * PLACES * channels];
-            gradients(simd, m, vectors, &mut dw[first..], across);
-            first += vectors;
-        }
-    }
-}
-
-/// Adds the products of some tiles and `V` vectors of columns to `m`, `[places, channels, V]`.
-#[expect(clippy::too_many_arguments, reason = "what the sums are made of")]
-#[inline(always)]
-fn meet<S: Simd, const V: usize>(
-    simd: S,
-    tiles: &Tiles,
-    some: &[Tile],
-    pixels: &[Pixel],
-    v: &[f32],
-    dz: &[S::f32s],
-    z: &mut [S::f32s],
-    m: &mut [S::f32s],
-    across: usize,
-) {
-    let (zero, channels) = (simd.splat_f32s(0.0), tiles.channels);
-    for (&tile, z) in some.iter().zip(z.chunks_exact_mut(PLACES * V)) {
-        let mut from = [None; 4];
-        for (place, from) in from.iter_mut().enumerate() {
-            *from = tiles.makes(tile, place);
-        }
-        for vector in 0..V {
-            let mut columns = [[zero; 4]; 2];
-            for x in 0..2 {
-                let mut own = [zero; 2];
-                for y in 0..2 {
-                    if let Some(pixel) = from[2 * y + x] {
-                        own[y] = dz[pixel * across + vector];
-                    }
+        let [first, vectors, across] = [first, width, columns].map(|columns| columns / S::F32_LANES);
+        let (zero, terms) = (simd.splat_f32s(0.0), channels * vectors);
+        for term in 0..terms {
+            let mut columns = [[zero; 3]; X];
+            for x in 0..X {
+                let mut own = [zero; Y];
+                for y in 0..Y {
+                    own[y] = m[(X * y + x) * terms + term];
                 }
-                columns[x] = a(simd, own);
+                columns[x] = gt(simd, own);
             }
-            for y in 0..4 {
-                let row = a(simd, [columns[0][y], columns[1][y]]);
-                for x in 0..4 {
-                    z[(4 * y + x) * V + vector] = row[x];
+            let to = term / vectors * across + first + term % vectors;
+            for y in 0..3 {
+                let mut own = [zero; X];
+                for x in 0..X {
+                    own[x] = columns[x][y];
                 }
-            }
-        }
-    }
-    for place in 0..PLACES {
-        let m = &mut m[place * channels * V..][..channels * V];
-        let (v, z) = (&v[place * channels..], &z[place * V..]);
-        met::<S, V>(simd, v, (z, PLACES * V), pixels, &[some.len()], channels, m, V);
-    }
-}
-
-/// The gradients by some vectors of columns of the weights, with which `dw` begins.
-#[inline(always)]
-fn gradients<S: Simd>(simd: S, m: &[S::f32s], vectors: usize, dw: &mut [S::f32s], across: usize) {
-    let terms = m.len() / PLACES;
-    let channels = terms / vectors;
-    for term in 0..terms {
-        let mut columns = [[simd.splat_f32s(0.0); 3]; 4];
-        for x in 0..4 {
-            let own = |y: usize| m[(4 * y + x) * terms + term];
-            columns[x] = gt(simd, [own(0), own(1), own(2), own(3)]);
-        }
-        for y in 0..3 {
-            let row = gt(simd, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
-            for x in 0..3 {
-                dw[((3 * y + x) * channels + term / vectors) * across + term % vectors] = row[x];
+                let row = gt(simd, own);
+                for x in 0..3 {
+                    let dw = &mut dw[(3 * y + x) * channels * across + to];
+                    *dw = if adds { simd.add_f32s(*dw, row[x]) } else { row[x] };
+                }
             }
         }
     }
