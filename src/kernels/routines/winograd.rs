@@ -6,7 +6,7 @@
 //! not divide an axis, tiles of two pixels at its end save the rest: 4 places along that axis, not 6.
 //!
 //! Tiles of four evaluate polynomials at 0, ±3/4, ±3/2 and ∞. These are exact in binary, as are their powers here, and
-//! near 1 on both sides in ratio, which keeps rounding to a third of that of the customary 0, ±1, ±2, ∞: Barabasz et
+//! near 1 on both sides in ratio, which keeps rounding to half of that of the customary 0, ±1, ±2, ∞: Barabasz et
 //! al., *Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks*, 2020.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -249,8 +249,8 @@ impl Tiles {
         (y < height && x < width).then(|| (image * height + y) * width + x)
     }
 
-    /// Weights transformed, `[groups, kinds, blocks, places, channels, vectors]`: a block has as many vectors of columns
-    /// as are made at a time.
+    /// Weights transformed, `[groups, kinds, blocks, places, channels, vectors]`: a block has as many vectors as are
+    /// made at a time.
     fn weights(&self, w: &[f32]) -> Vec<f32> {
         let rows = self.places() * self.channels;
         let mut u = vec![0.0; rows * self.walk.columns];
