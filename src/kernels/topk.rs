@@ -136,7 +136,10 @@ impl Kernel for TopK {
         TopKArg::write("index", |s| s.queries * s.k).uint(),
         TopKArg::write("nearest", |s| s.queries * s.k),
     ];
-    const SHADERS: &'static [Shader<TopKShape>] = &[shader!("topk", [], |s| s.queries)];
+    const SHADERS: &'static [Shader<TopKShape>] = &[
+        shader!("topk", ["topk"], |s| s.queries),
+        shader!("topk.vec4", ["topk"], |s| s.queries, Needs::Nothing, |s| s.references.is_multiple_of(4)),
+    ];
     const ROUTINES: &'static [Routine<TopKShape>] = &[];
 
     fn rows(s: &TopKShape) -> usize {
@@ -165,7 +168,7 @@ impl Kernel for TopK {
     }
 
     fn cases() -> Vec<TopKShape> {
-        [(1, 1, 1), (3, 5, 5), (4, 64, 16), (7, 1000, 5), (2, 130, 3)]
+        [(1, 1, 1), (3, 5, 5), (4, 64, 16), (7, 1000, 5), (2, 130, 3), (3, 8, 7)]
             .into_iter()
             .map(|(queries, references, k)| TopKShape { queries, references, k })
             .collect()

@@ -691,6 +691,14 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
         "let r = index / queries;\n    let q = index % queries;",
     ),
     ("distances.subgroup8", "columns overrun", " && column < references / 4u", ""),
+    ("topk.vec4", "dropped candidate", "best_add(values.w, 4u * r + 3u);", ""),
+    ("topk.vec4", "the first four left out", "var r = lane", "var r = lane + 1u"),
+    (
+        "topk.vec4",
+        "an empty place taken for a reference",
+        "|| column[k - 1u] == references {\n            best_add",
+        "{\n            best_add",
+    ),
     ("topk", "the higher of equal columns in a list", "best[j - 1u] <= value", "best[j - 1u] < value"),
     (
         "topk",
