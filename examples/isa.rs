@@ -12,8 +12,8 @@
 //! * bound: share of the card's multiply-adds that the loop can reach: of the slots of its vector instructions, and of
 //!   128 bytes of workgroup memory a clock; less what a block has beyond the edge of the output. Waiting comes on top.
 //!
-//! It fails where a shader that the rule takes for the default preset spills, has too few waves, or falls below
-//! [`LEAST`].
+//! It fails where a shader that the rule takes spills or falls below [`LEAST`], and for the default preset where it has
+//! too few waves.
 
 use std::ffi::CStr;
 use std::process::ExitCode;
@@ -24,16 +24,23 @@ use siamese::config::PRESETS;
 use siamese::gpu::{Features, variant};
 use siamese::kernel::{Access, At, Needs, ShaderAt};
 
-/// What the default preset's calls of at least [`MUCH`] operations must reach on each family, a point or two below what
-/// they do: shader; share of multiply-adds in the inner loop; bound.
-const LEAST: [(&str, f64, f64); 7] = [
-    ("conv2d.block", 0.78, 0.88),
-    ("conv2d_dx.block32", 0.71, 0.83),
-    ("conv2d_dw.block", 0.73, 0.73),
+/// What the presets' calls of at least [`MUCH`] operations must reach on each family, a point or two below what they do:
+/// shader; share of multiply-adds in the inner loop; and for the default preset, bound.
+const LEAST: [(&str, f64, f64); 14] = [
+    ("conv2d.block", 0.83, 0.94),
+    ("conv2d.block32", 0.78, 0.90),
+    ("conv2d.block_scalar", 0.74, 0.74),
+    ("conv2d.block32_scalar", 0.64, 0.74),
+    ("conv2d_dx.block", 0.78, 0.90),
+    ("conv2d_dx.block32", 0.77, 0.90),
+    ("conv2d_dw.block", 0.79, 0.82),
+    ("conv2d_dw.slices", 0.60, 0.60),
     ("conv2d_dw.taps", 0.48, 0.57),
-    ("dense.slices", 0.65, 0.76),
-    ("dense_dx.block", 0.81, 0.76),
-    ("dense_dw.block", 0.79, 0.88),
+    ("conv2d_pool.block", 0.83, 0.94),
+    ("dense.slices", 0.79, 0.91),
+    ("dense_dx.slices", 0.78, 0.90),
+    ("dense_dx.block", 0.85, 0.80),
+    ("dense_dw.block", 0.84, 0.92),
 ];
 
 /// Below this the loop is so short that drivers leave none.
@@ -259,7 +266,8 @@ impl Counts {
     }
 }
 
-/// The instructions of the innermost loop with the most multiply-adds; of the whole shader where no loop has any.
+/// The instructions of the loop with the most multiply-adds, of those that have no loop with any inside; of the whole
+/// shader where none has any.
 fn inner_loop(assembly: &str) -> Counts {
     let mut operations: Vec<&str> = Vec::new();
     let mut labels: Vec<(&str, usize)> = Vec::new();
@@ -281,13 +289,14 @@ fn inner_loop(assembly: &str) -> Counts {
             }
         }
     }
-    let innermost = loops.iter().filter(|(start, end)| {
-        !loops.iter().any(|(other, last)| (other, last) != (start, end) && start < other && last <= end)
+    let loops: Vec<_> = loops.iter().map(|&(start, end)| (start, end, Counts::of(&operations[start..end]))).collect();
+    let loops: Vec<_> = loops.iter().filter(|(.., counts)| counts.multiply_adds > 0).collect();
+    let innermost = loops.iter().filter(|(start, end, _)| {
+        !loops.iter().any(|(other, last, _)| (other, last) != (start, end) && start <= other && last <= end)
     });
     innermost
-        .map(|&(start, end)| Counts::of(&operations[start..end]))
+        .map(|&&(.., counts)| counts)
         .max_by_key(|counts| counts.multiply_adds)
-        .filter(|counts| counts.multiply_adds > 0)
         .unwrap_or_else(|| Counts::of(&operations))
 }
 
@@ -349,8 +358,10 @@ fn main() -> ExitCode {
                 let counts = inner_loop(&compiled.assembly);
                 let block = constant(&module, "BLOCK_ROWS").zip(constant(&module, "BLOCK_COLUMNS"));
                 let written = at.args().iter().rfind(|arg| arg.access == Access::Write).map_or(0, |arg| arg.len);
+                // A maximum is stored for four outputs.
+                let outputs = if at.name() == "conv2d_pool" { 4 * written } else { written };
                 let useful =
-                    block.map_or(1.0, |(rows, columns)| written as f64 / (shader.groups * rows * columns) as f64);
+                    block.map_or(1.0, |(rows, columns)| outputs as f64 / (shader.groups * rows * columns) as f64);
                 let bound = counts.bound() * useful;
                 println!(
                     "{:<24} {waves:>6} {:>4} {:>3} {:>3} % {registers:>5} {spilt:>5} {:>3} {:>5.0}% {:>5.0}%   {what}",
@@ -363,19 +374,19 @@ fn main() -> ExitCode {
                     100.0 * bound,
                 );
                 let mut fault = |reason: String| faults.push(format!("{} {what}: {reason}", shader.name));
-                if place == 0 && chosen && spilt > 0 {
+                if chosen && spilt > 0 {
                     fault(format!("{spilt} registers and bytes spilt"));
                 }
                 if place == 0 && chosen && waves < WAVES && at.work().flops >= FLOPS {
                     fault(format!("{waves} waves for {} operations", at.work().flops));
                 }
                 let least = LEAST.iter().find(|(name, ..)| *name == shader.name);
-                let held = place == 0 && chosen && at.work().flops >= MUCH;
+                let held = chosen && at.work().flops >= MUCH;
                 if let Some(&(_, share, least)) = least.filter(|_| held) {
                     if counts.share() < share {
                         fault(format!("{:.0} % multiply-adds, not {:.0}", 100.0 * counts.share(), 100.0 * share));
                     }
-                    if bound < least {
+                    if place == 0 && bound < least {
                         fault(format!("at most {:.0} % of the card, not {:.0}", 100.0 * bound, 100.0 * least));
                     }
                 }

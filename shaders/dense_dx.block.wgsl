@@ -24,3 +24,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 const BLOCK_ROWS = 128u;
 const BLOCK_COLUMNS = 64u;
 const BLOCK_TERMS = 16u;
+
+fn columns_load(k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(k, outputs);
+    return vec4f(w[at], w[at + outputs], w[at + 2u * outputs], w[at + 3u * outputs]);
+}

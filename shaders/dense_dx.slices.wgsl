@@ -11,7 +11,7 @@ override inputs: u32;
 override outputs: u32;
 
 @group(0) @binding(0) var<storage, read> dz: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(256)
@@ -23,3 +23,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
 const BLOCK_ROWS = 32u;
 const BLOCK_COLUMNS = 32u;
+
+// Four terms from 4*first of a column.
+fn columns_load(first: u32, column: u32) -> vec4f {
+    return w[min(column, inputs - 1u) * (outputs / 4u) + block_term(4u * first, outputs) / 4u];
+}

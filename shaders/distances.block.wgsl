@@ -24,3 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 const BLOCK_ROWS = 128u;
 const BLOCK_COLUMNS = 64u;
 const BLOCK_TERMS = 16u;
+
+fn columns_load(k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, references / 4u - 1u) * dims + block_term(k, dims);
+    let found = vec4f(reference[at], reference[at + dims], reference[at + 2u * dims], reference[at + 3u * dims]);
+    // As far from the 0 of a query as nothing.
+    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || k < dims);
+}

@@ -11,7 +11,7 @@ override references: u32;
 override dims: u32;
 
 @group(0) @binding(0) var<storage, read> query: array<vec4f>;
-@group(0) @binding(1) var<storage, read> reference: array<f32>;
+@group(0) @binding(1) var<storage, read> reference: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> distance: array<vec4f>;
 
 @compute @workgroup_size(256)
@@ -23,3 +23,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
 const BLOCK_ROWS = 32u;
 const BLOCK_COLUMNS = 32u;
+
+// Four terms from 4*first of a column.
+fn columns_load(first: u32, column: u32) -> vec4f {
+    let found = reference[min(column, references - 1u) * (dims / 4u) + block_term(4u * first, dims) / 4u];
+    // As far from the 0 of a query as nothing.
+    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || 4u * first < dims);
+}

@@ -5,11 +5,12 @@
 // The arrays have a dimension for each part of an index, and terms are written out: drivers do not unroll a loop that
 // wgpu counts, and an index that is checked at every step is dearer than what it finds.
 //
-// The shader declares these three sizes, `alias Loaded`, and
+// The shader declares these three sizes, `alias Loaded`, `alias Inside`, and
 //   ROWS_BY_TERMS, COLUMNS_BY_TERMS: whether it is terms that are neighbours in memory, or else rows, columns;
-//   rows_begin(r): prepares to load rows 4r..4r+3;
+//   rows_begin(row): prepares to load that row and the next three;
 //   rows_load(first, q): loads four terms from 4*(first + q) of these rows into `loaded`, by terms those of each row,
-//     else each of all rows, and says in `inside` which of the four are not 0; a block's terms begin at 4*first;
+//     else each of all rows, and says in `inside` which of the four, or of their values, are not 0; a block's terms
+//     begin at 4*first;
 //   columns_load(k, c): term k of columns 4c..4c+3; past the last term what it likes;
 //   add_term(sum, a, b); store_part(row, column, values), whose columns are counted in fours.
 
@@ -19,28 +20,31 @@ const BLOCK_THREADS = BLOCK_ROWS * BLOCK_COLUMNS / 64u;
 // Terms whose columns all threads put together, each four.
 const BLOCK_STEP = BLOCK_THREADS / BLOCK_ACROSS;
 const BLOCK_STEPS = BLOCK_TERMS / BLOCK_STEP;
+// Or columns of which all threads put a term together, each four.
+const BLOCK_APART = BLOCK_THREADS / BLOCK_TERMS;
 
-// Term 4q + t of rows 4r..4r+3 at [q][t][r]. One more than the rows fill, so that threads that put a column of terms
-// meet different banks.
-var<workgroup> block_a: array<array<array<vec4f, BLOCK_DOWN + 1u>, 4>, BLOCK_TERMS / 4u>;
-// Term BLOCK_STEP*s + t of columns 4c..4c+3 at [s][t][c].
-var<workgroup> block_b: array<array<array<vec4f, BLOCK_ACROSS + 1u>, BLOCK_STEP>, BLOCK_STEPS>;
+// Term 4q + t of rows 4r..4r+3 at [t][q], and there in the upper or lower half. One more than half of the rows fill, so
+// that threads that put a column of terms meet different banks.
+var<workgroup> block_a: array<array<array<array<vec4f, BLOCK_DOWN / 2u + 1u>, 2>, BLOCK_TERMS / 4u>, 4>;
+// Term BLOCK_STEP*s + t of columns 4c..4c+3 at [s][t], and there in the left or right half.
+var<workgroup> block_b: array<array<array<array<vec4f, BLOCK_ACROSS / 2u + 1u>, 2>, BLOCK_STEP>, BLOCK_STEPS>;
 // Columns 4c.. of rows r in the even ones, columns of the right half in the odd ones.
 var<private> sums: array<vec4f, 16>;
 
 var<private> loaded: array<Loaded, 4>;
-var<private> inside: vec4<bool>;
+var<private> inside: Inside;
 var<private> columns: array<vec4f, 4>;
 
 // Makes the block of rows from 4*row and columns from 4*column, over so many terms.
 fn block_make(lane: u32, row: u32, column: u32, terms: u32) {
     block_begin(lane, row);
     block_load(lane, column, 0u);
+    block_put(lane);
     for (var start = 0u; start < terms; start += BLOCK_TERMS) {
-        block_put(lane);
         // Behind the last terms they are loaded once more, since there is something.
         block_load(lane, column, min(start + BLOCK_TERMS, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
         block_add(lane);
+        block_put(lane);
     }
     block_store(lane, row, column);
 }
@@ -51,14 +55,7 @@ fn block_term(k: u32, terms: u32) -> u32 {
 }
 
 fn block_begin(lane: u32, row: u32) {
-    rows_begin(row + select(lane % BLOCK_DOWN, lane / (BLOCK_TERMS / 4u), ROWS_BY_TERMS));
-}
-
-// The place of the columns that a thread loads in a step: term, column.
-fn block_columns(lane: u32, s: u32) -> vec2u {
-    let by_columns = vec2u(s * BLOCK_STEP + lane / BLOCK_ACROSS, lane % BLOCK_ACROSS);
-    let by_terms = vec2u(lane % BLOCK_TERMS, s * (BLOCK_THREADS / BLOCK_TERMS) + lane / BLOCK_TERMS);
-    return select(by_columns, by_terms, COLUMNS_BY_TERMS);
+    rows_begin(4u * (row + select(lane % BLOCK_DOWN, lane / (BLOCK_TERMS / 4u), ROWS_BY_TERMS)));
 }
 
 // Sends for the terms from `start`.
@@ -75,8 +72,11 @@ fn block_load(lane: u32, column: u32, start: u32) {
 
 fn block_load_step(lane: u32, column: u32, start: u32, s: u32) {
     if s < BLOCK_STEPS {
-        let at = block_columns(lane, s);
-        columns[s] = columns_load(start + at.x, column + at.y);
+        if COLUMNS_BY_TERMS {
+            columns[s] = columns_load(start + lane % BLOCK_TERMS, column + s * BLOCK_APART + lane / BLOCK_TERMS);
+        } else {
+            columns[s] = columns_load(start + s * BLOCK_STEP + lane / BLOCK_ACROSS, column + lane % BLOCK_ACROSS);
+        }
     }
 }
 
@@ -84,32 +84,32 @@ fn block_load_step(lane: u32, column: u32, start: u32, s: u32) {
 fn block_put(lane: u32) {
     workgroupBarrier();
     // for j in 0..4:
-    //     let a{j} = select(vec4f(0.0), vec4f(loaded[{j}]), inside.{xyzw[j]});
-    let a0 = select(vec4f(0.0), vec4f(loaded[0]), inside.x);
-    let a1 = select(vec4f(0.0), vec4f(loaded[1]), inside.y);
-    let a2 = select(vec4f(0.0), vec4f(loaded[2]), inside.z);
-    let a3 = select(vec4f(0.0), vec4f(loaded[3]), inside.w);
+    //     let a{j} = select(vec4f(0.0), vec4f(loaded[{j}]), inside[{j}]);
+    let a0 = select(vec4f(0.0), vec4f(loaded[0]), inside[0]);
+    let a1 = select(vec4f(0.0), vec4f(loaded[1]), inside[1]);
+    let a2 = select(vec4f(0.0), vec4f(loaded[2]), inside[2]);
+    let a3 = select(vec4f(0.0), vec4f(loaded[3]), inside[3]);
     // end
     if ROWS_BY_TERMS {
         let turned = transpose(mat4x4f(a0, a1, a2, a3));
         let q = lane % (BLOCK_TERMS / 4u);
         let r = lane / (BLOCK_TERMS / 4u);
         // for j in 0..4:
-        //     block_a[q][{j}][r] = turned[{j}];
-        block_a[q][0][r] = turned[0];
-        block_a[q][1][r] = turned[1];
-        block_a[q][2][r] = turned[2];
-        block_a[q][3][r] = turned[3];
+        //     block_a[{j}][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = turned[{j}];
+        block_a[0][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = turned[0];
+        block_a[1][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = turned[1];
+        block_a[2][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = turned[2];
+        block_a[3][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = turned[3];
         // end
     } else {
         let q = lane / BLOCK_DOWN;
         let r = lane % BLOCK_DOWN;
         // for j in 0..4:
-        //     block_a[q][{j}][r] = a{j};
-        block_a[q][0][r] = a0;
-        block_a[q][1][r] = a1;
-        block_a[q][2][r] = a2;
-        block_a[q][3][r] = a3;
+        //     block_a[{j}][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = a{j};
+        block_a[0][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = a0;
+        block_a[1][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = a1;
+        block_a[2][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = a2;
+        block_a[3][q][r / (BLOCK_DOWN / 2u)][r % (BLOCK_DOWN / 2u)] = a3;
         // end
     }
     // for s in 0..4:
@@ -124,8 +124,15 @@ fn block_put(lane: u32) {
 
 fn block_put_step(lane: u32, s: u32) {
     if s < BLOCK_STEPS {
-        let at = block_columns(lane, s);
-        block_b[at.x / BLOCK_STEP][at.x % BLOCK_STEP][at.y] = columns[s];
+        let half = BLOCK_ACROSS / 2u;
+        if COLUMNS_BY_TERMS {
+            let k = lane % BLOCK_TERMS;
+            let c = s * BLOCK_APART + lane / BLOCK_TERMS;
+            block_b[k / BLOCK_STEP][k % BLOCK_STEP][c / half][c % half] = columns[s];
+        } else {
+            let c = lane % BLOCK_ACROSS;
+            block_b[s][lane / BLOCK_ACROSS][c / half][c % half] = columns[s];
+        }
     }
 }
 
@@ -142,58 +149,58 @@ fn block_add(lane: u32) {
 fn block_add_eight(first: u32, r: u32, c: u32) {
     // for k in 0..8:
     //     let k{k} = first + {k}u;
-    //     let upper{k} = block_a[k{k} / 4u][{k % 4}][r];
-    //     let lower{k} = block_a[k{k} / 4u][{k % 4}][r + BLOCK_DOWN / 2u];
-    //     let left{k} = block_b[k{k} / BLOCK_STEP][k{k} % BLOCK_STEP][c];
-    //     let right{k} = block_b[k{k} / BLOCK_STEP][k{k} % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    //     let upper{k} = block_a[{k % 4}][k{k} / 4u][0][r];
+    //     let lower{k} = block_a[{k % 4}][k{k} / 4u][1][r];
+    //     let left{k} = block_b[k{k} / BLOCK_STEP][k{k} % BLOCK_STEP][0][c];
+    //     let right{k} = block_b[k{k} / BLOCK_STEP][k{k} % BLOCK_STEP][1][c];
     //     add_terms(upper{k}, lower{k}, left{k}, right{k});
     let k0 = first + 0u;
-    let upper0 = block_a[k0 / 4u][0][r];
-    let lower0 = block_a[k0 / 4u][0][r + BLOCK_DOWN / 2u];
-    let left0 = block_b[k0 / BLOCK_STEP][k0 % BLOCK_STEP][c];
-    let right0 = block_b[k0 / BLOCK_STEP][k0 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper0 = block_a[0][k0 / 4u][0][r];
+    let lower0 = block_a[0][k0 / 4u][1][r];
+    let left0 = block_b[k0 / BLOCK_STEP][k0 % BLOCK_STEP][0][c];
+    let right0 = block_b[k0 / BLOCK_STEP][k0 % BLOCK_STEP][1][c];
     add_terms(upper0, lower0, left0, right0);
     let k1 = first + 1u;
-    let upper1 = block_a[k1 / 4u][1][r];
-    let lower1 = block_a[k1 / 4u][1][r + BLOCK_DOWN / 2u];
-    let left1 = block_b[k1 / BLOCK_STEP][k1 % BLOCK_STEP][c];
-    let right1 = block_b[k1 / BLOCK_STEP][k1 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper1 = block_a[1][k1 / 4u][0][r];
+    let lower1 = block_a[1][k1 / 4u][1][r];
+    let left1 = block_b[k1 / BLOCK_STEP][k1 % BLOCK_STEP][0][c];
+    let right1 = block_b[k1 / BLOCK_STEP][k1 % BLOCK_STEP][1][c];
     add_terms(upper1, lower1, left1, right1);
     let k2 = first + 2u;
-    let upper2 = block_a[k2 / 4u][2][r];
-    let lower2 = block_a[k2 / 4u][2][r + BLOCK_DOWN / 2u];
-    let left2 = block_b[k2 / BLOCK_STEP][k2 % BLOCK_STEP][c];
-    let right2 = block_b[k2 / BLOCK_STEP][k2 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper2 = block_a[2][k2 / 4u][0][r];
+    let lower2 = block_a[2][k2 / 4u][1][r];
+    let left2 = block_b[k2 / BLOCK_STEP][k2 % BLOCK_STEP][0][c];
+    let right2 = block_b[k2 / BLOCK_STEP][k2 % BLOCK_STEP][1][c];
     add_terms(upper2, lower2, left2, right2);
     let k3 = first + 3u;
-    let upper3 = block_a[k3 / 4u][3][r];
-    let lower3 = block_a[k3 / 4u][3][r + BLOCK_DOWN / 2u];
-    let left3 = block_b[k3 / BLOCK_STEP][k3 % BLOCK_STEP][c];
-    let right3 = block_b[k3 / BLOCK_STEP][k3 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper3 = block_a[3][k3 / 4u][0][r];
+    let lower3 = block_a[3][k3 / 4u][1][r];
+    let left3 = block_b[k3 / BLOCK_STEP][k3 % BLOCK_STEP][0][c];
+    let right3 = block_b[k3 / BLOCK_STEP][k3 % BLOCK_STEP][1][c];
     add_terms(upper3, lower3, left3, right3);
     let k4 = first + 4u;
-    let upper4 = block_a[k4 / 4u][0][r];
-    let lower4 = block_a[k4 / 4u][0][r + BLOCK_DOWN / 2u];
-    let left4 = block_b[k4 / BLOCK_STEP][k4 % BLOCK_STEP][c];
-    let right4 = block_b[k4 / BLOCK_STEP][k4 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper4 = block_a[0][k4 / 4u][0][r];
+    let lower4 = block_a[0][k4 / 4u][1][r];
+    let left4 = block_b[k4 / BLOCK_STEP][k4 % BLOCK_STEP][0][c];
+    let right4 = block_b[k4 / BLOCK_STEP][k4 % BLOCK_STEP][1][c];
     add_terms(upper4, lower4, left4, right4);
     let k5 = first + 5u;
-    let upper5 = block_a[k5 / 4u][1][r];
-    let lower5 = block_a[k5 / 4u][1][r + BLOCK_DOWN / 2u];
-    let left5 = block_b[k5 / BLOCK_STEP][k5 % BLOCK_STEP][c];
-    let right5 = block_b[k5 / BLOCK_STEP][k5 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper5 = block_a[1][k5 / 4u][0][r];
+    let lower5 = block_a[1][k5 / 4u][1][r];
+    let left5 = block_b[k5 / BLOCK_STEP][k5 % BLOCK_STEP][0][c];
+    let right5 = block_b[k5 / BLOCK_STEP][k5 % BLOCK_STEP][1][c];
     add_terms(upper5, lower5, left5, right5);
     let k6 = first + 6u;
-    let upper6 = block_a[k6 / 4u][2][r];
-    let lower6 = block_a[k6 / 4u][2][r + BLOCK_DOWN / 2u];
-    let left6 = block_b[k6 / BLOCK_STEP][k6 % BLOCK_STEP][c];
-    let right6 = block_b[k6 / BLOCK_STEP][k6 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper6 = block_a[2][k6 / 4u][0][r];
+    let lower6 = block_a[2][k6 / 4u][1][r];
+    let left6 = block_b[k6 / BLOCK_STEP][k6 % BLOCK_STEP][0][c];
+    let right6 = block_b[k6 / BLOCK_STEP][k6 % BLOCK_STEP][1][c];
     add_terms(upper6, lower6, left6, right6);
     let k7 = first + 7u;
-    let upper7 = block_a[k7 / 4u][3][r];
-    let lower7 = block_a[k7 / 4u][3][r + BLOCK_DOWN / 2u];
-    let left7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][c];
-    let right7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][c + BLOCK_ACROSS / 2u];
+    let upper7 = block_a[3][k7 / 4u][0][r];
+    let lower7 = block_a[3][k7 / 4u][1][r];
+    let left7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][0][c];
+    let right7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][1][c];
     add_terms(upper7, lower7, left7, right7);
     // end
 }

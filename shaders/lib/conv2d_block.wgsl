@@ -2,20 +2,25 @@
 // channels, and terms those of the weights, which are neighbours in memory as long as their tap is the same.
 
 alias Loaded = stored4;
+alias Inside = vec4<bool>;
 const ROWS_BY_TERMS = true;
 const COLUMNS_BY_TERMS = false;
 
-// Of four pixels: line and column of the input under their first tap, and where that is.
-var<private> row_y: vec4u;
-var<private> row_x: vec4u;
+// Of four pixels: which taps lie in the image, a bit for each line of them and from bit 16 one for each column; and
+// where the input under their first tap is.
+var<private> row_taps: vec4u;
 var<private> row_at: vec4u;
 
-fn rows_begin(r: u32) {
-    let pixel = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u));
+fn rows_begin(row: u32) {
+    let pixel = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u));
     // Below zero wraps round to a large number, so one comparison finds both borders.
-    row_y = output_y(pixel) * stride - pad_y;
-    row_x = output_x(pixel) * stride - pad_x;
-    row_at = ((output_image(pixel) * in_height + row_y) * in_width + row_x) * (in_channels / 4u);
+    let y = output_y(pixel) * stride - pad_y;
+    let x = output_x(pixel) * stride - pad_x;
+    row_at = ((output_image(pixel) * in_height + y) * in_width + x) * (in_channels / 4u);
+    for (var k = 0u; k < max(kernel_height, kernel_width); k++) {
+        row_taps |= select(vec4u(0u), vec4u(1u << k), y + k < vec4u(select(0u, in_height, k < kernel_height)));
+        row_taps |= select(vec4u(0u), vec4u(0x10000u << k), x + k < vec4u(select(0u, in_width, k < kernel_width)));
+    }
 }
 
 fn rows_load(first: u32, q: u32) {
@@ -24,9 +29,9 @@ fn rows_load(first: u32, q: u32) {
     let tap = select(first + q, first, depth % (BLOCK_TERMS / 4u) == 0u) / depth;
     let ky = tap / kernel_width;
     let kx = tap % kernel_width;
-    inside = (row_y + ky < vec4u(in_height)) & (row_x + kx < vec4u(in_width))
-        & vec4<bool>(tap < kernel_height * kernel_width);
-    let at = select(vec4u(0u), row_at + ((ky * in_width + kx - tap) * depth + first + q), inside);
+    let taps = (1u << ky) | (0x10000u << kx);
+    inside = (row_taps & vec4u(taps)) == vec4u(taps);
+    let at = select(vec4u(0u), row_at + (first + (ky * in_width + kx - tap) * depth + q), inside);
     loaded[0] = x[at.x];
     loaded[1] = x[at.y];
     loaded[2] = x[at.z];

@@ -2,26 +2,29 @@
 // the order of their phases, columns channels, and terms the outputs of each tap.
 
 alias Loaded = vec4f;
+alias Inside = vec4<bool>;
 const ROWS_BY_TERMS = true;
 const COLUMNS_BY_TERMS = true;
 
-// Of four pixels, by the stride: what is left of line and column, the output under their first tap, and where that is.
-var<private> row_phase_y: vec4u;
-var<private> row_phase_x: vec4u;
-var<private> row_y: vec4u;
-var<private> row_x: vec4u;
+// Of four pixels: which taps meet an output, a bit for each line of them and from bit 16 one for each column; and where
+// the output under their first tap is, by the stride.
+var<private> row_taps: vec4u;
 var<private> row_at: vec4u;
 
-fn rows_begin(r: u32) {
-    let place = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(batch * in_height * in_width - 1u));
+fn rows_begin(row: u32) {
+    let place = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(batch * in_height * in_width - 1u));
     let pixel = vec4u(pixel_at(place.x), pixel_at(place.y), pixel_at(place.z), pixel_at(place.w));
     let y = pixel / in_width % in_height + pad_y;
     let x = pixel % in_width + pad_x;
-    row_phase_y = y % stride;
-    row_phase_x = x % stride;
-    row_y = y / stride;
-    row_x = x / stride;
-    row_at = ((pixel / (in_width * in_height) * out_height + row_y) * out_width + row_x) * (out_channels / 4u);
+    let line = pixel / (in_width * in_height) * out_height + y / stride;
+    row_at = (line * out_width + x / stride) * (out_channels / 4u);
+    for (var k = 0u; k < max(kernel_height, kernel_width); k++) {
+        // Below zero wraps round to a large number, so one comparison finds both borders.
+        let down = (y % stride == vec4u(k % stride)) & (y / stride - k / stride < vec4u(out_height));
+        let across = (x % stride == vec4u(k % stride)) & (x / stride - k / stride < vec4u(out_width));
+        row_taps |= select(vec4u(0u), vec4u(1u << k), down & vec4<bool>(k < kernel_height));
+        row_taps |= select(vec4u(0u), vec4u(0x10000u << k), across & vec4<bool>(k < kernel_width));
+    }
 }
 
 fn rows_load(first: u32, q: u32) {
@@ -30,11 +33,9 @@ fn rows_load(first: u32, q: u32) {
     let tap = select(first + q, first, depth % (BLOCK_TERMS / 4u) == 0u) / depth;
     let ky = tap / kernel_width;
     let kx = tap % kernel_width;
-    // Below zero wraps round to a large number, so one comparison finds both borders.
-    inside = (row_phase_y == vec4u(ky % stride)) & (row_y - ky / stride < vec4u(out_height))
-        & (row_phase_x == vec4u(kx % stride)) & (row_x - kx / stride < vec4u(out_width))
-        & vec4<bool>(tap < kernel_height * kernel_width);
-    let on = first + q - (ky / stride * out_width + kx / stride + tap) * depth;
+    let taps = (1u << ky) | (0x10000u << kx);
+    inside = (row_taps & vec4u(taps)) == vec4u(taps);
+    let on = first - (ky / stride * out_width + kx / stride + tap) * depth + q;
     let at = select(vec4u(0u), row_at + on, inside);
     loaded[0] = dz[at.x];
     loaded[1] = dz[at.y];
@@ -80,11 +81,12 @@ fn block_make_phases(lane: u32, row: u32, column: u32) {
     block_begin(lane, row);
     var start = next_terms(4u * row, 0u);
     block_load(lane, column, min(start, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
+    block_put(lane);
     while start < terms {
-        block_put(lane);
         start = next_terms(4u * row, start + BLOCK_TERMS);
         block_load(lane, column, min(start, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
         block_add(lane);
+        block_put(lane);
     }
     block_store(lane, row, column);
 }

@@ -1,18 +1,19 @@
 // Appended to the shaders of dense for GPUs: what lib/block.wgsl and lib/slices.wgsl ask for.
 
 alias Loaded = stored4;
+alias Inside = vec4<bool>;
 const ROWS_BY_TERMS = true;
 const COLUMNS_BY_TERMS = false;
 
 // Where four rows begin.
 var<private> row_at: vec4u;
 
-fn rows_begin(r: u32) {
-    row_at = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (inputs / 4u);
+fn rows_begin(row: u32) {
+    row_at = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (inputs / 4u);
 }
 
 fn rows_load(first: u32, q: u32) {
-    let at = row_at + min(first + q, inputs / 4u - 1u);
+    let at = row_at + block_term(4u * (first + q), inputs) / 4u;
     inside = vec4<bool>(inputs % BLOCK_TERMS == 0u || first + q < inputs / 4u);
     loaded[0] = x[at.x];
     loaded[1] = x[at.y];

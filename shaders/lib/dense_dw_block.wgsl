@@ -2,6 +2,7 @@
 // terms the rows of a split.
 
 alias Loaded = stored4;
+alias Inside = vec4<bool>;
 const ROWS_BY_TERMS = false;
 const COLUMNS_BY_TERMS = false;
 
@@ -12,8 +13,8 @@ var<private> end: u32;
 // Four inputs.
 var<private> input: u32;
 
-fn rows_begin(r: u32) {
-    input = min(r, inputs / 4u - 1u);
+fn rows_begin(row: u32) {
+    input = min(row / 4u, inputs / 4u - 1u);
 }
 
 fn rows_load(first: u32, q: u32) {

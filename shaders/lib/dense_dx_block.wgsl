@@ -2,28 +2,24 @@
 // terms outputs.
 
 alias Loaded = vec4f;
+alias Inside = vec4<bool>;
 const ROWS_BY_TERMS = true;
 const COLUMNS_BY_TERMS = true;
 
 // Where four rows begin.
 var<private> row_at: vec4u;
 
-fn rows_begin(r: u32) {
-    row_at = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (outputs / 4u);
+fn rows_begin(row: u32) {
+    row_at = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (outputs / 4u);
 }
 
 fn rows_load(first: u32, q: u32) {
-    let at = row_at + min(first + q, outputs / 4u - 1u);
+    let at = row_at + block_term(4u * (first + q), outputs) / 4u;
     inside = vec4<bool>(outputs % BLOCK_TERMS == 0u || first + q < outputs / 4u);
     loaded[0] = dz[at.x];
     loaded[1] = dz[at.y];
     loaded[2] = dz[at.z];
     loaded[3] = dz[at.w];
-}
-
-fn columns_load(k: u32, c: u32) -> vec4f {
-    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(k, outputs);
-    return vec4f(w[at], w[at + outputs], w[at + 2u * outputs], w[at + 3u * outputs]);
 }
 
 fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {

@@ -2,30 +2,24 @@
 // columns references.
 
 alias Loaded = vec4f;
+alias Inside = vec4<bool>;
 const ROWS_BY_TERMS = true;
 const COLUMNS_BY_TERMS = true;
 
 // Where four queries begin.
 var<private> row_at: vec4u;
 
-fn rows_begin(r: u32) {
-    row_at = min(4u * r + vec4u(0u, 1u, 2u, 3u), vec4u(queries - 1u)) * (dims / 4u);
+fn rows_begin(row: u32) {
+    row_at = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(queries - 1u)) * (dims / 4u);
 }
 
 fn rows_load(first: u32, q: u32) {
-    let at = row_at + min(first + q, dims / 4u - 1u);
+    let at = row_at + block_term(4u * (first + q), dims) / 4u;
     inside = vec4<bool>(dims % BLOCK_TERMS == 0u || first + q < dims / 4u);
     loaded[0] = query[at.x];
     loaded[1] = query[at.y];
     loaded[2] = query[at.z];
     loaded[3] = query[at.w];
-}
-
-fn columns_load(k: u32, c: u32) -> vec4f {
-    let at = 4u * min(c, references / 4u - 1u) * dims + block_term(k, dims);
-    let found = vec4f(reference[at], reference[at + dims], reference[at + 2u * dims], reference[at + 3u * dims]);
-    // As far from the 0 of a query as nothing.
-    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || k < dims);
 }
 
 fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {

@@ -1,19 +1,23 @@
 // Appended to the shaders for GPUs and outputs of so few rows and columns that their blocks would leave a card idle: a
 // workgroup of 256 threads makes 32 × 32 of it in 16 slices, each of which has 4 of 64 terms and 8 × 8 sums in the
-// registers of 16 threads. In the end the slices are added, halves of them until one is left. Otherwise as
-// lib/block.wgsl, of which it asks for the same.
+// registers of 16 threads. In the end the slices are added, halves of them until one is left.
+//
+// It asks for what lib/block.wgsl does, but for
+//   rows_load: by terms only the first two of `loaded` are taken, else it loads term 4*first + q of the rows from `row`
+//     and of those 16 behind them;
+//   columns_load: by terms columns_load(first, column), the four terms from 4*first of a column.
 
 const BLOCK_TERMS = 64u;
 
-// Term t of rows 4r..4r+3 of a slice at [slice][t][r].
-var<workgroup> slice_a: array<array<array<vec4f, 8>, 4>, 16>;
-// Term t of columns 4c..4c+3 at [slice][t][c].
-var<workgroup> slice_b: array<array<array<vec4f, 8>, 4>, 16>;
+// Term t of rows 4r..4r+3 of a slice at [t][slice], and there in the upper or lower half, by twos.
+var<workgroup> slice_a: array<array<array<array<array<vec2f, 2>, 4>, 2>, 16>, 4>;
+// Term t of columns 4c..4c+3 at [t][slice], and there in the left or right half, by twos.
+var<workgroup> slice_b: array<array<array<array<array<vec2f, 2>, 4>, 2>, 16>, 4>;
 // Columns 4c.. of rows r in the even ones, columns of the right half in the odd ones.
 var<private> sums: array<vec4f, 16>;
 
 var<private> loaded: array<Loaded, 4>;
-var<private> inside: vec4<bool>;
+var<private> inside: Inside;
 var<private> columns: array<vec4f, 2>;
 
 // A term that there is: k, or the last. Where terms fill every step that costs nothing.
@@ -25,23 +29,42 @@ fn block_term(k: u32, terms: u32) -> u32 {
 fn slices_make(lane: u32, row: u32, column: u32, terms: u32) {
     let s = lane / 16u;
     let j = lane % 16u;
-    rows_begin(row + j % 8u);
+    rows_begin(4u * row + select(4u * (j % 4u), 2u * j, ROWS_BY_TERMS));
     slices_load(s, j, column, 0u);
+    slices_put(s, j);
     for (var start = 0u; start < terms; start += BLOCK_TERMS) {
-        workgroupBarrier();
-        slices_put(s, j);
-        workgroupBarrier();
         // Behind the last terms they are loaded once more, since there is something.
         slices_load(s, j, column, min(start + BLOCK_TERMS, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
         let r = j / 4u;
         let c = j % 4u;
         // for t in 0..4:
-        //     add_terms(slice_a[s][{t}][r], slice_a[s][{t}][r + 4u], slice_b[s][{t}][c], slice_b[s][{t}][c + 4u]);
-        add_terms(slice_a[s][0][r], slice_a[s][0][r + 4u], slice_b[s][0][c], slice_b[s][0][c + 4u]);
-        add_terms(slice_a[s][1][r], slice_a[s][1][r + 4u], slice_b[s][1][c], slice_b[s][1][c + 4u]);
-        add_terms(slice_a[s][2][r], slice_a[s][2][r + 4u], slice_b[s][2][c], slice_b[s][2][c + 4u]);
-        add_terms(slice_a[s][3][r], slice_a[s][3][r + 4u], slice_b[s][3][c], slice_b[s][3][c + 4u]);
+        //     let upper{t} = joined(slice_a[{t}][s][0][r]);
+        //     let lower{t} = joined(slice_a[{t}][s][1][r]);
+        //     let left{t} = joined(slice_b[{t}][s][0][c]);
+        //     let right{t} = joined(slice_b[{t}][s][1][c]);
+        //     add_terms(upper{t}, lower{t}, left{t}, right{t});
+        let upper0 = joined(slice_a[0][s][0][r]);
+        let lower0 = joined(slice_a[0][s][1][r]);
+        let left0 = joined(slice_b[0][s][0][c]);
+        let right0 = joined(slice_b[0][s][1][c]);
+        add_terms(upper0, lower0, left0, right0);
+        let upper1 = joined(slice_a[1][s][0][r]);
+        let lower1 = joined(slice_a[1][s][1][r]);
+        let left1 = joined(slice_b[1][s][0][c]);
+        let right1 = joined(slice_b[1][s][1][c]);
+        add_terms(upper1, lower1, left1, right1);
+        let upper2 = joined(slice_a[2][s][0][r]);
+        let lower2 = joined(slice_a[2][s][1][r]);
+        let left2 = joined(slice_b[2][s][0][c]);
+        let right2 = joined(slice_b[2][s][1][c]);
+        add_terms(upper2, lower2, left2, right2);
+        let upper3 = joined(slice_a[3][s][0][r]);
+        let lower3 = joined(slice_a[3][s][1][r]);
+        let left3 = joined(slice_b[3][s][0][c]);
+        let right3 = joined(slice_b[3][s][1][c]);
+        add_terms(upper3, lower3, left3, right3);
         // end
+        slices_put(s, j);
     }
     for (var half = 8u; half > 0u; half /= 2u) {
         // for j in 0..2:
@@ -78,51 +101,63 @@ fn slices_make(lane: u32, row: u32, column: u32, terms: u32) {
     }
 }
 
-// The place of the columns that a thread of a slice loads in a step: term, column.
-fn slices_columns(j: u32, step: u32) -> vec2u {
-    return select(vec2u(2u * step + j / 8u, j % 8u), vec2u(j % 4u, 4u * step + j / 4u), COLUMNS_BY_TERMS);
-}
-
-// Sends for the terms from `start`; threads 8 apart for the same rows.
+// Sends for the terms from `start`: each thread for two rows and two of a term's columns.
 fn slices_load(s: u32, j: u32, column: u32, start: u32) {
-    rows_load(start / 4u, s);
-    // for step in 0..2:
-    //     let at{step} = slices_columns(j, {step}u);
-    //     columns[{step}] = columns_load(start + 4u * s + at{step}.x, column + at{step}.y);
-    let at0 = slices_columns(j, 0u);
-    columns[0] = columns_load(start + 4u * s + at0.x, column + at0.y);
-    let at1 = slices_columns(j, 1u);
-    columns[1] = columns_load(start + 4u * s + at1.x, column + at1.y);
+    let by_columns = 4u * s + j / 4u;
+    rows_load(start / 4u, select(by_columns, s, ROWS_BY_TERMS));
+    // for half in 0..2:
+    //     if COLUMNS_BY_TERMS {
+    //         columns[{half}] = columns_load(start / 4u + s, 4u * column + 2u * j + {half}u);
+    //     } else {
+    //         columns[{half}] = columns_load(start + by_columns, column + {4 * half}u + j % 4u);
+    //     }
+    if COLUMNS_BY_TERMS {
+        columns[0] = columns_load(start / 4u + s, 4u * column + 2u * j + 0u);
+    } else {
+        columns[0] = columns_load(start + by_columns, column + 0u + j % 4u);
+    }
+    if COLUMNS_BY_TERMS {
+        columns[1] = columns_load(start / 4u + s, 4u * column + 2u * j + 1u);
+    } else {
+        columns[1] = columns_load(start + by_columns, column + 4u + j % 4u);
+    }
     // end
 }
 
-// Puts what was sent for where all threads of the slice find it.
+// Puts what was sent for where all threads of the slice find it, once they are done with the last.
 fn slices_put(s: u32, j: u32) {
-    if j < 8u {
-        // for j in 0..4:
-        //     let a{j} = select(vec4f(0.0), vec4f(loaded[{j}]), inside.{xyzw[j]});
-        let a0 = select(vec4f(0.0), vec4f(loaded[0]), inside.x);
-        let a1 = select(vec4f(0.0), vec4f(loaded[1]), inside.y);
-        let a2 = select(vec4f(0.0), vec4f(loaded[2]), inside.z);
-        let a3 = select(vec4f(0.0), vec4f(loaded[3]), inside.w);
-        // end
-        let turned = transpose(mat4x4f(a0, a1, a2, a3));
+    workgroupBarrier();
+    let a0 = select(vec4f(0.0), vec4f(loaded[0]), inside[0]);
+    let a1 = select(vec4f(0.0), vec4f(loaded[1]), inside[1]);
+    if ROWS_BY_TERMS {
         // for t in 0..4:
-        //     slice_a[s][{t}][j] = turned[{t}];
-        slice_a[s][0][j] = turned[0];
-        slice_a[s][1][j] = turned[1];
-        slice_a[s][2][j] = turned[2];
-        slice_a[s][3][j] = turned[3];
+        //     slice_a[{t}][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(a0.{xyzw[t]}, a1.{xyzw[t]});
+        slice_a[0][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(a0.x, a1.x);
+        slice_a[1][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(a0.y, a1.y);
+        slice_a[2][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(a0.z, a1.z);
+        slice_a[3][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(a0.w, a1.w);
         // end
+    } else {
+        slice_a[j / 4u][s][0][j % 4u] = array(a0.xy, a0.zw);
+        slice_a[j / 4u][s][1][j % 4u] = array(a1.xy, a1.zw);
     }
-    // for step in 0..2:
-    //     let at{step} = slices_columns(j, {step}u);
-    //     slice_b[s][at{step}.x][at{step}.y] = columns[{step}];
-    let at0 = slices_columns(j, 0u);
-    slice_b[s][at0.x][at0.y] = columns[0];
-    let at1 = slices_columns(j, 1u);
-    slice_b[s][at1.x][at1.y] = columns[1];
-    // end
+    if COLUMNS_BY_TERMS {
+        // for t in 0..4:
+        //     slice_b[{t}][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(columns[0].{xyzw[t]}, columns[1].{xyzw[t]});
+        slice_b[0][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(columns[0].x, columns[1].x);
+        slice_b[1][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(columns[0].y, columns[1].y);
+        slice_b[2][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(columns[0].z, columns[1].z);
+        slice_b[3][s][j / 8u][j / 2u % 4u][j % 2u] = vec2f(columns[0].w, columns[1].w);
+        // end
+    } else {
+        slice_b[j / 4u][s][0][j % 4u] = array(columns[0].xy, columns[0].zw);
+        slice_b[j / 4u][s][1][j % 4u] = array(columns[1].xy, columns[1].zw);
+    }
+    workgroupBarrier();
+}
+
+fn joined(pairs: array<vec2f, 2>) -> vec4f {
+    return vec4f(pairs[0], pairs[1]);
 }
 
 fn add_terms(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
@@ -152,35 +187,35 @@ fn add_terms(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
 
 // Adds eight sums, from `first`, of the threads behind the first `count` to theirs.
 fn slices_join(lane: u32, count: u32, first: u32) {
+    let e = lane % count;
     workgroupBarrier();
     if lane >= count && lane < 2u * count {
-        let e = lane - count;
         // for k in 0..4:
-        //     slice_a[{4 * k}u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + {k}u];
-        //     slice_b[{4 * k}u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + {4 + k}u];
-        slice_a[0u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 0u];
-        slice_b[0u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 4u];
-        slice_a[4u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 1u];
-        slice_b[4u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 5u];
-        slice_a[8u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 2u];
-        slice_b[8u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 6u];
-        slice_a[12u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 3u];
-        slice_b[12u + e / 32u][e / 8u % 4u][e % 8u] = sums[first + 7u];
+        //     slice_a[{k}][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + {k}u].xy, sums[first + {k}u].zw);
+        //     slice_b[{k}][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + {4 + k}u].xy, sums[first + {4 + k}u].zw);
+        slice_a[0][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 0u].xy, sums[first + 0u].zw);
+        slice_b[0][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 4u].xy, sums[first + 4u].zw);
+        slice_a[1][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 1u].xy, sums[first + 1u].zw);
+        slice_b[1][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 5u].xy, sums[first + 5u].zw);
+        slice_a[2][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 2u].xy, sums[first + 2u].zw);
+        slice_b[2][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 6u].xy, sums[first + 6u].zw);
+        slice_a[3][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 3u].xy, sums[first + 3u].zw);
+        slice_b[3][e / 8u][e / 4u % 2u][e % 4u] = array(sums[first + 7u].xy, sums[first + 7u].zw);
         // end
     }
     workgroupBarrier();
     if lane < count {
         // for k in 0..4:
-        //     sums[first + {k}u] += slice_a[{4 * k}u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        //     sums[first + {4 + k}u] += slice_b[{4 * k}u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 0u] += slice_a[0u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 4u] += slice_b[0u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 1u] += slice_a[4u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 5u] += slice_b[4u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 2u] += slice_a[8u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 6u] += slice_b[8u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 3u] += slice_a[12u + lane / 32u][lane / 8u % 4u][lane % 8u];
-        sums[first + 7u] += slice_b[12u + lane / 32u][lane / 8u % 4u][lane % 8u];
+        //     sums[first + {k}u] += joined(slice_a[{k}][e / 8u][e / 4u % 2u][e % 4u]);
+        //     sums[first + {4 + k}u] += joined(slice_b[{k}][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 0u] += joined(slice_a[0][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 4u] += joined(slice_b[0][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 1u] += joined(slice_a[1][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 5u] += joined(slice_b[1][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 2u] += joined(slice_a[2][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 6u] += joined(slice_b[2][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 3u] += joined(slice_a[3][e / 8u][e / 4u % 2u][e % 4u]);
+        sums[first + 7u] += joined(slice_b[3][e / 8u][e / 4u % 2u][e % 4u]);
         // end
     }
 }

@@ -55,18 +55,32 @@ impl Kernel for Conv2d {
             |s| s.window.by_fours()
         ),
         shader!(
+            "conv2d.block_scalar",
+            ["activation", "block", "conv2d_scalar_block", "pixels"],
+            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
+            Needs::WorkgroupMemory,
+            |s| s.window.outputs_by_fours_in_blocks()
+        ),
+        shader!(
+            "conv2d.block32_scalar",
+            ["activation", "block", "conv2d_scalar_block", "pixels"],
+            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.outputs_by_fours_in_blocks() && is_narrow(s.window.out_channels)
+        ),
+        shader!(
             "conv2d.block",
             ["activation", "block", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
-            |s| s.window.by_fours()
+            |s| s.window.by_fours_in_blocks()
         ),
         shader!(
             "conv2d.block32",
             ["activation", "block", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
-            |s| s.window.by_fours() && is_narrow(s.window.out_channels)
+            |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d.subgroup8_scalar",

@@ -60,17 +60,24 @@ impl Kernel for Conv2dDw {
         ),
         shader!(
             "conv2d_dw.block",
-            ["block", "conv2d_dw_block"],
+            ["block", "conv2d_dw_block", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [64, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours()
         ),
         shader!(
             "conv2d_dw.block32",
-            ["block", "conv2d_dw_block"],
+            ["block", "conv2d_dw_block", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours() && is_narrow(s.window.out_channels)
+        ),
+        shader!(
+            "conv2d_dw.slices",
+            ["slices", "conv2d_dw_pixels"],
+            |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [32, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.outputs_by_fours() && !s.window.by_fours() && s.window.has_few_taps()
         ),
         shader!("conv2d_dw.taps", [], |s| s.splits * s.window.out_channels.div_ceil(32), Needs::WorkgroupMemory, |s| {
             let Window { in_channels, kernel_height, kernel_width, stride, .. } = s.window;

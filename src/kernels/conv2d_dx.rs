@@ -31,14 +31,14 @@ impl Kernel for Conv2dDx {
             ["block", "conv2d_dx_block", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 64]),
             Needs::WorkgroupMemory,
-            Window::by_fours_in_phases
+            Window::by_phases_in_blocks
         ),
         shader!(
             "conv2d_dx.block32",
             ["block", "conv2d_dx_block", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 32]),
             Needs::WorkgroupMemory,
-            |s| s.by_fours_in_phases() && is_narrow(s.in_channels)
+            |s| s.by_phases_in_blocks() && is_narrow(s.in_channels)
         ),
         shader!(
             "conv2d_dx.subgroup8",

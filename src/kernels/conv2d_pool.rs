@@ -110,14 +110,14 @@ impl Kernel for Conv2dPool {
             ["activation", "block", "conv2d_block", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
-            |s| s.window.by_fours()
+            |s| s.window.by_fours_in_blocks()
         ),
         shader!(
             "conv2d_pool.block32",
             ["activation", "block", "conv2d_block", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
-            |s| s.window.by_fours() && is_narrow(s.window.out_channels)
+            |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d_pool.subgroup8_scalar",

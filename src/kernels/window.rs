@@ -137,6 +137,28 @@ impl Window {
         self.groups == 1 && by_fours(self.in_channels, self.out_channels)
     }
 
+    /// Whether a word holds a bit for each line and each column of its taps, and of those that the terms that fill up
+    /// a block would have.
+    pub(super) fn has_few_taps(&self) -> bool {
+        self.kernel_height.max(self.kernel_width) <= 12
+    }
+
+    /// Whether it goes [by fours](Self::by_fours), and [has few taps](Self::has_few_taps).
+    pub(super) fn by_fours_in_blocks(&self) -> bool {
+        self.by_fours() && self.has_few_taps()
+    }
+
+    /// Whether its outputs go by fours alone, it [has few taps](Self::has_few_taps), and more than two blocks of eight
+    /// terms would hold.
+    pub(super) fn outputs_by_fours_in_blocks(&self) -> bool {
+        self.outputs_by_fours() && !self.by_fours() && self.has_few_taps() && self.terms() > 16
+    }
+
+    /// Whether it goes [by fours in blocks](Self::by_fours_in_blocks), and the stride divides the image.
+    pub(super) fn by_phases_in_blocks(&self) -> bool {
+        self.by_fours_in_blocks() && self.by_fours_in_phases()
+    }
+
     /// Whether it goes [by fours](Self::by_fours), and the stride divides the image.
     pub(super) fn by_fours_in_phases(&self) -> bool {
         let divides = |size: usize| size.is_multiple_of(self.stride);
@@ -228,6 +250,12 @@ impl Window {
             taps([5, 8, 6, 32], 20, [3, 3], 2, [1, 1], 1),
             taps([2, 9, 6, 12], 36, [5, 4], 3, [2, 0], 1),
             taps([3, 12, 14, 68], 64, [1, 1], 2, [0, 0], 1),
+            // Kernels as long as blocks take, and with terms behind the last.
+            taps([2, 12, 5, 4], 36, [11, 1], 1, [4, 0], 1),
+            taps([2, 4, 13, 8], 12, [2, 12], 1, [1, 5], 1),
+            // Few channels: a kernel as long as blocks take, and more pixels than go together.
+            taps([2, 16, 6, 2], 36, [12, 1], 1, [5, 0], 1),
+            taps([3, 20, 17, 3], 36, [3, 3], 2, [1, 1], 1),
             // Groups, and as many as there are channels.
             taps([2, 6, 5, 6], 9, [3, 2], 1, [1, 0], 3),
             taps([3, 5, 6, 16], 32, [3, 3], 2, [1, 1], 4),
