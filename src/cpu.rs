@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::host::{Array, vectorised};
+use crate::host::{Array, LINE, vectorised};
 use crate::kernel::{Access, ArgAt, At, Element, Io, Number, Roofline, RoutineAt, View, Work};
 use crate::plan::{Buffer, Call, Plan, SlotId};
 use crate::run::Values;
@@ -182,9 +182,6 @@ struct Memory<R> {
     array: Array<R>,
     start: usize,
 }
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 impl<R: Number> Memory<R> {
     /// Zeros.

@@ -66,6 +66,9 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
+/// Bytes of a cache line, and of the widest vectors.
+pub(crate) const LINE: usize = 64;
+
 /// Runs loops compiled for the widest vectors that the processor has; the order of sums is the same for all widths.
 #[inline(always)]
 pub(crate) fn vectorised<T>(loops: impl FnOnce() -> T) -> T {

@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut, Range};
 
 use gemm::Parallelism;
 
+use crate::host::LINE;
+
 thread_local! {
     /// What the last [`Scratch`]es of this thread were made of.
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
@@ -16,9 +18,6 @@ pub(crate) struct Scratch {
     values: Vec<f32>,
     range: Range<usize>,
 }
-
-/// Bytes of a cache line, and of the widest vectors.
-const LINE: usize = 64;
 
 /// An array of `len` arbitrary values.
 pub(crate) fn scratch(len: usize) -> Scratch {
