@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Activation, Window, add_scaled, blocks, is_narrow, multiply_add, patches, shader, threads, tiles};
+use super::{
+    Activation, Window, add_scaled, blocks, image_tiles, is_narrow, multiply_add, patches, shader, threads, tiles,
+};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -95,6 +97,13 @@ impl Kernel for Conv2d {
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.by_fours()
+        ),
+        shader!(
+            "conv2d.winograd8",
+            ["activation", "conv2d_winograd", "winograd", "winograd_tiles"],
+            |s| image_tiles(s.window.batch, [s.window.out_height, s.window.out_width], s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.by_tiles()
         ),
         shader!("conv2d.depthwise", ["activation"], |s| threads(s.window.outputs() / 4), Needs::Nothing, |s| s
             .window

@@ -97,6 +97,13 @@ impl Kernel for Conv2dDw {
             Needs::EightLaneCpu,
             |s| s.window.by_fours()
         ),
+        shader!(
+            "conv2d_dw.winograd8",
+            ["winograd"],
+            |s| s.splits * blocks(s.window.in_channels, s.window.out_channels, [8, 32]),
+            Needs::EightLaneCpu,
+            |s| s.window.by_tiles()
+        ),
         shader!("conv2d_dw.depthwise", [], |s| threads(s.splits * s.window.weights() / 4), Needs::Nothing, |s| s
             .window
             .is_depthwise_by_fours()),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Window, blocks, dot, is_narrow, multiply_add, patches, shader, threads, tiles};
+use super::{Window, blocks, dot, image_tiles, is_narrow, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -46,6 +46,13 @@ impl Kernel for Conv2dDx {
             |s| tiles(s.inputs() / s.in_channels, s.in_channels),
             Needs::EightLaneCpu,
             Window::by_fours_in_phases
+        ),
+        shader!(
+            "conv2d_dx.winograd8",
+            ["winograd", "winograd_tiles"],
+            |s| image_tiles(s.batch, [s.in_height, s.in_width], s.in_channels),
+            Needs::EightLaneCpu,
+            Window::by_tiles_back
         ),
         shader!("conv2d_dx.depthwise", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s.is_depthwise_by_fours()),
     ];

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
     Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Window, add_scaled,
-    blocks, chunk, is_narrow, patches, shader, threads, tiles,
+    blocks, chunk, image_tiles, is_narrow, patches, shader, threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, At, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, View, Work};
@@ -132,6 +132,13 @@ impl Kernel for Conv2dPool {
             |s| tiles(pixels(&s.window), s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.by_fours()
+        ),
+        shader!(
+            "conv2d_pool.winograd8",
+            ["activation", "conv2d_winograd", "winograd", "winograd_tiles"],
+            |s| image_tiles(s.window.batch, [s.window.out_height, s.window.out_width], s.window.out_channels),
+            Needs::EightLaneCpu,
+            |s| s.window.by_tiles()
         ),
     ];
     const ROUTINES: &'static [Routine<Conv2dShape>] = &[

@@ -259,6 +259,12 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
     rows.div_ceil(32) * columns.div_ceil(32)
 }
 
+/// Workgroups of the shaders that make images of so many pixels by F(2×2, 3×3): one for 16 tiles × 32 channels.
+pub(crate) fn image_tiles(images: usize, pixels: [usize; 2], channels: usize) -> usize {
+    let [height, width] = pixels.map(|pixels| pixels.div_ceil(2));
+    blocks(images * height * width, channels, [16, 32])
+}
+
 /// Rows of split `split` when `rows` are dealt to `splits` chunks in order; empty past the end.
 pub(crate) fn chunk(rows: usize, splits: usize, split: usize) -> std::ops::Range<usize> {
     let size = rows.div_ceil(splits);

@@ -180,6 +180,27 @@ impl Window {
         self.out_height * self.out_width
     }
 
+    /// Whether to make its outputs by F(2×2, 3×3), see `shaders/lib/winograd.wgsl`: there are zeros left and right.
+    pub(super) fn by_tiles(&self) -> bool {
+        self.pad_x >= 1 && self.pays_by_tiles([self.out_height, self.out_width])
+    }
+
+    /// Whether to make the gradients of its inputs so, which have `2 - pad` zeros around them.
+    pub(super) fn by_tiles_back(&self) -> bool {
+        self.pad_x <= 1 && self.pays_by_tiles([self.in_height, self.in_width])
+    }
+
+    /// Whether tiles of 2 × 2 pixels are of use: 16 products of each cost as much as 25 by themselves, and at the edge
+    /// of images of so many pixels some reach beyond. With few channels most lanes have none, and there is little to
+    /// save.
+    fn pays_by_tiles(&self, [height, width]: [usize; 2]) -> bool {
+        let is_made_for = self.by_fours()
+            && self.is_dense()
+            && [self.kernel_height, self.kernel_width] == [3, 3]
+            && self.in_channels.min(self.out_channels) >= 16;
+        is_made_for && 9 * height * width > 25 * height.div_ceil(2) * width.div_ceil(2)
+    }
+
     /// Values of an input and of an output image.
     pub(super) fn image_sizes(&self) -> (usize, usize) {
         (self.in_height * self.in_width * self.in_channels, self.pixels() * self.out_channels)
