@@ -105,23 +105,19 @@ fn slices_make(lane: u32, row: u32, column: u32, terms: u32) {
 fn slices_load(s: u32, j: u32, column: u32, start: u32) {
     let by_columns = 4u * s + j / 4u;
     rows_load(start / 4u, select(by_columns, s, ROWS_BY_TERMS));
-    // for half in 0..2:
-    //     if COLUMNS_BY_TERMS {
-    //         columns[{half}] = columns_load(start / 4u + s, 4u * column + 2u * j + {half}u);
-    //     } else {
-    //         columns[{half}] = columns_load(start + by_columns, column + {4 * half}u + j % 4u);
-    //     }
     if COLUMNS_BY_TERMS {
+        // for half in 0..2:
+        //     columns[{half}] = columns_load(start / 4u + s, 4u * column + 2u * j + {half}u);
         columns[0] = columns_load(start / 4u + s, 4u * column + 2u * j + 0u);
-    } else {
-        columns[0] = columns_load(start + by_columns, column + 0u + j % 4u);
-    }
-    if COLUMNS_BY_TERMS {
         columns[1] = columns_load(start / 4u + s, 4u * column + 2u * j + 1u);
+        // end
     } else {
+        // for half in 0..2:
+        //     columns[{half}] = columns_load(start + by_columns, column + {4 * half}u + j % 4u);
+        columns[0] = columns_load(start + by_columns, column + 0u + j % 4u);
         columns[1] = columns_load(start + by_columns, column + 4u + j % 4u);
+        // end
     }
-    // end
 }
 
 // Puts what was sent for where all threads of the slice find it, once they are done with the last.
