@@ -76,7 +76,7 @@ impl Kernel for Conv2dDx {
         Routine {
             name: "conv2d_dx.winograd",
             fits: winograd::pays,
-            together: winograd::together,
+            together: winograd::together_back,
             prepare: Some(routines::winograd_dx_weights),
             widen: winograd::ROUNDING,
             run: routines::winograd_dx,

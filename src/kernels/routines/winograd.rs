@@ -55,6 +55,12 @@ pub(crate) fn together(window: &Window) -> usize {
     if window.weights() <= FEW { 2 } else { window.batch }
 }
 
+/// The same on the way back, where no calls follow image by image: so many that reading the transformed weights is
+/// small beside the products.
+pub(crate) fn together_back(window: &Window) -> usize {
+    together(window).max(8)
+}
+
 /// Transformed weights, for [`convolve`].
 ///
 /// # Panics
