@@ -95,8 +95,8 @@ fn differences(a: vec4f, b: vec4f, c: vec4f, d: vec4f) -> mat4x4f {
 }
 
 // From four columns to sixteen places, row by row.
-fn places(a: mat4x4f, b: mat4x4f, c: mat4x4f, d: mat4x4f) -> array<vec4f, 16> {
+fn places(p: mat4x4f, q: mat4x4f, r: mat4x4f, s: mat4x4f) -> array<vec4f, 16> {
     return array(
-        a[0], b[0], c[0], d[0], a[1], b[1], c[1], d[1], a[2], b[2], c[2], d[2], a[3], b[3], c[3], d[3],
+        p[0], q[0], r[0], s[0], p[1], q[1], r[1], s[1], p[2], q[2], r[2], s[2], p[3], q[3], r[3], s[3],
     );
 }

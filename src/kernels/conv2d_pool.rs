@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
-    Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Window, add_scaled,
+    Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Taps, Window, add_scaled,
     blocks, chunk, image_tiles, is_narrow, patches, shader, threads, tiles,
 };
 use crate::host::Real;
@@ -269,7 +269,12 @@ impl Kernel for Conv2dPoolDw {
     }
 
     fn cases() -> Vec<Conv2dDwShape> {
-        awkward().map(Conv2dDwShape::new).collect()
+        let mut cases: Vec<_> = awkward().map(Conv2dDwShape::new).collect();
+        // A last chunk that is short.
+        let window =
+            Window::new([7, 5, 6, 2], 16, &Taps::square(3, 1, true)).expect("a kernel no larger than the image");
+        cases.push(Conv2dDwShape { window, splits: 3 });
+        cases
     }
 
     fn work(s: &Conv2dDwShape) -> Work {
