@@ -32,7 +32,7 @@ impl Features {
     }
 
     /// The shaders of a call that may be the fastest here: on a processor none is that goes through workgroup memory.
-    pub(super) fn candidates(&self, at: &At) -> Vec<ShaderAt> {
+    pub fn candidates(&self, at: &At) -> Vec<ShaderAt> {
         let mut shaders = at.shaders();
         let suits = |shader: &ShaderAt| !(self.on_cpu && shader.needs == Needs::WorkgroupMemory);
         shaders.retain(|shader| self.offer(shader) && suits(shader));

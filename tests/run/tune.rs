@@ -32,7 +32,7 @@ fn what_was_measured_is_remembered_and_taken() {
         first = more;
     }
     total += first.measured;
-    let several = plan.distinct().iter().filter(|at| device.offered(at).len() > 1).count();
+    let several = plan.distinct().iter().filter(|at| device.features().candidates(at).len() > 1).count();
     assert_eq!((first.calls, total), (several, several));
     assert_eq!(heard.last(), Some(&(several, several)));
 
