@@ -633,19 +633,17 @@ impl Builder {
             (*role, *place) == (Role::Activation, Place::Own)
         });
         slots.find_map(|between| {
-            let users = self.calls.iter().enumerate().filter(|(_, call)| call.args.contains(&between));
-            let users: Vec<usize> = users.map(|(place, _)| place).collect();
-            let &[first, taker] = users.as_slice() else { return None };
-            if taker != second {
-                return None;
-            }
+            // Mostly near, and mostly no kernel does both: what else takes the slot is looked for last.
+            let first = self.calls[..second].iter().rposition(|call| call.args.contains(&between))?;
             let call = &self.calls[first];
+            let at = fused(&call.at, &last.at)?;
+            let mut rest = self.calls[..first].iter().chain(&self.calls[second + 1..]);
+            let alone = rest.all(|call| !call.args.contains(&between));
             let others = &self.calls[first + 1..second];
             let stays = others.iter().flat_map(Call::outputs).all(|output| !call.args.contains(&output));
-            if call.section != last.section || !call.outputs().eq([between]) || !stays {
+            if call.section != last.section || !call.outputs().eq([between]) || !alone || !stays {
                 return None;
             }
-            let at = fused(&call.at, &last.at)?;
             let arg = |wanted: &ArgAt| {
                 let own = [call, last].into_iter().flat_map(|call| call.at.args().iter().zip(&call.args));
                 let found = own.filter(|&(arg, &slot)| slot != between && arg.name == wanted.name);

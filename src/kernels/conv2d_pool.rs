@@ -11,13 +11,18 @@ use super::{
 use crate::host::Real;
 use crate::kernel::{Arg, At, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, View, Work};
 
-/// The windows on the outputs of a convolution. Rows and columns that fill no whole one are left out.
+/// The windows on the outputs of a convolution, if there is any. Rows and columns that fill no whole one are left out.
+fn find_windows(window: &Window) -> Option<PoolShape> {
+    let Window { batch, out_height, out_width, out_channels, .. } = *window;
+    PoolShape::new([batch, out_height, out_width, out_channels], 2, 2, 0)
+}
+
+/// The windows on the outputs of a convolution.
 ///
 /// # Panics
 /// If there is none.
 pub(super) fn windows(window: &Window) -> PoolShape {
-    let Window { batch, out_height, out_width, out_channels, .. } = *window;
-    PoolShape::new([batch, out_height, out_width, out_channels], 2, 2, 0).expect("two rows and columns of outputs")
+    find_windows(window).expect("two rows and columns of outputs")
 }
 
 /// Values that are left of the outputs of a convolution.
@@ -39,11 +44,7 @@ fn awkward() -> impl Iterator<Item = Window> {
 /// channels make it, as for the first layer: with more, and for all that [`Conv2dDx`](super::Conv2dDx) reads too, the
 /// array of all pixels pays.
 pub(super) fn fused(first: &At, second: &At) -> Option<At> {
-    let pools = |window: &Window, pool: &PoolShape| {
-        let Window { batch, out_height, out_width, out_channels, groups, .. } = *window;
-        let windows = PoolShape::new([batch, out_height, out_width, out_channels], 2, 2, 0);
-        groups == 1 && windows.as_ref() == Some(pool)
-    };
+    let pools = |window: &Window, pool: &PoolShape| window.groups == 1 && find_windows(window).as_ref() == Some(pool);
     if let (Some(conv), Some(pool)) = (first.shape::<Conv2d>(), second.shape::<MaxPool>()) {
         return pools(&conv.window, pool).then(|| At::stored::<Conv2dPool>(conv.clone(), first.format()));
     }
