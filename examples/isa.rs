@@ -22,7 +22,7 @@ use ash::vk;
 use siamese::check::plan_calls;
 use siamese::config::PRESETS;
 use siamese::gpu::{Features, variant};
-use siamese::kernel::{Access, At, Needs, ShaderAt};
+use siamese::kernel::{Access, At, ShaderAt};
 
 /// What the presets' calls of at least [`MUCH`] operations must reach on each family, a point or two below what they do:
 /// shader; share of multiply-adds in the inner loop; and for the default preset, bound.
@@ -324,7 +324,7 @@ fn main() -> ExitCode {
         "{:<24} {:>6} {:>14} {:>5} {:>5} {:>3} {:>6} {:>6}   preset and shape (* the rule's)",
         "shader", "waves", "idle of units", "VGPR", "spilt", "w/S", "inner", "bound"
     );
-    let features = Features { subgroup: [32, 64], on_cpu: false, half: false };
+    let features = Features { subgroup: [32, 64], on_cpu: false, half: false, matrices: vec![] };
     let mut known: Vec<At> = Vec::new();
     let mut faults = Vec::new();
     for (place, preset) in PRESETS.iter().enumerate() {
@@ -335,7 +335,7 @@ fn main() -> ExitCode {
             }
             let rule = variant(&features, &at).name;
             for shader in at.shaders() {
-                if !shader.fits || shader.needs == Needs::EightLaneCpu || !shader.name.contains(&filter) {
+                if !features.offer(&shader) || !shader.name.contains(&filter) {
                     continue;
                 }
                 let chosen = shader.name == rule;

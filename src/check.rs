@@ -318,8 +318,12 @@ pub struct Case {
 impl Case {
     /// Draws the inputs, and the [rows] that are compared.
     pub fn new(at: &At, seed: u64) -> Self {
-        let arrays = inputs(at, seed);
-        let expected = expected(at, rows(at, seed), &arrays);
+        Case::of(at, inputs(at, seed), rows(at, seed))
+    }
+
+    /// Of inputs and rows of one's own.
+    pub fn of(at: &At, arrays: Vec<Array>, rows: Vec<Range<usize>>) -> Self {
+        let expected = expected(at, rows, &arrays);
         Case { at: at.clone(), arrays, expected }
     }
 
@@ -342,7 +346,7 @@ impl Case {
     pub fn shader(&self, device: &Arc<Device>, shader: &ShaderAt) -> Result<Report> {
         let probe = Probe::new(device.clone(), &self.at, shader, &self.arrays)?;
         probe.run(1)?;
-        Ok(self.compare(shader.name, &probe.read()?))
+        Ok(compare_at_least(&self.at, shader.name, &probe.read()?, &self.expected, (shader.widen, &[])))
     }
 
     /// Checks the reference in f32, which the CPU runner trains with where there is no routine.
@@ -418,9 +422,7 @@ pub fn calls(runner: &mut impl Runner) -> Result<Vec<Report>> {
         let exact = expected(&call.at, rows(&call.at, place as u64), &before);
         let mut least = rounding(&call.at, &before, &exact);
         least.iter_mut().flatten().for_each(|error| *error *= 4.0);
-        // What has run is not known here: what fits and rounds most counts.
-        let routines = call.at.routines().into_iter().filter(|routine| routine.fits);
-        let widen = routines.map(|routine| routine.widen).fold(1.0, f64::max);
+        let widen = runner.widen(&call.at);
         settle(&call.at, &before, &exact, widen, &mut after);
         let report = compare_at_least(&call.at, "plan", &after, &exact, (widen, &least));
         let passed = report.passed();

@@ -132,17 +132,20 @@ impl Validation {
     }
 }
 
-/// How a device stores images and what convolutions and pools make of them, in training. It computes in 32 bits either
-/// way. Weights and moments stay in 32 bits, and so do gradients: those of a mean over thousands of triplets are below
-/// what 16 bits can hold.
+/// How a device stores images and what convolutions and pools make of them, in training, and what it multiplies.
+/// Weights and moments are stored in 32 bits in any case, and so are gradients: those of a mean over thousands of
+/// triplets are below what 16 bits can hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Storage {
     /// In 32 bits.
     #[default]
     F32,
-    /// In 16 bits, where the adapter has them: half the bytes to keep and to move.
+    /// In 16 bits, where the adapter has them: half the bytes to keep and to move. It computes in 32 bits all the same.
     F16,
+    /// As [`Storage::F16`], and products of convolutions and dense layers by cooperative matrices where the adapter has
+    /// them: of operands rounded to 16 bits, summed in 32.
+    F16Matrix,
 }
 
 /// What bytes of images are to the network: `(byte - mean) / deviation`, by channel. In a file a deviation alone, the

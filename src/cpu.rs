@@ -464,6 +464,10 @@ impl<R: Number> crate::run::Runner for Runner<R> {
         Ok(())
     }
 
+    fn widen(&self, at: &At) -> f64 {
+        at.routine_for_shape().map_or(1.0, |routine| routine.widen)
+    }
+
     /// Chains of which `calls` names only a part are run call by call.
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
         let first = self.steps.partition_point(|step| step.calls.end <= calls.start);

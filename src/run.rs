@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::host::Array;
+use crate::kernel::At;
 use crate::plan::{Plan, SlotId};
 
 /// Values that the host hands to a slot.
@@ -52,6 +53,9 @@ pub trait Runner: Sized {
 
     /// Runs calls of the plan: [`Plan::all`], a [`Plan::section`], or a single one. May return before they are done.
     fn run(&mut self, calls: Range<usize>) -> Result<()>;
+
+    /// Factor on the [tolerance](crate::kernel::Kernel::tolerance) of a call, by what runs it here.
+    fn widen(&self, at: &At) -> f64;
 
     /// Runs calls one after the other and tells how long each took.
     fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>>;

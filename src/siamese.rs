@@ -145,7 +145,7 @@ fn gather(
 ) -> SlotId {
     let element = match storage {
         Storage::F32 => Element::F32,
-        Storage::F16 => Element::F16,
+        Storage::F16 | Storage::F16Matrix => Element::F16,
     };
     let (pixels, images) = (net.pixels(), source.images);
     let words = (images * pixels).div_ceil(4);

@@ -1,5 +1,5 @@
-// Appended to the shaders of conv2d and conv2d_pool for GPUs: what lib/block.wgsl asks for. Rows are pixels, columns
-// channels, and terms those of the weights, which are neighbours in memory as long as their tap is the same.
+// Appended to the shaders of conv2d and conv2d_pool for GPUs: what lib/block_terms.wgsl asks for. Rows are pixels,
+// columns channels, and terms those of the weights, which are neighbours in memory as long as their tap is the same.
 
 alias Loaded = stored4;
 alias Inside = vec4<bool>;

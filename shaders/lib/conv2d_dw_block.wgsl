@@ -1,5 +1,5 @@
-// Appended to the shaders of conv2d_dw for GPUs, with lib/conv2d_dw_pixels.wgsl: what else lib/block.wgsl asks for.
-// Rows are the weights of an output.
+// Appended to the shaders of conv2d_dw for GPUs, with lib/conv2d_dw_pixels.wgsl: what else lib/block_terms.wgsl asks
+// for. Rows are the weights of an output.
 
 alias Loaded = stored4;
 alias Inside = vec4<bool>;

@@ -1,6 +1,6 @@
-// Appended to the shaders of conv2d_dw for GPUs, for lib/block.wgsl and lib/slices.wgsl: terms are the pixels of a
-// split's images, columns outputs. Each thread goes on by BLOCK_TERMS pixels at a time, to whose inputs a pixel has
-// `depth`.
+// Appended to the shaders of conv2d_dw for GPUs, for lib/block_terms.wgsl and lib/slices.wgsl: terms are the pixels
+// of a split's images, columns outputs. Each thread goes on by BLOCK_TERMS pixels at a time, to whose inputs a pixel
+// has `depth`.
 
 // The split, its first pixel and the end of its pixels.
 var<private> split: u32;

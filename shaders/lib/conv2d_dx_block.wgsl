@@ -1,5 +1,5 @@
-// Appended to the shaders of conv2d_dx for GPUs, with lib/phases.wgsl: what lib/block.wgsl asks for. Rows are pixels in
-// the order of their phases, columns channels, and terms the outputs of each tap.
+// Appended to the shaders of conv2d_dx for GPUs, with lib/phases.wgsl: what lib/block_terms.wgsl asks for. Rows are
+// pixels in the order of their phases, columns channels, and terms the outputs of each tap.
 
 alias Loaded = vec4f;
 alias Inside = vec4<bool>;

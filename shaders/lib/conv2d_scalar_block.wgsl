@@ -1,5 +1,5 @@
-// Appended to the shaders of conv2d for GPUs and any number of input channels: what lib/block.wgsl asks
-// for. Rows are pixels, columns channels, and terms those of the weights.
+// Appended to the shaders of conv2d for GPUs and any number of input channels: what
+// lib/block_terms.wgsl asks for. Rows are pixels, columns channels, and terms those of the weights.
 
 alias Loaded = vec4f;
 alias Inside = array<vec4<bool>, 4>;

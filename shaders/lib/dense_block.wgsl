@@ -1,4 +1,4 @@
-// Appended to the shaders of dense for GPUs: what lib/block.wgsl and lib/slices.wgsl ask for.
+// Appended to the shaders of dense for GPUs: what lib/block_terms.wgsl and lib/slices.wgsl ask for.
 
 alias Loaded = stored4;
 alias Inside = vec4<bool>;

@@ -1,5 +1,5 @@
-// Appended to the shaders of dense_dw for GPUs: what lib/block.wgsl asks for. Rows are inputs, columns outputs, and
-// terms the rows of a split.
+// Appended to the shaders of dense_dw for GPUs: what lib/block_terms.wgsl asks for. Rows are inputs, columns outputs,
+// and terms the rows of a split.
 
 alias Loaded = stored4;
 alias Inside = vec4<bool>;

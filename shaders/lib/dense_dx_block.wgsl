@@ -1,5 +1,5 @@
-// Appended to the shaders of dense_dx for GPUs: what lib/block.wgsl and lib/slices.wgsl ask for. Columns are inputs,
-// terms outputs.
+// Appended to the shaders of dense_dx for GPUs: what lib/block_terms.wgsl and lib/slices.wgsl ask for. Columns are
+// inputs, terms outputs.
 
 alias Loaded = vec4f;
 alias Inside = vec4<bool>;

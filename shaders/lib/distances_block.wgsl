@@ -1,5 +1,5 @@
-// Appended to the shaders of distances for GPUs: what lib/block.wgsl and lib/slices.wgsl ask for. Rows are queries,
-// columns references.
+// Appended to the shaders of distances for GPUs: what lib/block_terms.wgsl and lib/slices.wgsl ask for. Rows are
+// queries, columns references.
 
 alias Loaded = vec4f;
 alias Inside = vec4<bool>;

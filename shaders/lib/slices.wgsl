@@ -2,7 +2,7 @@
 // workgroup of 256 threads makes 32 × 32 of it in 16 slices, each of which has 4 of 64 terms and 8 × 8 sums in the
 // registers of 16 threads. In the end the slices are added, halves of them until one is left.
 //
-// It asks for what lib/block.wgsl does, but for
+// It asks for what lib/block_terms.wgsl does, but for
 //   rows_load: by terms only the first two of `loaded` are taken, else it loads term 4*first + q of the rows from `row`
 //     and of those 16 behind them;
 //   columns_load: by terms columns_load(first, column), the four terms from 4*first of a column.

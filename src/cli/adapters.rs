@@ -32,6 +32,10 @@ impl Adapters {
             writeln!(out, "   backend    {}, {}", adapter.backend, adapter.kind)?;
             writeln!(out, "   driver     {}", adapter.driver)?;
             writeln!(out, "   features   {}", adapter.features.join(", "))?;
+            let matrices: Vec<_> = adapter.matrices.iter().map(|rows| format!("{rows}×{rows}")).collect();
+            if !matrices.is_empty() {
+                writeln!(out, "   matrices   {} of 16 bits, sums of 32", matrices.join(", "))?;
+            }
             writeln!(out, "   subgroup   {} to {} lanes", adapter.subgroup[0], adapter.subgroup[1])?;
             writeln!(
                 out,

@@ -163,8 +163,8 @@ impl Bench {
     /// What to measure, in order, with settings of any shape.
     fn tasks(&self, config: &Config) -> siamese::Result<Vec<Task>> {
         let infer = self.infer || matches!(self.workload, Some(Workload::W1Infer));
-        if infer && self.precision == PrecisionArg::F16 {
-            return Err(Error::config("--precision", "f16 is for training; this workload embeds"));
+        if infer && self.precision != PrecisionArg::F32 {
+            return Err(Error::config("--precision", "16 bits are for training; this workload embeds"));
         }
         let mut sizes: Vec<_> = self.batch.iter().copied().map(Some).collect();
         if sizes.is_empty() {
@@ -196,8 +196,7 @@ impl Bench {
             _ => self.data.open(self.input.or(brought), siamese::data::pictures::Pictures::default(), None)?.train,
         };
         let config = self.config(preset, [train.height, train.width, train.channels]);
-        let engine = Engine::open(&self.adapter.adapter)?;
-        engine.can_store(self.precision.storage())?;
+        let engine = Engine::open(&self.adapter.adapter)?.storing(self.precision.storage())?;
         say!("{}", engine.title());
         tasks.iter().try_for_each(|task| self.measure(&engine, *task, &config, &train))?;
         Ok(ExitCode::SUCCESS)
@@ -215,8 +214,7 @@ impl Bench {
         }
         let data = noise(self.input.unwrap_or(preset.input));
         let config = self.config(preset, [data.height, data.width, data.channels]);
-        let engine = Engine::open(&self.adapter.adapter)?;
-        engine.can_store(self.precision.storage())?;
+        let engine = Engine::open(&self.adapter.adapter)?.storing(self.precision.storage())?;
         say!("{}", engine.title());
         for task in tasks {
             let Task::Train(batch) = *task else { unreachable!("a crew does not embed") };

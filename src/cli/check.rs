@@ -46,7 +46,7 @@ fn calls(engine: &Engine) -> siamese::Result<Vec<At>> {
 
 impl Check {
     pub fn run(self) -> Outcome {
-        let engine = Engine::open(&self.adapter.adapter)?;
+        let engine = Engine::open(&self.adapter.adapter)?.with_matrices()?;
         let calls: Vec<_> = calls(&engine)?.into_iter().filter(|at| at.name().contains(&self.kernel)).collect();
         if calls.is_empty() {
             return Err(Error::config("--kernel", format!("no kernel's name contains `{}`", self.kernel)).into());

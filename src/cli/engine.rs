@@ -104,17 +104,34 @@ impl Engine {
         plan.distinct().iter().map(|at| (at.to_string(), variant(at))).collect()
     }
 
-    /// Whether images and activations can be stored so.
+    /// The engine for a training that stores images and activations so. A device without cooperative matrices trains
+    /// with f16 alone, which is said.
     ///
     /// # Errors
     /// [`siamese::Error::Config`] where the CPU runner is to store in 16 bits; a device speaks for itself.
-    pub fn can_store(&self, storage: Storage) -> Result<()> {
-        match (self, storage) {
-            (Engine::Cpu, Storage::F16) => {
-                let reason = "the CPU runner stores in 32 bits; name a device with --adapter, or leave f16 out";
+    pub fn storing(self, storage: Storage) -> Result<Engine> {
+        match (&self, storage) {
+            (Engine::Cpu, Storage::F16 | Storage::F16Matrix) => {
+                let reason = "the CPU runner stores in 32 bits; name a device with --adapter, or leave --precision out";
                 Err(Error::config("--precision", reason))
             }
-            _ => Ok(()),
+            (_, Storage::F16Matrix) => self.with_matrices(),
+            _ => Ok(self),
+        }
+    }
+
+    /// The engine with shaders that multiply by cooperative matrices, if it has any; if not, that is said.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn with_matrices(self) -> Result<Engine> {
+        match &self {
+            Engine::Gpu(device) if !device.report().matrices.is_empty() => device.with_matrices().map(Engine::Gpu),
+            Engine::Gpu(device) => {
+                say!("{} has no cooperative matrices of 16 bits: it goes without", device.report().title());
+                Ok(self)
+            }
+            Engine::Cpu => Ok(self),
         }
     }
 

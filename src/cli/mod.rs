@@ -221,13 +221,16 @@ struct AdapterArg {
     adapter: String,
 }
 
-/// How a device stores images and activations in training.
+/// How a device stores images and activations in training, and what it multiplies.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PrecisionArg {
     /// In 32 bits
     F32,
     /// In 16 bits, where the adapter has them; weights and arithmetic stay in 32
     F16,
+    /// As f16, and products by cooperative matrices where the adapter has them (an experiment of wgpu's): of values
+    /// rounded to 16 bits, summed in 32
+    F16Matrix,
 }
 
 impl PrecisionArg {
@@ -235,6 +238,7 @@ impl PrecisionArg {
         match self {
             PrecisionArg::F32 => Storage::F32,
             PrecisionArg::F16 => Storage::F16,
+            PrecisionArg::F16Matrix => Storage::F16Matrix,
         }
     }
 }

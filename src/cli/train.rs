@@ -369,7 +369,7 @@ impl Train {
         for (figure, reason) in embed::foresee(&parts)? {
             say!("the evaluation will leave out {figure}: {reason}");
         }
-        engine.can_store(start.config.storage)?;
+        let engine = engine.storing(start.config.storage)?;
         // The folder is rank 0's.
         let folder = match folder {
             None if crew.rank() == 0 => {

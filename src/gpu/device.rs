@@ -28,6 +28,8 @@ pub struct AdapterReport {
     pub subgroup: [u32; 2],
     /// Optional features that matter here: `f16`, `subgroups`, `timestamps`.
     pub features: Vec<String>,
+    /// Rows of the square cooperative matrices of 16 bits that it multiplies and sums in 32.
+    pub matrices: Vec<u32>,
     /// Bytes that one binding may have.
     pub max_binding: u64,
     /// Bytes that one buffer may have.
@@ -69,6 +71,7 @@ impl AdapterReport {
                 .filter(|&(_, feature)| features.contains(feature))
                 .map(|(name, _)| name.to_owned())
                 .collect(),
+            matrices: matrices(adapter),
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
@@ -87,6 +90,16 @@ impl AdapterReport {
     pub fn title(&self) -> String {
         format!("{} ({}, {})", self.name, self.backend, self.kind)
     }
+}
+
+/// See [`AdapterReport::matrices`].
+fn matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let suits = |rows: u32, own: &wgpu::CooperativeMatrixProperties| {
+        [own.m_size, own.n_size, own.k_size] == [rows; 3] && (own.ab_type, own.cr_type) == (F16, F32)
+    };
+    let offered = adapter.cooperative_matrix_properties();
+    [8, 16].into_iter().filter(|&rows| offered.iter().any(|own| suits(rows, own))).collect()
 }
 
 fn enumerate() -> Vec<(AdapterReport, wgpu::Adapter)> {
@@ -139,7 +152,7 @@ pub fn open_one(wanted: &str, place: usize) -> Result<Arc<Device>> {
         return Err(Error::NoAdapter { wanted: wanted.to_owned(), found: titles });
     }
     let (report, adapter) = fitting.swap_remove(place % alike);
-    Device::new(report, adapter)
+    Device::new(report, adapter, false)
 }
 
 /// What has been made on a device; a step must not change it.
@@ -160,6 +173,7 @@ pub struct Device {
     pub(super) wgpu: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     report: AdapterReport,
+    adapter: wgpu::Adapter,
     fault: Arc<Mutex<Option<String>>>,
     pub(super) preferences: Mutex<Preferences>,
     pub(super) pipelines: Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>,
@@ -170,11 +184,19 @@ pub struct Device {
 }
 
 impl Device {
-    fn new(report: AdapterReport, adapter: wgpu::Adapter) -> Result<Arc<Device>> {
+    fn new(report: AdapterReport, adapter: wgpu::Adapter, matrices: bool) -> Result<Arc<Device>> {
+        let mut features = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if matrices && !report.matrices.is_empty() {
+            features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // Safety: only shaders of the registry use it. They load and store tiles within arrays of workgroup memory,
+            // in control flow that is the same in a whole subgroup, and tests prove each.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
-            required_features: adapter.features()
-                & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY),
+            required_features: adapter.features() & features,
             required_limits: adapter.limits(),
+            experimental_features,
             ..Default::default()
         };
         let (wgpu, queue) = pollster::block_on(adapter.request_device(&descriptor))
@@ -194,6 +216,7 @@ impl Device {
             wgpu,
             queue,
             report,
+            adapter,
             fault,
             preferences: Mutex::default(),
             pipelines: Mutex::default(),
@@ -202,6 +225,15 @@ impl Device {
             bytes_made: AtomicU64::new(0),
             bind_groups_made: AtomicUsize::new(0),
         }))
+    }
+
+    /// The adapter opened once more, so that shaders may multiply by cooperative matrices where it has them. wgpu calls
+    /// that experimental, so no device is opened so by itself.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the driver refuses.
+    pub fn with_matrices(&self) -> Result<Arc<Device>> {
+        Device::new(self.report.clone(), self.adapter.clone(), true)
     }
 
     /// What it runs on.
@@ -215,6 +247,10 @@ impl Device {
             subgroup: self.report.subgroup,
             on_cpu: self.report.kind == "cpu",
             half: self.wgpu.features().contains(wgpu::Features::SHADER_F16),
+            matrices: match self.wgpu.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+                true => self.report.matrices.clone(),
+                false => Vec::new(),
+            },
         }
     }
 

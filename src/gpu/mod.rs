@@ -19,7 +19,7 @@ pub use tune::{Choices, Tuned};
 
 use crate::error::{Error, Result};
 use crate::host::Array;
-use crate::kernel::{Element, grid};
+use crate::kernel::{At, Element, grid};
 use crate::plan::{Plan, Role, SlotId};
 use crate::run::Values;
 use memory::{Memory, Ring, Staging, from_device, to_device};
@@ -141,6 +141,10 @@ impl crate::run::Runner for Runner {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         self.launches[calls].iter().for_each(|launch| launch.encode(&mut pass));
         Ok(())
+    }
+
+    fn widen(&self, at: &At) -> f64 {
+        self.device.variant(at).widen
     }
 
     fn read(&mut self, slot: SlotId) -> Result<Array> {

@@ -11,7 +11,7 @@ use crate::kernel::{Access, At, Format, Needs, ShaderAt};
 use crate::plan::Call;
 
 /// What shaders may use on a device.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Features {
     /// Smallest and largest subgroup, 0 where there are none.
     pub subgroup: [u32; 2],
@@ -19,6 +19,8 @@ pub struct Features {
     pub on_cpu: bool,
     /// Whether it knows 16-bit floats.
     pub half: bool,
+    /// Rows of the cooperative matrices that it was asked for and has, see [`Needs::Matrices`].
+    pub matrices: Vec<u32>,
 }
 
 impl Features {
@@ -27,6 +29,7 @@ impl Features {
         let runs = match shader.needs {
             Needs::Nothing | Needs::WorkgroupMemory => true,
             Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8],
+            Needs::Matrices(rows) => self.half && self.matrices.contains(&rows),
         };
         runs && shader.fits && (self.half || shader.format == Format::F32)
     }

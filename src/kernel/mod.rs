@@ -26,6 +26,10 @@ pub enum Needs {
     /// Subgroup operations with exactly eight lanes on a processor: software Vulkan, whose loads are dear and whose
     /// broadcasts are cheap.
     EightLaneCpu,
+    /// Cooperative matrices of so many rows and columns: whole subgroups multiply operands of 16 bits and sum in 32.
+    /// Operands are rounded to that, so what reads activations by matrices is for plans that store them so. wgpu
+    /// calls the feature experimental: the device must have been opened for it, `gpu::Device::with_matrices`.
+    Matrices(u32),
 }
 
 /// One WGSL implementation of a kernel.
@@ -123,6 +127,13 @@ impl Tolerance {
         Tolerance { terms, widen, reason, half: false }
     }
 
+    /// How much wider the bound is where operands are rounded to 16 bits. That moves each product by up to 2·2⁻¹¹ of
+    /// itself, with random signs: so a sum by about 2⁻¹¹ of what sums of such products are, whatever their number, and
+    /// hardly one by four times as much.
+    fn widened_by_half_operands(&self) -> f64 {
+        1.0 + self.widen * (2.0f64).powi(-9) / self.relative()
+    }
+
     /// The bound relative to `max(|ref|, rms(ref))`.
     pub fn relative(&self) -> f64 {
         let rounding = if self.half { (2.0f64).powi(-11) } else { 0.0 };
@@ -188,6 +199,9 @@ pub fn grid(groups: usize) -> [u32; 2] {
     [groups.div_ceil(rows) as u32, rows as u32]
 }
 
+/// What comes before the text of a shader that multiplies by matrices, see [`Format`].
+const MATRICES: &str = "enable f16; enable wgpu_cooperative_matrix; ";
+
 /// A [`Shader`] at a shape.
 #[derive(Clone, Debug)]
 pub struct ShaderAt {
@@ -203,6 +217,8 @@ pub struct ShaderAt {
     pub fits: bool,
     /// Number of workgroups.
     pub groups: usize,
+    /// Factor on the kernel's [tolerance](Kernel::tolerance), 1 unless it rounds operands to 16 bits.
+    pub widen: f64,
 }
 
 /// A [`Routine`] at a shape.
@@ -290,21 +306,26 @@ impl<K: Kernel> Operation for Bound<K> {
 
     fn shaders(&self) -> Vec<ShaderAt> {
         let stored = K::ARGS.iter().any(|arg| arg.stored).then(|| self.format.library());
-        K::SHADERS
-            .iter()
-            .map(|shader| ShaderAt {
+        // What is stored in 32 bits is not rounded to 16.
+        let is_whole = stored.is_some() && self.format == Format::F32;
+        let at = |shader: &Shader<K::Shape>| {
+            let by_matrices = matches!(shader.needs, Needs::Matrices(_));
+            let prelude = if by_matrices { MATRICES } else { self.format.prelude() };
+            ShaderAt {
                 name: shader.name,
-                source: [self.format.prelude(), shader.source]
+                source: [prelude, shader.source]
                     .into_iter()
                     .chain(shader.libraries.iter().copied())
                     .chain(stored)
                     .collect(),
                 needs: shader.needs,
                 format: self.format,
-                fits: (shader.fits)(&self.shape),
+                fits: (shader.fits)(&self.shape) && !(by_matrices && is_whole),
                 groups: (shader.groups)(&self.shape),
-            })
-            .collect()
+                widen: if by_matrices { self.tolerance().widened_by_half_operands() } else { 1.0 },
+            }
+        };
+        K::SHADERS.iter().map(at).collect()
     }
 
     fn routines(&self) -> Vec<RoutineAt> {

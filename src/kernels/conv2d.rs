@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
-    Activation, Window, add_scaled, blocks, image_tiles, is_narrow, multiply_add, patches, shader, threads, tiles,
+    Activation, Window, add_scaled, blocks, image_tiles, is_narrow, matrices, multiply_add, patches, shader, threads,
+    tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -58,28 +59,28 @@ impl Kernel for Conv2d {
         ),
         shader!(
             "conv2d.block_scalar",
-            ["activation", "block", "conv2d_scalar_block", "pixels"],
+            ["activation", "block", "block_terms", "conv2d_scalar_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.outputs_by_fours_in_blocks()
         ),
         shader!(
             "conv2d.block32_scalar",
-            ["activation", "block", "conv2d_scalar_block", "pixels"],
+            ["activation", "block", "block_terms", "conv2d_scalar_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.outputs_by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d.block",
-            ["activation", "block", "conv2d_block", "pixels"],
+            ["activation", "block", "block_terms", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks()
         ),
         shader!(
             "conv2d.block32",
-            ["activation", "block", "conv2d_block", "pixels"],
+            ["activation", "block", "block_terms", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
@@ -104,6 +105,20 @@ impl Kernel for Conv2d {
             |s| image_tiles(s.window.batch, [s.window.out_height, s.window.out_width], s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.by_tiles()
+        ),
+        matrices!(
+            "conv2d",
+            8,
+            ["activation", "conv2d_block", "pixels"],
+            |s| s.window.by_fours_in_matrices(),
+            |s, block| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, block)
+        ),
+        matrices!(
+            "conv2d",
+            16,
+            ["activation", "conv2d_block", "pixels"],
+            |s| s.window.by_fours_in_matrices(),
+            |s, block| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, block)
         ),
         shader!("conv2d.depthwise", ["activation"], |s| threads(s.window.outputs() / 4), Needs::Nothing, |s| s
             .window

@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Taps, Window, add_scaled, blocks, chunk, is_narrow, multiply_add, shader, splits, threads, tiles};
+use super::{
+    Taps, Window, add_scaled, blocks, chunk, is_narrow, matrices, multiply_add, shader, splits, threads, tiles,
+};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -60,14 +62,14 @@ impl Kernel for Conv2dDw {
         ),
         shader!(
             "conv2d_dw.block",
-            ["block", "conv2d_dw_block", "conv2d_dw_pixels"],
+            ["block", "block_terms", "conv2d_dw_block", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [64, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours()
         ),
         shader!(
             "conv2d_dw.block32",
-            ["block", "conv2d_dw_block", "conv2d_dw_pixels"],
+            ["block", "block_terms", "conv2d_dw_block", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours() && is_narrow(s.window.out_channels)
@@ -77,7 +79,7 @@ impl Kernel for Conv2dDw {
             ["slices", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [32, 32]),
             Needs::WorkgroupMemory,
-            |s| s.window.outputs_by_fours() && !s.window.by_fours() && s.window.has_few_taps()
+            |s| s.window.outputs_by_fours() && !s.window.by_fours() && s.window.has_few_taps(16)
         ),
         shader!("conv2d_dw.taps", [], |s| s.splits * s.window.out_channels.div_ceil(32), Needs::WorkgroupMemory, |s| {
             let Window { in_channels, kernel_height, kernel_width, stride, .. } = s.window;
@@ -104,6 +106,12 @@ impl Kernel for Conv2dDw {
             Needs::EightLaneCpu,
             |s| s.window.by_tiles()
         ),
+        matrices!("conv2d_dw", 8, ["conv2d_dw_block", "conv2d_dw_pixels"], |s| s.window.by_fours(), |s, block| s
+            .splits
+            * blocks(s.window.terms(), s.window.out_channels, block)),
+        matrices!("conv2d_dw", 16, ["conv2d_dw_block", "conv2d_dw_pixels"], |s| s.window.by_fours(), |s, block| s
+            .splits
+            * blocks(s.window.terms(), s.window.out_channels, block)),
         shader!("conv2d_dw.depthwise", [], |s| threads(s.splits * s.window.weights() / 4), Needs::Nothing, |s| s
             .window
             .is_depthwise_by_fours()),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Window, blocks, dot, image_tiles, is_narrow, multiply_add, patches, shader, threads, tiles};
+use super::{Window, blocks, dot, image_tiles, is_narrow, matrices, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -28,14 +28,14 @@ impl Kernel for Conv2dDx {
         ),
         shader!(
             "conv2d_dx.block",
-            ["block", "conv2d_dx_block", "phases"],
+            ["block", "block_terms", "conv2d_dx_block", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 64]),
             Needs::WorkgroupMemory,
             Window::by_phases_in_blocks
         ),
         shader!(
             "conv2d_dx.block32",
-            ["block", "conv2d_dx_block", "phases"],
+            ["block", "block_terms", "conv2d_dx_block", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.by_phases_in_blocks() && is_narrow(s.in_channels)
@@ -53,6 +53,20 @@ impl Kernel for Conv2dDx {
             |s| image_tiles(s.batch, [s.in_height, s.in_width], s.in_channels),
             Needs::EightLaneCpu,
             Window::by_tiles_back
+        ),
+        matrices!(
+            "conv2d_dx",
+            8,
+            ["conv2d_dx_block", "phases"],
+            |s| s.by_fours_in_matrices() && s.by_fours_in_phases(),
+            |s, block| blocks(s.inputs() / s.in_channels, s.in_channels, block)
+        ),
+        matrices!(
+            "conv2d_dx",
+            16,
+            ["conv2d_dx_block", "phases"],
+            |s| s.by_fours_in_matrices() && s.by_fours_in_phases(),
+            |s, block| blocks(s.inputs() / s.in_channels, s.in_channels, block)
         ),
         shader!("conv2d_dx.depthwise", [], |s| threads(s.inputs() / 4), Needs::Nothing, |s| s.is_depthwise_by_fours()),
     ];

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
     Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Taps, Window, add_scaled,
-    blocks, chunk, image_tiles, is_narrow, patches, shader, threads, tiles,
+    blocks, chunk, image_tiles, is_narrow, matrices, patches, shader, threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, At, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, View, Work};
@@ -108,14 +108,14 @@ impl Kernel for Conv2dPool {
         ),
         shader!(
             "conv2d_pool.block",
-            ["activation", "block", "conv2d_block", "windows"],
+            ["activation", "block", "block_terms", "conv2d_block", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 64]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks()
         ),
         shader!(
             "conv2d_pool.block32",
-            ["activation", "block", "conv2d_block", "windows"],
+            ["activation", "block", "block_terms", "conv2d_block", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
@@ -140,6 +140,20 @@ impl Kernel for Conv2dPool {
             |s| image_tiles(s.window.batch, [s.window.out_height, s.window.out_width], s.window.out_channels),
             Needs::EightLaneCpu,
             |s| s.window.by_tiles()
+        ),
+        matrices!(
+            "conv2d_pool",
+            8,
+            ["activation", "conv2d_block", "windows"],
+            |s| s.window.by_fours_in_matrices(),
+            |s, block| blocks(pixels(&s.window), s.window.out_channels, block)
+        ),
+        matrices!(
+            "conv2d_pool",
+            16,
+            ["activation", "conv2d_block", "windows"],
+            |s| s.window.by_fours_in_matrices(),
+            |s, block| blocks(pixels(&s.window), s.window.out_channels, block)
         ),
     ];
     const ROUTINES: &'static [Routine<Conv2dShape>] = &[

@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use super::routines::dense as routines;
-use super::{Activation, add_scaled, blocks, by_fours, chunk, dot, is_small, patches, shader, splits, threads, tiles};
+use super::{
+    Activation, add_scaled, blocks, by_fours, chunk, dot, is_small, matrices, patches, shader, splits, threads, tiles,
+};
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -68,17 +70,10 @@ impl Kernel for Dense {
         ),
         shader!(
             "dense.block",
-            ["activation", "block", "dense_block"],
+            ["activation", "block", "block_terms", "dense_block"],
             |s| blocks(s.rows, s.outputs, [128, 64]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs)
-        ),
-        shader!(
-            "dense.slices",
-            ["activation", "slices", "dense_block"],
-            |s| blocks(s.rows, s.outputs, [32, 32]),
-            Needs::WorkgroupMemory,
-            |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.outputs)
         ),
         shader!(
             "dense.subgroup8",
@@ -86,6 +81,19 @@ impl Kernel for Dense {
             |s| tiles(s.rows, s.outputs),
             Needs::EightLaneCpu,
             |s| by_fours(s.inputs, s.outputs)
+        ),
+        matrices!("dense", 8, ["activation", "dense_block"], |s| by_fours(s.inputs, s.outputs), |s, block| blocks(
+            s.rows, s.outputs, block
+        )),
+        matrices!("dense", 16, ["activation", "dense_block"], |s| by_fours(s.inputs, s.outputs), |s, block| blocks(
+            s.rows, s.outputs, block
+        )),
+        shader!(
+            "dense.slices",
+            ["activation", "slices", "dense_block"],
+            |s| blocks(s.rows, s.outputs, [32, 32]),
+            Needs::WorkgroupMemory,
+            |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.outputs)
         ),
     ];
     const ROUTINES: &'static [Routine<DenseShape>] = &[Routine {
@@ -162,11 +170,20 @@ impl Kernel for DenseDx {
         }),
         shader!(
             "dense_dx.block",
-            ["block", "dense_dx_block"],
+            ["block", "block_terms", "dense_dx_block"],
             |s| blocks(s.rows, s.inputs, [128, 64]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs)
         ),
+        shader!("dense_dx.subgroup8", ["tile", "terms"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
+            by_fours(s.inputs, s.outputs)
+        }),
+        matrices!("dense_dx", 8, ["dense_dx_block"], |s| by_fours(s.inputs, s.outputs), |s, block| blocks(
+            s.rows, s.inputs, block
+        )),
+        matrices!("dense_dx", 16, ["dense_dx_block"], |s| by_fours(s.inputs, s.outputs), |s, block| blocks(
+            s.rows, s.inputs, block
+        )),
         shader!(
             "dense_dx.slices",
             ["slices", "dense_dx_block"],
@@ -174,9 +191,6 @@ impl Kernel for DenseDx {
             Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.inputs)
         ),
-        shader!("dense_dx.subgroup8", ["tile", "terms"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
-            by_fours(s.inputs, s.outputs)
-        }),
     ];
     const ROUTINES: &'static [Routine<DenseDxShape>] = &[Routine {
         name: "dense_dx.gemm",
@@ -260,7 +274,7 @@ impl Kernel for DenseDw {
         ),
         shader!(
             "dense_dw.block",
-            ["block", "dense_dw_block"],
+            ["block", "block_terms", "dense_dw_block"],
             |s| s.splits * blocks(s.inputs, s.outputs, [128, 64]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs)
@@ -272,6 +286,10 @@ impl Kernel for DenseDw {
             Needs::EightLaneCpu,
             |s| { by_fours(s.inputs, s.outputs) }
         ),
+        matrices!("dense_dw", 8, ["dense_dw_block"], |s| by_fours(s.inputs, s.outputs), |s, block| s.splits
+            * blocks(s.inputs, s.outputs, block)),
+        matrices!("dense_dw", 16, ["dense_dw_block"], |s| by_fours(s.inputs, s.outputs), |s, block| s.splits
+            * blocks(s.inputs, s.outputs, block)),
     ];
     const ROUTINES: &'static [Routine<DenseDwShape>] = &[Routine {
         name: "dense_dw.gemm",

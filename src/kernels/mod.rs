@@ -209,6 +209,31 @@ macro_rules! shader {
 }
 pub(crate) use shader;
 
+/// [`shader!`] for one that multiplies by cooperative matrices, see `shaders/lib/matrix.wgsl`: kernel, rows of a
+/// matrix, library files, which shapes it is made for, and number of workgroups by the block that each makes.
+macro_rules! matrices {
+    ($kernel:literal, $tile:literal, [$($library:literal),*], $fits:expr, |$s:ident, $block:ident| $groups:expr) => {
+        $crate::kernel::Shader {
+            name: concat!($kernel, ".matrix", $tile),
+            source: include_str!(concat!("../../shaders/", $kernel, ".matrix.wgsl")),
+            libraries: &[
+                include_str!("../../shaders/lib/grid.wgsl"),
+                include_str!("../../shaders/lib/block_terms.wgsl"),
+                include_str!("../../shaders/lib/matrix.wgsl"),
+                include_str!(concat!("../../shaders/lib/matrix", $tile, ".wgsl")),
+                $(include_str!(concat!("../../shaders/lib/", $library, ".wgsl"))),*
+            ],
+            needs: $crate::kernel::Needs::Matrices($tile),
+            fits: $fits,
+            groups: |$s| {
+                let $block = [8 * $tile, 4 * $tile];
+                $groups
+            },
+        }
+    };
+}
+pub(crate) use matrices;
+
 /// Workgroups of 64 threads, one thread an item.
 pub(crate) fn threads(items: usize) -> usize {
     items.div_ceil(64)

@@ -43,7 +43,7 @@ impl Kernel for Distances {
         ),
         shader!(
             "distances.block",
-            ["block", "distances_block"],
+            ["block", "block_terms", "distances_block"],
             |s| blocks(s.queries, s.references, [128, 64]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.references, s.dims)

@@ -138,20 +138,25 @@ impl Window {
     }
 
     /// Whether a word holds a bit for each line and each column of its taps, and of those that the terms that fill up
-    /// a block would have.
-    pub(super) fn has_few_taps(&self) -> bool {
-        self.kernel_height.max(self.kernel_width) <= 12
+    /// a block of so many would have.
+    pub(super) fn has_few_taps(&self, block: usize) -> bool {
+        self.kernel_height.max(self.kernel_width) + block / 4 <= 16
     }
 
     /// Whether it goes [by fours](Self::by_fours), and [has few taps](Self::has_few_taps).
     pub(super) fn by_fours_in_blocks(&self) -> bool {
-        self.by_fours() && self.has_few_taps()
+        self.by_fours() && self.has_few_taps(16)
+    }
+
+    /// Whether it goes [by fours](Self::by_fours), and [has few taps](Self::has_few_taps) for the blocks of matrices.
+    pub(super) fn by_fours_in_matrices(&self) -> bool {
+        self.by_fours() && self.has_few_taps(32)
     }
 
     /// Whether its outputs go by fours alone, it [has few taps](Self::has_few_taps), and more than two blocks of eight
     /// terms would hold.
     pub(super) fn outputs_by_fours_in_blocks(&self) -> bool {
-        self.outputs_by_fours() && !self.by_fours() && self.has_few_taps() && self.terms() > 16
+        self.outputs_by_fours() && !self.by_fours() && self.has_few_taps(16) && self.terms() > 16
     }
 
     /// Whether it goes [by fours in blocks](Self::by_fours_in_blocks), and the stride divides the image.

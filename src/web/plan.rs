@@ -110,7 +110,8 @@ impl<'a> PlanOf<'a> {
 
 impl<'a> CallOf<'a> {
     fn new(plan: &'a Plan, call: &'a Call, texts: &mut BTreeMap<&'static str, String>) -> CallOf<'a> {
-        let shaders = call.at.shaders().into_iter().filter(|shader| shader.fits && shader.needs != Needs::EightLaneCpu);
+        let in_browsers = |shader: &ShaderAt| matches!(shader.needs, Needs::Nothing | Needs::WorkgroupMemory);
+        let shaders = call.at.shaders().into_iter().filter(|shader| shader.fits && in_browsers(shader));
         let mut shaders: Vec<ShaderAt> = shaders.collect();
         // The plain one, and the most specialised: what lies between is nobody's first choice.
         shaders.drain(1..(shaders.len() - 1).max(1));

@@ -25,6 +25,11 @@ pub fn device() -> Arc<Device> {
     }
 }
 
+/// [`device`], with cooperative matrices where the adapter has them.
+pub fn device_with_matrices() -> Arc<Device> {
+    device().with_matrices().unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// The files of `data/mnist`, in the order of [`mnist::Files`].
 pub fn mnist_files() -> [Vec<u8>; 4] {
     ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"].map(|name| {

@@ -12,7 +12,7 @@ use siamese::host::Array;
 use siamese::kernel::{Access, At, ShaderAt};
 use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, Mine, MineShape, PoolShape};
 
-static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(crate::common::device);
+static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(crate::common::device_with_matrices);
 
 /// The cases of the registry, with what is expected of each, once for all shaders.
 static CASES: LazyLock<Mutex<HashMap<At, Arc<Case>>>> = LazyLock::new(Mutex::default);
@@ -250,6 +250,17 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("dense_dx.slices", "rows overrun", "row < rows && ", ""),
     ("dense_dw.block", "rows past the last whole chunk left out", "(rows + splits - 1u) / splits", "rows / splits"),
     ("dense_dw.block", "rows of the next split", "inside = n < vec4u(end);", "inside = n < vec4u(rows);"),
+    ("conv2d.matrix8", "a strip left out", "if strip < STRIPS {", "if strip + 1u < STRIPS {"),
+    ("conv2d.matrix8", "one tap for all terms", "depth % (BLOCK_TERMS / 4u) == 0u", "true"),
+    ("conv2d.matrix8", "wrong tile", "coopStoreT(sums[5],", "coopStoreT(sums[1],"),
+    ("conv2d_pool.matrix8", "rows overrun", "pixel < output_count() && ", ""),
+    ("conv2d_dx.matrix8", "rows turned over", "upper = coopLoadT<TileOfRows>", "upper = coopLoad<TileOfRows>"),
+    ("conv2d_dx.matrix8", "not scaled back", " / (ROWS_SCALE * COLUMNS_SCALE)", ""),
+    ("conv2d_dw.matrix8", "upper rows for lower ones", "k * A_BY_ROWS + row + TILE]", "k * A_BY_ROWS + row]"),
+    ("conv2d_dw.matrix16", "pixels of the next split", "last3 < end && ", ""),
+    ("dense.matrix8", "dropped last terms", "start < terms; start", "start + BLOCK_TERMS < terms; start"),
+    ("dense_dx.matrix8", "terms for columns", "k = lane % BLOCK_TERMS;", "k = lane / BLOCK_APART;"),
+    ("dense_dw.matrix8", "a tile of terms left out", "k += TILE", "k += 2u * TILE"),
     ("mine_dx.tree", "one direction of a pair", "there + back", "there"),
     ("mine_dx.tree", "rows behind the last", "select(vec4f(0.0), there + back, at < vec4u(rows))", "there + back"),
     ("mine_dx.tree", "part of the threads left out", "half >= across", "half > across"),

@@ -13,7 +13,7 @@ use naga::{
     TypeInner,
 };
 use siamese::check::plan_calls;
-use siamese::config::PRESETS;
+use siamese::config::{Config, PRESETS, Storage};
 use siamese::gpu::{Features, variant};
 use siamese::kernel::{Access, At, Element, Format, Needs, ShaderAt};
 use siamese::kernels::{self, Entry};
@@ -36,18 +36,38 @@ fn files(folder: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What is put before the text of a shader that stores in 16 bits.
-const HALF: &str = "enable f16; ";
+/// What is put before the text of a shader that stores in 16 bits, or multiplies by cooperative matrices.
+fn prelude(shader: &ShaderAt) -> &'static str {
+    match (shader.needs, shader.format) {
+        (Needs::Matrices(_), _) => "enable f16; enable wgpu_cooperative_matrix; ",
+        (_, Format::F16) => "enable f16; ",
+        (_, Format::F32) => "",
+    }
+}
 
-/// Every shader of a kernel with the cases it is made for; those that store in 16 bits behind the others.
+/// The text of its own file, and what is appended.
+fn own(shader: &ShaderAt) -> &str {
+    shader.source.strip_prefix(prelude(shader)).unwrap_or_else(|| panic!("{} is not enabled", shader.name))
+}
+
+/// The file of a shader: that of matrices is one for all sizes.
+fn stem(shader: &str) -> String {
+    shader.split_once(".matrix").map_or_else(|| shader.to_owned(), |(kernel, _)| format!("{kernel}.matrix"))
+}
+
+/// Every shader of a kernel with the cases it is made for; those that store in 16 bits behind the others. Matrices are
+/// not for what is stored in 32.
 fn shaders(entry: &Entry) -> Vec<(ShaderAt, Vec<At>)> {
     let mut shaders = Vec::new();
     for format in Format::ALL {
         let cases: Vec<_> = entry.cases.iter().filter(|at| at.format() == format).collect();
         for shader in cases.first().into_iter().flat_map(|at| at.shaders()) {
             let fits = |at: &&&At| at.shaders().iter().any(|other| other.name == shader.name && other.fits);
-            let fitting = cases.iter().filter(fits).map(|at| (*at).clone()).collect();
-            shaders.push((shader, fitting));
+            let fitting: Vec<_> = cases.iter().filter(fits).map(|at| (*at).clone()).collect();
+            let rounds = matches!(shader.needs, Needs::Matrices(_)) && format == Format::F32;
+            if !(rounds && fitting.is_empty()) {
+                shaders.push((shader, fitting));
+            }
         }
     }
     shaders
@@ -78,6 +98,7 @@ fn capabilities(shader: &ShaderAt) -> Capabilities {
     let own = match shader.needs {
         Needs::Nothing | Needs::WorkgroupMemory => Capabilities::empty(),
         Needs::EightLaneCpu => Capabilities::SUBGROUP,
+        Needs::Matrices(_) => Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX,
     };
     if shader.format == Format::F16 { own | Capabilities::SHADER_FLOAT16 } else { own }
 }
@@ -110,9 +131,10 @@ fn resolved(module: &Module, info: &ModuleInfo, at: &At) -> Result<(Module, Modu
 fn the_files_are_those_of_the_registry() {
     let named: Vec<_> = kernels::all().into_iter().flat_map(|entry| entry.shaders).collect();
     let files: BTreeSet<_> = files("shaders").into_keys().collect();
-    let distinct: BTreeSet<_> = named.iter().map(|&name| name.to_owned()).collect();
-    assert_eq!(distinct.len(), named.len(), "two rows of the registry name one file: {named:?}");
-    assert_eq!(files, distinct, "left: files in `shaders/`; right: shaders in the registry");
+    let distinct: BTreeSet<_> = named.iter().collect();
+    assert_eq!(distinct.len(), named.len(), "two rows of the registry have one name: {named:?}");
+    let stems = named.into_iter().map(stem).collect();
+    assert_eq!(files, stems, "left: files in `shaders/`; right: shaders in the registry");
 }
 
 #[test]
@@ -121,10 +143,10 @@ fn shaders_are_named_after_their_kernel_and_the_plain_one_is_first() {
     let mut names = BTreeSet::new();
     for entry in kernels::all() {
         faults.check(names.insert(entry.name), || format!("two kernels are named {}", entry.name));
-        for (place, (shader, cases)) in shaders(&entry).into_iter().enumerate() {
+        faults.check(entry.shaders[0] == entry.name, || format!("the plain shader of {} is not first", entry.name));
+        for (shader, cases) in shaders(&entry) {
             let name = shader.name;
-            if place % entry.shaders.len() == 0 {
-                faults.check(name == entry.name, || format!("the plain shader of {} is {name}", entry.name));
+            if name == entry.name {
                 faults.check(shader.needs == Needs::Nothing, || format!("{name} is plain and needs a feature"));
                 let all = entry.cases.iter().filter(|at| at.format() == shader.format).count();
                 faults.check(cases.len() == all, || format!("{name} is plain and does not fit a case"));
@@ -145,9 +167,7 @@ fn each_text_is_its_file_with_library_files_behind_it() {
     let mut faults = Faults::default();
     let mut used = BTreeSet::new();
     for (shader, _) in kernels::all().iter().flat_map(shaders) {
-        let own = shader.source.strip_prefix(HALF).unwrap_or(&shader.source);
-        assert_eq!(own.len() < shader.source.len(), shader.format == Format::F16, "{}", shader.name);
-        let Some(mut rest) = own.strip_prefix(plain[shader.name].as_str()) else {
+        let Some(mut rest) = own(&shader).strip_prefix(plain[&stem(shader.name)].as_str()) else {
             faults.check(false, || format!("{} does not begin with its file", shader.name));
             continue;
         };
@@ -171,8 +191,7 @@ fn each_file_begins_with_a_header_that_lays_out_its_arrays() {
     for entry in kernels::all() {
         let args = entry.cases[0].args();
         for (shader, _) in shaders(&entry) {
-            let own = shader.source.strip_prefix(HALF).unwrap_or(&shader.source);
-            let header: Vec<_> = own.lines().take_while(|line| line.starts_with("//")).collect();
+            let header: Vec<_> = own(&shader).lines().take_while(|line| line.starts_with("//")).collect();
             for arg in args {
                 // `// name  [rows, columns]   what is to be known`
                 let layout = header.iter().any(|line| {
@@ -541,6 +560,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
         let (spirv, msl, hlsl) = match shader.needs {
             Needs::Nothing | Needs::WorkgroupMemory => ((1, 0), (1, 2), naga::back::hlsl::ShaderModel::V5_1),
             Needs::EightLaneCpu => ((1, 3), (2, 4), naga::back::hlsl::ShaderModel::V6_0),
+            Needs::Matrices(_) => ((1, 3), (2, 4), naga::back::hlsl::ShaderModel::V6_2),
         };
         let hlsl = if shader.format == Format::F16 { naga::back::hlsl::ShaderModel::V6_2 } else { hlsl };
         for at in cases {
@@ -568,6 +588,10 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
                 Err(error) => faults.check(false, || format!("{what}, MSL: {error}")),
             }
 
+            // Direct3D has no such matrices.
+            if matches!(shader.needs, Needs::Matrices(_)) {
+                continue;
+            }
             let options = naga::back::hlsl::Options { shader_model: hlsl, ..Default::default() };
             let pipeline = naga::back::hlsl::PipelineOptions { entry_point: main() };
             let mut text = String::new();
@@ -589,15 +613,23 @@ fn every_kernel_is_used_by_a_plan() {
 
 #[test]
 fn every_variant_is_chosen_somewhere() {
-    let presets = PRESETS.iter().map(|preset| plan_calls(&preset.config(), preset.input, None).expect("a preset"));
+    let stored = |storage| {
+        PRESETS.iter().map(move |preset| {
+            plan_calls(&Config { storage, ..preset.config() }, preset.input, None).expect("a preset")
+        })
+    };
+    let presets = stored(Storage::F32).chain(stored(Storage::F16));
     let others = crate::common::other_plans();
     let calls: Vec<_> = presets.flatten().chain(others.iter().flat_map(|(_, plan)| plan.distinct())).collect();
-    // A GPU, software Vulkan with eight lanes, and with four.
-    let devices = [([32, 32], false), ([8, 8], true), ([4, 4], true)].map(|(subgroup, on_cpu)| Features {
-        subgroup,
-        on_cpu,
-        half: true,
-    });
+    // A GPU, software Vulkan with eight lanes, and with four; GPUs with matrices, for plans that store in 16 bits.
+    let devices = [
+        ([32, 32], false, vec![]),
+        ([8, 8], true, vec![]),
+        ([4, 4], true, vec![]),
+        ([32, 32], false, vec![8]),
+        ([32, 64], false, vec![16]),
+    ];
+    let devices = devices.map(|(subgroup, on_cpu, matrices)| Features { subgroup, on_cpu, half: true, matrices });
     let chosen: BTreeSet<_> =
         devices.iter().flat_map(|features| calls.iter().map(|at| variant(features, at).name)).collect();
     for entry in kernels::all() {

@@ -8,9 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use siamese::check::{Case, HEAVY, Report, plan_calls};
+use siamese::check::{Case, HEAVY, Report, inputs, plan_calls, rows};
 use siamese::config::{Config, PRESETS, Storage};
 use siamese::gpu::Device;
+use siamese::host::Array;
 use siamese::kernel::{At, ShaderAt};
 use siamese::kernels;
 
@@ -49,6 +50,34 @@ fn trials(device: &Arc<Device>, at: &At, label: &str, shaders: Vec<ShaderAt>) ->
     trials
 }
 
+/// A case of gradients so small that 16 bits hold nothing of them.
+fn small_gradients(at: &At) -> Case {
+    let mut arrays = inputs(at, 1);
+    for (arg, array) in at.args().iter().zip(&mut arrays) {
+        if let (true, Array::Float(values)) = (arg.name == "dz", array) {
+            values.iter_mut().for_each(|value| *value *= (2.0f32).powi(-27));
+        }
+    }
+    Case::of(at, arrays, rows(at, 1))
+}
+
+/// A trial of small gradients for each shader that rounds them to 16 bits.
+fn trials_of_small_gradients(device: &Arc<Device>) -> Vec<Trial> {
+    let has_gradients = |at: &At| at.args().iter().any(|arg| arg.name == "dz");
+    let cases = kernels::all().into_iter().flat_map(|entry| entry.cases).filter(has_gradients);
+    let rounding = cases.flat_map(|at| {
+        let shaders = shaders(device, &at).into_iter().filter(|shader| shader.widen > 1.0);
+        shaders.map(|shader| (at.clone(), shader)).collect::<Vec<_>>()
+    });
+    let mut known = HashSet::new();
+    let trial = |(at, shader): (At, ShaderAt)| {
+        let device = device.clone();
+        let label = format!("{}::small_gradients::{}", at.name(), shader.name);
+        Trial::test(label, move || verdict(small_gradients(&at).shader(&device, &shader)))
+    };
+    rounding.filter(|(_, shader)| known.insert(shader.name)).map(trial).collect()
+}
+
 /// What is proven in every shader: by its label the awkward cases, and the calls of the default preset in either
 /// storage.
 fn in_every_shader() -> Vec<(String, At)> {
@@ -76,9 +105,22 @@ fn in_turns() -> Vec<(String, At)> {
     presets.chain(others).flat_map(named).collect()
 }
 
+/// Says which shaders of the registry no trial runs, as the adapter lacks what they need.
+fn say_left_out(device: &Device) {
+    let title = device.report().title();
+    for entry in kernels::all() {
+        let run: HashSet<_> = entry.cases.iter().flat_map(|at| shaders(device, at)).map(|shader| shader.name).collect();
+        let left_out: Vec<_> = entry.shaders.into_iter().filter(|name| !run.contains(name)).collect();
+        if !left_out.is_empty() {
+            eprintln!("{title} does not run {}", left_out.join(", "));
+        }
+    }
+}
+
 fn main() {
     let arguments = Arguments::from_args();
-    let device = common::device();
+    let device = common::device_with_matrices();
+    say_left_out(&device);
     let mut all = Vec::new();
     let mut known = HashSet::new();
     let mut add = |label: String, at: At, shaders: Vec<ShaderAt>| {
@@ -100,5 +142,6 @@ fn main() {
             add(label, at, shader.into_iter().collect());
         }
     }
+    all.extend(trials_of_small_gradients(&device));
     libtest_mimic::run(&arguments, all).exit();
 }

@@ -15,6 +15,7 @@ use siamese::data::{Dataset, HoldBack, Parts, Split};
 use siamese::error::{Error, NonFinite, Result};
 use siamese::feed::Residence;
 use siamese::host::Array;
+use siamese::kernel::At;
 use siamese::losses::COLLAPSED;
 use siamese::net::Net;
 use siamese::plan::{Plan, SlotId};
@@ -139,6 +140,10 @@ impl Runner for Breaks {
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
         self.runs = self.runs.checked_sub(1).ok_or_else(Breaks::lost)?;
         self.runner.run(calls)
+    }
+
+    fn widen(&self, at: &At) -> f64 {
+        self.runner.widen(at)
     }
 
     fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>> {

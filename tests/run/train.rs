@@ -16,12 +16,11 @@ use siamese::feed::Residence;
 use siamese::gpu::Device;
 use siamese::head::Values;
 use siamese::host::pack;
-use siamese::kernel::Format;
+use siamese::kernel::{Format, Needs};
 use siamese::losses::LOSS;
 use siamese::net::Net;
 use siamese::output::Output;
-use siamese::plan::Plan;
-use siamese::plan::{Role, Section};
+use siamese::plan::{Call, Plan, Role, Section};
 use siamese::run::Runner;
 use siamese::sampler::{Augment, Batch, Mining};
 use siamese::siamese::{Source, inference_plan, slots};
@@ -206,16 +205,31 @@ fn assert_calls(config: &Config) {
 /// for the rounding.
 #[test]
 fn training_in_sixteen_bits() {
-    [small(), branched()].iter().for_each(assert_sixteen_bits);
+    let device = crate::common::device();
+    [small(), branched()].iter().for_each(|exact| assert_sixteen_bits(&device, exact, Storage::F16));
 }
 
-fn assert_sixteen_bits(exact: &Config) {
-    let device = crate::common::device();
+/// [`training_in_sixteen_bits`] with products by cooperative matrices.
+#[test]
+fn training_by_matrices() {
+    let device = crate::common::device_with_matrices();
+    if device.features().matrices.is_empty() {
+        eprintln!("{} has no cooperative matrices: nothing is trained by them", device.report().title());
+        return;
+    }
+    for exact in [small(), branched()] {
+        let trainer = assert_sixteen_bits(&device, &exact, Storage::F16Matrix);
+        let by_matrices = |call: &Call| matches!(device.variant(&call.at).needs, Needs::Matrices(_));
+        assert!(trainer.runner().plan().calls().iter().filter(|call| by_matrices(call)).count() > 4);
+    }
+}
+
+fn assert_sixteen_bits(device: &Arc<Device>, exact: &Config, storage: Storage) -> Trainer<gpu::Runner> {
     assert!(device.features().half, "{} has no 16-bit floats", device.report().title());
     let data = images(2000);
-    let config = Config { storage: Storage::F16, ..exact.clone() };
-    let mut trainer = on_gpu(&device, &fresh(&config), &data);
-    let mut exact = on_gpu(&device, &fresh(exact), &data);
+    let config = Config { storage, ..exact.clone() };
+    let mut trainer = on_gpu(device, &fresh(&config), &data);
+    let mut exact = on_gpu(&crate::common::device(), &fresh(exact), &data);
     let bytes = |trainer: &Trainer<gpu::Runner>| trainer.runner().plan().bytes_of(Role::Activation);
     assert!(bytes(&trainer) < bytes(&exact), "{} and {} bytes", bytes(&trainer), bytes(&exact));
     for (half, full) in train(&mut trainer, 5).iter().zip(train(&mut exact, 5)) {
@@ -229,6 +243,7 @@ fn assert_sixteen_bits(exact: &Config) {
     let wrong: Vec<_> = reports.iter().filter(|report| !report.passed()).map(|report| report.to_string()).collect();
     assert!(wrong.is_empty(), "after five steps: {wrong:?}");
     assert!(reports.iter().any(|report| report.at.format() == Format::F16));
+    trainer
 }
 
 // -------------------------------------------------------------------------------------------------------- same bits

@@ -14,6 +14,7 @@ use siamese::data::{Dataset, Origin};
 use siamese::error::Result;
 use siamese::feed::Residence;
 use siamese::host::Array;
+use siamese::kernel::At;
 use siamese::plan::{Plan, Role, SlotId};
 use siamese::run::{Runner, Values};
 use siamese::sampler::{Batch, Mining};
@@ -57,6 +58,10 @@ impl Runner for Noted {
     fn run(&mut self, calls: Range<usize>) -> Result<()> {
         self.events.push(json!({ "run": [calls.start, calls.end] }));
         self.runner.run(calls)
+    }
+
+    fn widen(&self, at: &At) -> f64 {
+        self.runner.widen(at)
     }
 
     fn profile(&mut self, calls: Range<usize>) -> Result<Vec<Duration>> {

@@ -1,0 +1,33 @@
+// dx[n, i] = sum over o of dz[n, o] * w[i, o], by matrices
+//
+// dz  [rows, outputs]     gradient before the activation; outputs a multiple of 4
+// w   [inputs, outputs]
+// dx  [rows, inputs]      inputs a multiple of 4
+//
+// One workgroup makes a block of eight tiles of rows × four of inputs, see lib/matrix.wgsl.
+
+override rows: u32;
+override inputs: u32;
+override outputs: u32;
+
+@group(0) @binding(0) var<storage, read> dz: array<vec4f>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32) {
+    let across = (inputs + BLOCK_COLUMNS - 1u) / BLOCK_COLUMNS;
+    let g = group_index(group, groups);
+    for (var first = 0u; first < STRIPS; first += subgroups) {
+        strips_begin(first, subgroup, subgroups);
+        block_make(lane, g / across * (BLOCK_ROWS / 4u), g % across * (BLOCK_COLUMNS / 4u), outputs);
+    }
+}
+
+const ROWS_SCALE = GRADIENT_SCALE;
+const COLUMNS_SCALE = 1.0;
+
+fn columns_load(k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(k, outputs);
+    return vec4f(w[at], w[at + outputs], w[at + 2u * outputs], w[at + 3u * outputs]);
+}
