@@ -55,7 +55,7 @@ fn small_gradients(at: &At) -> Case {
     let mut arrays = inputs(at, 1);
     for (arg, array) in at.args().iter().zip(&mut arrays) {
         if let (true, Array::Float(values)) = (arg.name == "dz", array) {
-            values.iter_mut().for_each(|value| *value *= (2.0f32).powi(-27));
+            values.iter_mut().for_each(|value| *value *= (2.0f32).powi(-25));
         }
     }
     Case::of(at, arrays, rows(at, 1))

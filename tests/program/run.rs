@@ -28,6 +28,27 @@ fn steps(out: &str, kind: &str) -> Vec<u64> {
     events.filter(|event| event["event"] == kind).map(|event| event["step"].as_u64().unwrap()).collect()
 }
 
+/// A device trains by matrices where it has any, and says where not; a run that goes on does the same without being told.
+#[test]
+fn a_training_by_matrices_goes_on_as_it_began() {
+    let (_folder, root, data) = place();
+    let out = format!("{root}/run");
+    let spec = ["--spec", SPEC, "--batch", "4x9", "--precision", "f16-matrix"];
+    let common = ["train", "--data", &data, "--out", &out, "--adapter", "vulkan", "--tune", "off"];
+    let begun = run(&[&common[..], &spec, &["--steps", "3"]].concat());
+    let resumed = run(&[&common[..], &["--resume", "--steps", "6"]].concat());
+    let manifest: Value = serde_json::from_slice(&fs::read(Path::new(&out).join("run.json")).unwrap()).unwrap();
+    let adapter = text(&run(&["adapters", "--json"]).stdout);
+    let has_matrices = !adapter.contains("\"matrices\":[]");
+    for output in [begun, resumed] {
+        let words = text(&output.stderr);
+        assert!(output.status.success(), "{words}");
+        assert_eq!(words.contains("no cooperative matrices"), !has_matrices, "{words}");
+    }
+    assert_eq!(manifest.to_string().contains(".matrix8"), has_matrices, "{manifest}");
+    assert!(manifest.to_string().contains("f16-matrix"), "{manifest}");
+}
+
 #[test]
 fn a_killed_run_goes_on_to_the_byte_with_its_report() {
     let (_folder, root, data) = place();

@@ -566,6 +566,8 @@ fn options_that_do_nothing_are_refused() {
         (&["bench", "--seconds", "0"], "--seconds"),
         (&["bench", "--infer", "--mining", "random"], "--mining"),
         (&["bench", "--workload", "w1-infer", "--precision", "f16"], "--precision"),
+        (&["bench", "--workload", "w1-infer", "--precision", "f16-matrix"], "--precision"),
+        (&["bench", "--workload", "w0", "--adapter", "cpu", "--precision", "f16-matrix"], "--precision"),
         (&["plan", "--infer", "--batch", "2x2"], "--batch"),
         (&["check", "--kernel", "none of them"], "--kernel"),
     ] {

@@ -206,7 +206,9 @@ fn assert_calls(config: &Config) {
 #[test]
 fn training_in_sixteen_bits() {
     let device = crate::common::device();
-    [small(), branched()].iter().for_each(|exact| assert_sixteen_bits(&device, exact, Storage::F16));
+    for exact in [small(), branched()] {
+        assert_sixteen_bits(&device, &exact, Storage::F16);
+    }
 }
 
 /// [`training_in_sixteen_bits`] with products by cooperative matrices.

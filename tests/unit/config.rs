@@ -1,7 +1,7 @@
 //! Settings as older checkpoints have them.
 
 use serde_json::json;
-use siamese::config::{Config, PRESETS, Preset};
+use siamese::config::{Config, PRESETS, Preset, Storage};
 
 #[test]
 fn settings_of_older_checkpoints_are_read() {
@@ -14,6 +14,10 @@ fn settings_of_older_checkpoints_are_read() {
     let validation = config.validation.unwrap();
     assert_eq!((validation.images, validation.bound), (5000, None));
 
+    for (text, storage) in [("f32", Storage::F32), ("f16", Storage::F16), ("f16-matrix", Storage::F16Matrix)] {
+        settings["storage"] = json!(text);
+        assert_eq!(serde_json::from_value::<Config>(settings.clone()).unwrap().storage, storage);
+    }
     settings["train_labels"] = json!(null);
     let config: Config = serde_json::from_value(settings).unwrap();
     assert_eq!(config.train_classes, None);
