@@ -128,9 +128,10 @@ impl Tolerance {
     }
 
     /// How much wider the bound is where operands are rounded to 16 bits. That moves each product by up to 2·2⁻¹¹ of
-    /// itself, on average by a quarter of it, with random signs: so a sum by about 2⁻¹² of what sums of such products
-    /// are, whatever their number. The largest of thousands of errors is five times as much, and relative to an array of
-    /// which three quarters are zeros, as between the pixels of a stride, ten times. The bound is sixteen times.
+    /// itself, on average by a quarter of it, with random signs: so a sum by about 2⁻¹² of what sums of such
+    /// products are, whatever their number. The largest of thousands of errors is five times as much, and relative to
+    /// an array of which three quarters are zeros, as between the pixels of a stride, ten times. The bound is sixteen
+    /// times.
     fn widened_by_half_operands(&self) -> f64 {
         1.0 + self.widen * (2.0f64).powi(-8) / self.relative()
     }

@@ -28,7 +28,7 @@ fn steps(out: &str, kind: &str) -> Vec<u64> {
     events.filter(|event| event["event"] == kind).map(|event| event["step"].as_u64().unwrap()).collect()
 }
 
-/// A device trains by matrices where it has any, and says where not; a run that goes on does the same without being told.
+/// A device trains by matrices where it has any, and says where not; a run that goes on does so without being told.
 #[test]
 fn a_training_by_matrices_goes_on_as_it_began() {
     let (_folder, root, data) = place();
