@@ -72,6 +72,16 @@ impl Kernel for Conv2d {
             |s| s.window.outputs_by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
+            "conv2d.taps",
+            ["activation", "conv2d_taps"],
+            |s| {
+                let Window { batch, out_height, out_width, out_channels, .. } = s.window;
+                threads(batch * out_height.div_ceil(2) * out_width.div_ceil(2)) * out_channels / 16
+            },
+            Needs::WorkgroupMemory,
+            |s| s.window.by_windows()
+        ),
+        shader!(
             "conv2d.block",
             ["activation", "block", "block_terms", "conv2d_block", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),

@@ -81,10 +81,13 @@ impl Kernel for Conv2dDw {
             Needs::WorkgroupMemory,
             |s| s.window.outputs_by_fours() && !s.window.by_fours() && s.window.has_few_taps(16)
         ),
-        shader!("conv2d_dw.taps", [], |s| s.splits * s.window.out_channels.div_ceil(32), Needs::WorkgroupMemory, |s| {
-            let Window { in_channels, kernel_height, kernel_width, stride, .. } = s.window;
-            [in_channels, kernel_height, kernel_width, stride] == [1, 3, 3, 1] && s.window.outputs_by_fours()
-        }),
+        shader!(
+            "conv2d_dw.taps",
+            ["conv2d_dw_taps"],
+            |s| s.splits * s.window.in_channels * s.window.out_channels.div_ceil(32),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_cells()
+        ),
         shader!(
             "conv2d_dw.subgroup8_taps",
             ["taps"],

@@ -107,6 +107,13 @@ impl Kernel for Conv2dPool {
             |s| s.window.by_fours()
         ),
         shader!(
+            "conv2d_pool.taps",
+            ["activation", "conv2d_taps"],
+            |s| threads(pixels(&s.window) / 4) * s.window.out_channels / 16,
+            Needs::WorkgroupMemory,
+            |s| s.window.by_windows()
+        ),
+        shader!(
             "conv2d_pool.block",
             ["activation", "block", "block_terms", "conv2d_block", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 64]),
@@ -228,13 +235,10 @@ impl Kernel for Conv2dPoolDw {
         shader!("conv2d_pool_dw", [], |s| threads(s.splits * s.window.weights())),
         shader!(
             "conv2d_pool_dw.taps",
-            [],
+            ["conv2d_dw_taps"],
             |s| s.splits * s.window.in_channels * s.window.out_channels.div_ceil(32),
             Needs::WorkgroupMemory,
-            |s| {
-                let Window { kernel_height, kernel_width, stride, .. } = s.window;
-                [kernel_height, kernel_width, stride] == [3, 3, 1] && s.window.outputs_by_fours()
-            }
+            |s| s.window.by_cells()
         ),
         shader!(
             "conv2d_pool_dw.subgroup8_taps",

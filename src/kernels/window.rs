@@ -159,6 +159,21 @@ impl Window {
         self.outputs_by_fours() && !self.by_fours() && self.has_few_taps(16) && self.terms() > 16
     }
 
+    /// Whether it has few input channels, and windows of two by two outputs, of which sixteen channels go together, see
+    /// no more than six lines and columns of inputs.
+    pub(super) fn by_windows(&self) -> bool {
+        let sees = self.kernel_height.max(self.kernel_width) + self.stride;
+        self.groups == 1 && self.out_channels.is_multiple_of(16) && !self.by_fours() && sees <= 6
+    }
+
+    /// Whether it has 3×3 taps at a stride of 1 or 2 and so few input channels that each can go by itself, and
+    /// workgroup memory holds the inputs of a line of windows, see `shaders/lib/conv2d_dw_taps.wgsl`.
+    pub(super) fn by_cells(&self) -> bool {
+        let is_made_for = [self.kernel_height, self.kernel_width] == [3, 3] && self.stride <= 2;
+        let fits = self.stride * self.out_width.div_ceil(2) < 341;
+        is_made_for && fits && self.outputs_by_fours() && self.in_channels <= 4
+    }
+
     /// Whether it goes [by fours in blocks](Self::by_fours_in_blocks), and the stride divides the image.
     pub(super) fn by_phases_in_blocks(&self) -> bool {
         self.by_fours_in_blocks() && self.by_fours_in_phases()
@@ -282,6 +297,10 @@ impl Window {
             // Few channels: a kernel as long as blocks take, and more pixels than go together.
             taps([2, 16, 6, 2], 36, [12, 1], 1, [5, 0], 1),
             taps([3, 20, 17, 3], 36, [3, 3], 2, [1, 1], 1),
+            // Few channels: windows of two by two outputs that reach beyond the last, and more lines of them than go
+            // together.
+            taps([3, 9, 11, 3], 48, [3, 4], 2, [1, 2], 1),
+            taps([2, 57, 37, 2], 16, [3, 3], 1, [1, 1], 1),
             // Groups, and as many as there are channels.
             taps([2, 6, 5, 6], 9, [3, 2], 1, [1, 0], 3),
             taps([3, 5, 6, 16], 32, [3, 3], 2, [1, 1], 4),
