@@ -508,6 +508,10 @@ impl<R: Number> crate::run::Runner for Runner<R> {
         Ok(self.snapshots.drain(..ready).collect())
     }
 
+    fn is_on_host(&self) -> bool {
+        true
+    }
+
     fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
         let mut forked = Runner::new(plan);
         let plan = forked.plan.clone();

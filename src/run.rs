@@ -69,6 +69,9 @@ pub trait Runner: Sized {
     /// Hands over the oldest snapshots, waiting for them, until no more than `keep` are outstanding.
     fn collect(&mut self, keep: usize) -> Result<Vec<Array>>;
 
+    /// Whether its device is the host's processor, if by way of a driver.
+    fn is_on_host(&self) -> bool;
+
     /// A runner of another plan on the same device. Slots with the same name and length, of a role that
     /// [is shared](crate::plan::Role::is_shared), are one: what one writes, the other sees.
     fn fork(&self, plan: Arc<Plan>) -> Result<Self>;

@@ -174,6 +174,10 @@ impl crate::run::Runner for Runner {
         self.ring.collect(&self.device, keep)
     }
 
+    fn is_on_host(&self) -> bool {
+        self.device.features().on_cpu
+    }
+
     fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
         Self::with(self.device.clone(), plan, Some((&self.plan, &self.memory)))
     }

@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use siamese::check::{Case, HEAVY, Report, inputs, plan_calls, rows};
@@ -30,9 +31,14 @@ fn shaders(device: &Device, at: &At) -> Vec<ShaderAt> {
     shaders
 }
 
-/// A trial for each shader given, for each routine of the processor, and for the reference in f32. They share the
-/// inputs and what is expected, which the first of them makes.
-fn trials(device: &Arc<Device>, at: &At, label: &str, shaders: Vec<ShaderAt>) -> Vec<Trial> {
+/// A trial for each shader given, on the devices in turn, for each routine of the processor, and for the reference in
+/// f32. They share the inputs and what is expected, which the first of them makes.
+fn trials(
+    devices: &mut impl Iterator<Item = Arc<Device>>,
+    at: &At,
+    label: &str,
+    shaders: Vec<ShaderAt>,
+) -> Vec<Trial> {
     let own = at.clone();
     let case: Arc<LazyLock<Case, _>> = Arc::new(LazyLock::new(move || Case::new(&own, 1)));
     let trial = |way: &str, run: Proof| {
@@ -43,8 +49,7 @@ fn trials(device: &Arc<Device>, at: &At, label: &str, shaders: Vec<ShaderAt>) ->
     for routine in at.routines().into_iter().filter(|routine| routine.fits) {
         trials.push(trial(routine.name, Box::new(move |case| Ok(case.routine(routine)))));
     }
-    for shader in shaders {
-        let device = device.clone();
+    for (shader, device) in shaders.into_iter().zip(devices) {
         trials.push(trial(shader.name, Box::new(move |case| case.shader(&device, &shader))));
     }
     trials
@@ -121,10 +126,16 @@ fn main() {
     let arguments = Arguments::from_args();
     let device = common::device_with_matrices();
     say_left_out(&device);
+    // Software Vulkan compiles in the one thread of a device's queue: of several devices, side by side.
+    let threads = arguments.test_threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    let others = if device.features().on_cpu { threads - 1 } else { 0 };
+    let others = std::iter::repeat_with(common::device_with_matrices).take(others);
+    let devices: Vec<_> = others.chain([device.clone()]).collect();
+    let mut in_turn = devices.into_iter().cycle();
     let mut all = Vec::new();
     let mut known = HashSet::new();
     let mut add = |label: String, at: At, shaders: Vec<ShaderAt>| {
-        all.extend(trials(&device, &at, &format!("{}::{label}", at.name()), shaders));
+        all.extend(trials(&mut in_turn, &at, &format!("{}::{label}", at.name()), shaders));
     };
     for (label, at) in in_every_shader() {
         if known.insert(at.clone()) {

@@ -162,6 +162,10 @@ impl Runner for Breaks {
         self.runner.collect(keep)
     }
 
+    fn is_on_host(&self) -> bool {
+        self.runner.is_on_host()
+    }
+
     fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
         self.forks.set(self.forks.get().checked_sub(1).ok_or_else(Breaks::lost)?);
         Ok(Breaks { runner: self.runner.fork(plan)?, runs: usize::MAX, forks: 0.into() })

@@ -726,11 +726,8 @@ fn neighbours_among_a_hundred_thousand() {
     };
     let references: Vec<[f32; DIMS]> = (0..100_003).map(|row| place(1, row)).collect();
     let queries: Vec<[f32; DIMS]> = (0..300).map(|row| place(77, row)).collect();
-    let device = crate::common::device();
-    let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
-    let source = Source { slot: "images".to_owned(), images: 1, scale: siamese::kernels::Scale::by(1.0), classes: 1 };
-    let runner = gpu::Runner::new(device, Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS))).unwrap();
-    let found = embed::neighbours(&runner, references.as_flattened(), queries.as_flattened(), DIMS, 3, |_| ()).unwrap();
+    let make = |plan| gpu::Runner::new(crate::common::device(), plan);
+    let found = embed::search(make, references.as_flattened(), queries.as_flattened(), DIMS, 3, |_| ()).unwrap();
     for (query, found) in queries.iter().zip(found.chunks(3)) {
         let distance = |row: usize| references[row].iter().zip(query).map(|(r, q)| (r - q) * (r - q)).sum::<f32>();
         let mut nearest: Vec<usize> = (0..references.len()).collect();
@@ -745,25 +742,21 @@ fn neighbours_among_a_hundred_thousand() {
 /// one tile, whose last is not full.
 #[test]
 fn neighbours_far_away_and_in_tiles() {
-    let net = Net::parse("dense4 l2", [28, 28, 1]).unwrap();
-    let source = Source { slot: "images".to_owned(), images: 1, scale: siamese::kernels::Scale::by(1.0), classes: 1 };
-    let plan = Arc::new(inference_plan(&net, &source, 1, slots::PARAMETERS));
-    let device = gpu::Runner::new(crate::common::device(), plan.clone()).unwrap();
-    let processor = cpu::Runner::<f32>::new(plan);
-
-    let (references, queries) = ([1e20; 300 * 4], [-1e20; 2 * 4]);
-    let on_device = embed::neighbours(&device, &references, &queries, 4, 5, |_| ()).unwrap();
-    assert_eq!(on_device, embed::neighbours(&processor, &references, &queries, 4, 5, |_| ()).unwrap());
-    assert_eq!(on_device, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    let find = |references: &[f32], queries: &[f32], dims: usize| {
+        let on_device = |plan| gpu::Runner::new(crate::common::device(), plan);
+        let on_device = embed::search(on_device, references, queries, dims, 5, |_| ()).unwrap();
+        let on_processor = |plan| Ok(cpu::Runner::<f32>::new(plan));
+        [on_device, embed::search(on_processor, references, queries, dims, 5, |_| ()).unwrap()]
+    };
+    for found in find(&[1e20; 300 * 4], &[-1e20; 2 * 4], 4) {
+        assert_eq!(found, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    }
 
     // Of so many values a tile has eight references.
     const DIMS: usize = 1 << 21;
     let rows: Vec<f32> = (0..19).flat_map(|row| std::iter::repeat_n((row * 7 % 19) as f32, DIMS)).collect();
     let query = vec![3.2; DIMS];
-    for found in [
-        embed::neighbours(&device, &rows, &query, DIMS, 5, |_| ()).unwrap(),
-        embed::neighbours(&processor, &rows, &query, DIMS, 5, |_| ()).unwrap(),
-    ] {
+    for found in find(&rows, &query, DIMS) {
         let values: Vec<_> = found.iter().map(|&row| row * 7 % 19).collect();
         assert_eq!(values, [3, 4, 2, 5, 1]);
     }

@@ -81,6 +81,10 @@ impl Runner for Noted {
         self.runner.collect(keep)
     }
 
+    fn is_on_host(&self) -> bool {
+        self.runner.is_on_host()
+    }
+
     fn fork(&self, plan: Arc<Plan>) -> Result<Self> {
         Ok(Noted { runner: self.runner.fork(plan)?, events: vec![] })
     }
