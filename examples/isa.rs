@@ -327,7 +327,7 @@ fn main() -> ExitCode {
         "{:<24} {:>6} {:>14} {:>5} {:>5} {:>3} {:>6} {:>6}   preset and shape (* the rule's)",
         "shader", "waves", "idle of units", "VGPR", "spilt", "w/S", "inner", "bound"
     );
-    let features = Features { subgroup: [32, 64], on_cpu: false, half: false, matrices: vec![] };
+    let features = Features { subgroup: [32, 64], on_cpu: false, half: false, int64: false, matrices: vec![] };
     let mut known: Vec<At> = Vec::new();
     let mut faults = Vec::new();
     for (place, preset) in PRESETS.iter().enumerate() {

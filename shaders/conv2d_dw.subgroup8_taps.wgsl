@@ -24,7 +24,7 @@ override groups: u32;
 override splits: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored>;
-@group(0) @binding(1) var<storage, read> dz: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dz: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 @compute @workgroup_size(8)
@@ -62,8 +62,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
             let at = (n * pixels + base) * width + min(column, width - 1u);
             taps_add(
                 a0, a1, a2, a3, a4, a5, a6, a7, a8,
-                dz[at + 0u * width], dz[at + 1u * width], dz[at + 2u * width], dz[at + 3u * width],
-                dz[at + 4u * width], dz[at + 5u * width], dz[at + 6u * width], dz[at + 7u * width],
+                four(dz[at + 0u * width]), four(dz[at + 1u * width]),
+                four(dz[at + 2u * width]), four(dz[at + 3u * width]),
+                four(dz[at + 4u * width]), four(dz[at + 5u * width]),
+                four(dz[at + 6u * width]), four(dz[at + 7u * width]),
             );
         }
     }

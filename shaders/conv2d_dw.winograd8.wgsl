@@ -24,8 +24,8 @@ override pad_x: u32;
 override groups: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<stored4>;
-@group(0) @binding(1) var<storage, read> dz: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored_wide4>;
+@group(0) @binding(1) var<storage, read> dz: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 // One behind the last image of the split.
@@ -328,7 +328,7 @@ fn size() -> vec2u {
 fn pixel(at: vec3u, channels: u32) -> vec4f {
     let is_inside = at.x < end && at.y < in_height && at.z < in_width;
     let place = ((at.x * in_height + at.y) * in_width + at.z) * (in_channels / 4u) + channels;
-    return select(0.0, 1.0, is_inside) * vec4f(x[select(0u, place, is_inside)]);
+    return select(0.0, 1.0, is_inside) * four_stored(x[select(0u, place, is_inside)]);
 }
 
 // A z Aᵀ of the outputs of a tile.
@@ -353,7 +353,7 @@ fn halves(a: vec4f, b: vec4f) -> mat4x4f {
 fn output(at: vec3u, own: u32) -> vec4f {
     let is_inside = at.x < end && at.y < out_height && at.z < out_width;
     let place = ((at.x * out_height + at.y) * out_width + at.z) * (out_channels / 4u) + own;
-    return select(0.0, 1.0, is_inside) * dz[select(0u, place, is_inside)];
+    return select(0.0, 1.0, is_inside) * four(dz[select(0u, place, is_inside)]);
 }
 
 // The sum over eight tiles, of which each lane has one value and all have all outputs.

@@ -22,8 +22,8 @@ override pad_y: u32;
 override pad_x: u32;
 override groups: u32;
 
-@group(0) @binding(0) var<storage, read> dz: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> dz: array<wide4>;
+@group(0) @binding(1) var<storage, read> w: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
 var<private> column: u32;
@@ -50,9 +50,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
             let tap = ((ky * kernel_width + kx) * in_channels + own) * steps;
             for (var o = 0u; o < steps; o++) {
                 let v = tap + o;
-                let q = transpose(mat4x4f(w[v], w[v + steps], w[v + 2u * steps], w[v + 3u * steps]));
+                let q = transpose(mat4x4f(
+                    four(w[v]), four(w[v + steps]), four(w[v + 2u * steps]), four(w[v + 3u * steps]),
+                ));
                 tile_add_rows(
-                    mask.x * dz[at.x + o], mask.y * dz[at.y + o], mask.z * dz[at.z + o], mask.w * dz[at.w + o],
+                    mask.x * four(dz[at.x + o]), mask.y * four(dz[at.y + o]),
+                    mask.z * four(dz[at.z + o]), mask.w * four(dz[at.w + o]),
                     q[0], q[1], q[2], q[3],
                 );
             }

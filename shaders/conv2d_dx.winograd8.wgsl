@@ -23,8 +23,8 @@ override pad_y: u32;
 override pad_x: u32;
 override groups: u32;
 
-@group(0) @binding(0) var<storage, read> dz: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> dz: array<wide4>;
+@group(0) @binding(1) var<storage, read> w: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
 // First column of four channels that the subgroup makes.
@@ -46,25 +46,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
         let v1 = transformed_pixels(under1, lane, o);
         // for r in 0..9:
         //     let w{r} = ({r}u * in_channels + own) * steps + o;
-        //     let q{r} = transpose(mat4x4f(w[w{r}], w[w{r} + steps], w[w{r} + 2u * steps], w[w{r} + 3u * steps]));
+        //     let q{r} = transpose(mat4x4f(
+        //         four(w[w{r}]), four(w[w{r} + steps]), four(w[w{r} + 2u * steps]), four(w[w{r} + 3u * steps]),
+        //     ));
         let w0 = (0u * in_channels + own) * steps + o;
-        let q0 = transpose(mat4x4f(w[w0], w[w0 + steps], w[w0 + 2u * steps], w[w0 + 3u * steps]));
+        let q0 = transpose(mat4x4f(
+            four(w[w0]), four(w[w0 + steps]), four(w[w0 + 2u * steps]), four(w[w0 + 3u * steps]),
+        ));
         let w1 = (1u * in_channels + own) * steps + o;
-        let q1 = transpose(mat4x4f(w[w1], w[w1 + steps], w[w1 + 2u * steps], w[w1 + 3u * steps]));
+        let q1 = transpose(mat4x4f(
+            four(w[w1]), four(w[w1 + steps]), four(w[w1 + 2u * steps]), four(w[w1 + 3u * steps]),
+        ));
         let w2 = (2u * in_channels + own) * steps + o;
-        let q2 = transpose(mat4x4f(w[w2], w[w2 + steps], w[w2 + 2u * steps], w[w2 + 3u * steps]));
+        let q2 = transpose(mat4x4f(
+            four(w[w2]), four(w[w2 + steps]), four(w[w2 + 2u * steps]), four(w[w2 + 3u * steps]),
+        ));
         let w3 = (3u * in_channels + own) * steps + o;
-        let q3 = transpose(mat4x4f(w[w3], w[w3 + steps], w[w3 + 2u * steps], w[w3 + 3u * steps]));
+        let q3 = transpose(mat4x4f(
+            four(w[w3]), four(w[w3 + steps]), four(w[w3 + 2u * steps]), four(w[w3 + 3u * steps]),
+        ));
         let w4 = (4u * in_channels + own) * steps + o;
-        let q4 = transpose(mat4x4f(w[w4], w[w4 + steps], w[w4 + 2u * steps], w[w4 + 3u * steps]));
+        let q4 = transpose(mat4x4f(
+            four(w[w4]), four(w[w4 + steps]), four(w[w4 + 2u * steps]), four(w[w4 + 3u * steps]),
+        ));
         let w5 = (5u * in_channels + own) * steps + o;
-        let q5 = transpose(mat4x4f(w[w5], w[w5 + steps], w[w5 + 2u * steps], w[w5 + 3u * steps]));
+        let q5 = transpose(mat4x4f(
+            four(w[w5]), four(w[w5 + steps]), four(w[w5 + 2u * steps]), four(w[w5 + 3u * steps]),
+        ));
         let w6 = (6u * in_channels + own) * steps + o;
-        let q6 = transpose(mat4x4f(w[w6], w[w6 + steps], w[w6 + 2u * steps], w[w6 + 3u * steps]));
+        let q6 = transpose(mat4x4f(
+            four(w[w6]), four(w[w6 + steps]), four(w[w6 + 2u * steps]), four(w[w6 + 3u * steps]),
+        ));
         let w7 = (7u * in_channels + own) * steps + o;
-        let q7 = transpose(mat4x4f(w[w7], w[w7 + steps], w[w7 + 2u * steps], w[w7 + 3u * steps]));
+        let q7 = transpose(mat4x4f(
+            four(w[w7]), four(w[w7 + steps]), four(w[w7 + 2u * steps]), four(w[w7 + 3u * steps]),
+        ));
         let w8 = (8u * in_channels + own) * steps + o;
-        let q8 = transpose(mat4x4f(w[w8], w[w8 + steps], w[w8 + 2u * steps], w[w8 + 3u * steps]));
+        let q8 = transpose(mat4x4f(
+            four(w[w8]), four(w[w8 + steps]), four(w[w8 + 2u * steps]), four(w[w8 + 3u * steps]),
+        ));
         // end
         // for r in 0..4:
         //     let u{r} = transformed_weights(array(
@@ -96,7 +116,7 @@ fn size() -> vec2u {
 fn pixel(at: vec3u, channels: u32) -> vec4f {
     let is_inside = at.y < out_height && at.z < out_width;
     let place = ((at.x * out_height + at.y) * out_width + at.z) * (out_channels / 4u) + channels;
-    return select(0.0, 1.0, is_inside) * dz[select(0u, place, is_inside)];
+    return select(0.0, 1.0, is_inside) * four(dz[select(0u, place, is_inside)]);
 }
 
 fn store_tile(tile: u32, lane: u32, pixels: mat4x4f) {

@@ -25,8 +25,8 @@ override pad_x: u32;
 override groups: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<stored4>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored_wide4>;
+@group(0) @binding(1) var<storage, read> w: array<wide4>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<stored4>;
 @group(0) @binding(4) var<storage, read_write> argmax: array<vec4u>;

@@ -28,7 +28,7 @@ override groups: u32;
 override splits: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<stored>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dy: array<wide4>;
 @group(0) @binding(2) var<storage, read> argmax: array<vec4u>;
 @group(0) @binding(3) var<storage, read_write> dw: array<vec4f>;
 
@@ -65,8 +65,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
             // The second of two windows may be one behind the last: its inputs count as 0.
             let own = (n * windows + start) * width + min(column, width - 1u);
             let next = select(own, own + width, start + 1u < windows);
-            let d = dy[own];
-            let e = dy[next];
+            let d = four(dy[own]);
+            let e = four(dy[next]);
             let p = argmax[own];
             let q = argmax[next];
             let none = vec4f(0.0);

@@ -12,8 +12,8 @@ override inputs: u32;
 override outputs: u32;
 override activation: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<stored4>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored_wide4>;
+@group(0) @binding(1) var<storage, read> w: array<wide4>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
@@ -35,8 +35,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var k = 0u; k < steps; k++) {
         let at = 4u * k * width + own;
         tile_add_rows(
-            vec4f(x[a0 + k]), vec4f(x[a1 + k]), vec4f(x[a2 + k]), vec4f(x[a3 + k]),
-            w[at], w[at + width], w[at + 2u * width], w[at + 3u * width],
+            four_stored(x[a0 + k]), four_stored(x[a1 + k]), four_stored(x[a2 + k]), four_stored(x[a3 + k]),
+            four(w[at]), four(w[at + width]), four(w[at + 2u * width]), four(w[at + 3u * width]),
         );
     }
     tile_store(row);

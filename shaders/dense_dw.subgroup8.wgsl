@@ -12,8 +12,8 @@ override inputs: u32;
 override outputs: u32;
 override splits: u32;
 
-@group(0) @binding(0) var<storage, read> x: array<stored4>;
-@group(0) @binding(1) var<storage, read> dz: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<stored_wide4>;
+@group(0) @binding(1) var<storage, read> dz: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
 var<private> column: u32;
@@ -36,10 +36,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         let mask = select(vec4f(0.0), vec4f(1.0), start + vec4u(0u, 1u, 2u, 3u) < vec4u(end));
         let at_x = n * (inputs / 4u) + a;
         let q = transpose(mat4x4f(
-            mask.x * vec4f(x[at_x.x]), mask.y * vec4f(x[at_x.y]), mask.z * vec4f(x[at_x.z]), mask.w * vec4f(x[at_x.w]),
+            mask.x * four_stored(x[at_x.x]), mask.y * four_stored(x[at_x.y]),
+            mask.z * four_stored(x[at_x.z]), mask.w * four_stored(x[at_x.w]),
         ));
         let at_dz = n * (outputs / 4u) + b;
-        tile_add_rows(q[0], q[1], q[2], q[3], dz[at_dz.x], dz[at_dz.y], dz[at_dz.z], dz[at_dz.w]);
+        tile_add_rows(
+            q[0], q[1], q[2], q[3], four(dz[at_dz.x]), four(dz[at_dz.y]), four(dz[at_dz.z]), four(dz[at_dz.w]),
+        );
     }
     tile_store(row);
 }

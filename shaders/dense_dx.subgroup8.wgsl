@@ -11,8 +11,8 @@ override rows: u32;
 override inputs: u32;
 override outputs: u32;
 
-@group(0) @binding(0) var<storage, read> dz: array<vec4f>;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(0) var<storage, read> dz: array<wide4>;
+@group(0) @binding(1) var<storage, read> w: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
 var<private> column: u32;
@@ -31,8 +31,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let a3 = min(row + lane + 24u, rows - 1u) * steps;
     for (var k = 0u; k < steps; k++) {
         let at = own + k;
-        let q = transpose(mat4x4f(w[at], w[at + steps], w[at + 2u * steps], w[at + 3u * steps]));
-        tile_add_rows(dz[a0 + k], dz[a1 + k], dz[a2 + k], dz[a3 + k], q[0], q[1], q[2], q[3]);
+        let q = transpose(mat4x4f(
+            four(w[at]), four(w[at + steps]), four(w[at + 2u * steps]), four(w[at + 3u * steps]),
+        ));
+        tile_add_rows(four(dz[a0 + k]), four(dz[a1 + k]), four(dz[a2 + k]), four(dz[a3 + k]), q[0], q[1], q[2], q[3]);
     }
     tile_store(row);
 }

@@ -10,8 +10,8 @@ override queries: u32;
 override references: u32;
 override dims: u32;
 
-@group(0) @binding(0) var<storage, read> query: array<vec4f>;
-@group(0) @binding(1) var<storage, read> reference: array<vec4f>;
+@group(0) @binding(0) var<storage, read> query: array<wide4>;
+@group(0) @binding(1) var<storage, read> reference: array<wide4>;
 @group(0) @binding(2) var<storage, read_write> distance: array<vec4f>;
 
 var<private> column: u32;
@@ -31,9 +31,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var k = 0u; k < steps; k++) {
         let at = own + k;
         let r = transpose(mat4x4f(
-            reference[at], reference[at + steps], reference[at + 2u * steps], reference[at + 3u * steps],
+            four(reference[at]), four(reference[at + steps]),
+            four(reference[at + 2u * steps]), four(reference[at + 3u * steps]),
         ));
-        tile_add_squares(query[a0 + k], query[a1 + k], query[a2 + k], query[a3 + k], r[0], r[1], r[2], r[3]);
+        tile_add_squares(
+            four(query[a0 + k]), four(query[a1 + k]), four(query[a2 + k]), four(query[a3 + k]), r[0], r[1], r[2], r[3],
+        );
     }
     tile_store(row);
 }

@@ -15,7 +15,7 @@ override dims: u32;
 override scale: f32;
 override columns: u32;
 
-@group(0) @binding(0) var<storage, read> e: array<vec4f>;
+@group(0) @binding(0) var<storage, read> e: array<wide4>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var<storage, read> totals: array<f32>;
 @group(0) @binding(3) var<storage, read_write> de: array<vec4f>;
@@ -44,31 +44,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let d = g % across * 8u + lane;
     let at = min(d, quads - 1u);
     // for i in 0..16:
-    //     own[{i}] = e[min(row + {i}u, rows - 1u) * quads + at];
-    own[0] = e[min(row + 0u, rows - 1u) * quads + at];
-    own[1] = e[min(row + 1u, rows - 1u) * quads + at];
-    own[2] = e[min(row + 2u, rows - 1u) * quads + at];
-    own[3] = e[min(row + 3u, rows - 1u) * quads + at];
-    own[4] = e[min(row + 4u, rows - 1u) * quads + at];
-    own[5] = e[min(row + 5u, rows - 1u) * quads + at];
-    own[6] = e[min(row + 6u, rows - 1u) * quads + at];
-    own[7] = e[min(row + 7u, rows - 1u) * quads + at];
-    own[8] = e[min(row + 8u, rows - 1u) * quads + at];
-    own[9] = e[min(row + 9u, rows - 1u) * quads + at];
-    own[10] = e[min(row + 10u, rows - 1u) * quads + at];
-    own[11] = e[min(row + 11u, rows - 1u) * quads + at];
-    own[12] = e[min(row + 12u, rows - 1u) * quads + at];
-    own[13] = e[min(row + 13u, rows - 1u) * quads + at];
-    own[14] = e[min(row + 14u, rows - 1u) * quads + at];
-    own[15] = e[min(row + 15u, rows - 1u) * quads + at];
+    //     own[{i}] = four(e[min(row + {i}u, rows - 1u) * quads + at]);
+    own[0] = four(e[min(row + 0u, rows - 1u) * quads + at]);
+    own[1] = four(e[min(row + 1u, rows - 1u) * quads + at]);
+    own[2] = four(e[min(row + 2u, rows - 1u) * quads + at]);
+    own[3] = four(e[min(row + 3u, rows - 1u) * quads + at]);
+    own[4] = four(e[min(row + 4u, rows - 1u) * quads + at]);
+    own[5] = four(e[min(row + 5u, rows - 1u) * quads + at]);
+    own[6] = four(e[min(row + 6u, rows - 1u) * quads + at]);
+    own[7] = four(e[min(row + 7u, rows - 1u) * quads + at]);
+    own[8] = four(e[min(row + 8u, rows - 1u) * quads + at]);
+    own[9] = four(e[min(row + 9u, rows - 1u) * quads + at]);
+    own[10] = four(e[min(row + 10u, rows - 1u) * quads + at]);
+    own[11] = four(e[min(row + 11u, rows - 1u) * quads + at]);
+    own[12] = four(e[min(row + 12u, rows - 1u) * quads + at]);
+    own[13] = four(e[min(row + 13u, rows - 1u) * quads + at]);
+    own[14] = four(e[min(row + 14u, rows - 1u) * quads + at]);
+    own[15] = four(e[min(row + 15u, rows - 1u) * quads + at]);
     // end
     let i0 = min(row + lane, rows - 1u);
     let i1 = min(row + lane + 8u, rows - 1u);
     for (var j = 0u; j < rows; j += 4u) {
-        let e0 = e[j * quads + at];
-        let e1 = e[(j + 1u) * quads + at];
-        let e2 = e[(j + 2u) * quads + at];
-        let e3 = e[(j + 3u) * quads + at];
+        let e0 = four(e[j * quads + at]);
+        let e1 = four(e[(j + 1u) * quads + at]);
+        let e2 = four(e[(j + 2u) * quads + at]);
+        let e3 = four(e[(j + 3u) * quads + at]);
         let w0 = w[(i0 * rows + j) / 4u] + column(j, i0);
         let w1 = w[(i1 * rows + j) / 4u] + column(j, i1);
         // for i in 0..16:

@@ -26,9 +26,9 @@ fn tile_make(g: u32, lane: u32) {
             for (var i = 0u; i < in_channels / 4u; i++) {
                 let v = tap + 4u * i * width;
                 tile_add_rows(
-                    mask.x * vec4f(x[at.x + i]), mask.y * vec4f(x[at.y + i]),
-                    mask.z * vec4f(x[at.z + i]), mask.w * vec4f(x[at.w + i]),
-                    w[v], w[v + width], w[v + 2u * width], w[v + 3u * width],
+                    mask.x * four_stored(x[at.x + i]), mask.y * four_stored(x[at.y + i]),
+                    mask.z * four_stored(x[at.z + i]), mask.w * four_stored(x[at.w + i]),
+                    four(w[v]), four(w[v + width]), four(w[v + 2u * width]), four(w[v + 3u * width]),
                 );
             }
         }

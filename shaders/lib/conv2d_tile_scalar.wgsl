@@ -24,7 +24,7 @@ fn tile_make(g: u32, lane: u32) {
             let tap = (ky * kernel_width + kx) * in_channels * width + own;
             for (var i = 0u; i < in_channels; i++) {
                 let values = vec4f(stored4(x[at.x + i], x[at.y + i], x[at.z + i], x[at.w + i]));
-                tile_add_column(mask * values, w[tap + i * width]);
+                tile_add_column(mask * values, four(w[tap + i * width]));
             }
         }
     }

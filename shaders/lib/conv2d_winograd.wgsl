@@ -26,33 +26,33 @@ fn tiles_make(g: u32, lane: u32) {
         // for r in 0..4:
         //     let w{r} = (4u * i + {r}u) * width + own;
         //     let u{r} = transformed_weights(array(
-        //         w[w{r}], w[w{r} + tap], w[w{r} + 2u * tap],
-        //         w[w{r} + 3u * tap], w[w{r} + 4u * tap], w[w{r} + 5u * tap],
-        //         w[w{r} + 6u * tap], w[w{r} + 7u * tap], w[w{r} + 8u * tap],
+        //         four(w[w{r}]), four(w[w{r} + tap]), four(w[w{r} + 2u * tap]),
+        //         four(w[w{r} + 3u * tap]), four(w[w{r} + 4u * tap]), four(w[w{r} + 5u * tap]),
+        //         four(w[w{r} + 6u * tap]), four(w[w{r} + 7u * tap]), four(w[w{r} + 8u * tap]),
         //     ));
         let w0 = (4u * i + 0u) * width + own;
         let u0 = transformed_weights(array(
-            w[w0], w[w0 + tap], w[w0 + 2u * tap],
-            w[w0 + 3u * tap], w[w0 + 4u * tap], w[w0 + 5u * tap],
-            w[w0 + 6u * tap], w[w0 + 7u * tap], w[w0 + 8u * tap],
+            four(w[w0]), four(w[w0 + tap]), four(w[w0 + 2u * tap]),
+            four(w[w0 + 3u * tap]), four(w[w0 + 4u * tap]), four(w[w0 + 5u * tap]),
+            four(w[w0 + 6u * tap]), four(w[w0 + 7u * tap]), four(w[w0 + 8u * tap]),
         ));
         let w1 = (4u * i + 1u) * width + own;
         let u1 = transformed_weights(array(
-            w[w1], w[w1 + tap], w[w1 + 2u * tap],
-            w[w1 + 3u * tap], w[w1 + 4u * tap], w[w1 + 5u * tap],
-            w[w1 + 6u * tap], w[w1 + 7u * tap], w[w1 + 8u * tap],
+            four(w[w1]), four(w[w1 + tap]), four(w[w1 + 2u * tap]),
+            four(w[w1 + 3u * tap]), four(w[w1 + 4u * tap]), four(w[w1 + 5u * tap]),
+            four(w[w1 + 6u * tap]), four(w[w1 + 7u * tap]), four(w[w1 + 8u * tap]),
         ));
         let w2 = (4u * i + 2u) * width + own;
         let u2 = transformed_weights(array(
-            w[w2], w[w2 + tap], w[w2 + 2u * tap],
-            w[w2 + 3u * tap], w[w2 + 4u * tap], w[w2 + 5u * tap],
-            w[w2 + 6u * tap], w[w2 + 7u * tap], w[w2 + 8u * tap],
+            four(w[w2]), four(w[w2 + tap]), four(w[w2 + 2u * tap]),
+            four(w[w2 + 3u * tap]), four(w[w2 + 4u * tap]), four(w[w2 + 5u * tap]),
+            four(w[w2 + 6u * tap]), four(w[w2 + 7u * tap]), four(w[w2 + 8u * tap]),
         ));
         let w3 = (4u * i + 3u) * width + own;
         let u3 = transformed_weights(array(
-            w[w3], w[w3 + tap], w[w3 + 2u * tap],
-            w[w3 + 3u * tap], w[w3 + 4u * tap], w[w3 + 5u * tap],
-            w[w3 + 6u * tap], w[w3 + 7u * tap], w[w3 + 8u * tap],
+            four(w[w3]), four(w[w3 + tap]), four(w[w3 + 2u * tap]),
+            four(w[w3 + 3u * tap]), four(w[w3 + 4u * tap]), four(w[w3 + 5u * tap]),
+            four(w[w3 + 6u * tap]), four(w[w3 + 7u * tap]), four(w[w3 + 8u * tap]),
         ));
         // end
         add_terms(array(u0, u1, u2, u3), array(v0, v1));
@@ -63,5 +63,5 @@ fn tiles_make(g: u32, lane: u32) {
 fn pixel(at: vec3u, channels: u32) -> vec4f {
     let is_inside = at.y < in_height && at.z < in_width;
     let place = ((at.x * in_height + at.y) * in_width + at.z) * (in_channels / 4u) + channels;
-    return select(0.0, 1.0, is_inside) * vec4f(x[select(0u, place, is_inside)]);
+    return select(0.0, 1.0, is_inside) * four_stored(x[select(0u, place, is_inside)]);
 }

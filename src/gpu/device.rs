@@ -185,7 +185,10 @@ pub struct Device {
 
 impl Device {
     fn new(report: AdapterReport, adapter: wgpu::Adapter, matrices: bool) -> Result<Arc<Device>> {
-        let mut features = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let mut features = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::SHADER_INT64
+            | wgpu::Features::TIMESTAMP_QUERY;
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrices && !report.matrices.is_empty() {
             features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
@@ -247,6 +250,7 @@ impl Device {
             subgroup: self.report.subgroup,
             on_cpu: self.report.kind == "cpu",
             half: self.wgpu.features().contains(wgpu::Features::SHADER_F16),
+            int64: self.wgpu.features().contains(wgpu::Features::SHADER_INT64),
             matrices: match self.wgpu.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
                 true => self.report.matrices.clone(),
                 false => Vec::new(),

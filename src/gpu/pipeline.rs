@@ -19,6 +19,8 @@ pub struct Features {
     pub on_cpu: bool,
     /// Whether it knows 16-bit floats.
     pub half: bool,
+    /// Whether it knows 64-bit integers.
+    pub int64: bool,
     /// Rows of the cooperative matrices that it was asked for and has, see [`Needs::Matrices`].
     pub matrices: Vec<u32>,
 }
@@ -28,7 +30,7 @@ impl Features {
     pub fn offer(&self, shader: &ShaderAt) -> bool {
         let runs = match shader.needs {
             Needs::Nothing | Needs::WorkgroupMemory => true,
-            Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8],
+            Needs::EightLaneCpu => self.on_cpu && self.subgroup == [8, 8] && self.int64,
             Needs::Matrices(rows) => self.half && self.matrices.contains(&rows),
         };
         runs && shader.fits && (self.half || shader.format == Format::F32)

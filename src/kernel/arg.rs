@@ -60,6 +60,14 @@ impl Format {
             Format::F16 => include_str!("../../shaders/lib/stored_f16.wgsl"),
         }
     }
+
+    /// The library by which a shader for eight-lane software Vulkan loads four of them.
+    pub(super) fn wide_library(self) -> &'static str {
+        match self {
+            Format::F32 => include_str!("../../shaders/lib/stored_wide.wgsl"),
+            Format::F16 => include_str!("../../shaders/lib/stored_wide_f16.wgsl"),
+        }
+    }
 }
 
 /// What a kernel does with an argument.

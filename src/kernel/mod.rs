@@ -23,8 +23,8 @@ pub enum Needs {
     /// Workgroup memory that is nearer than the other. Processors have none of its kind: they run such a shader, and
     /// should not have to.
     WorkgroupMemory,
-    /// Subgroup operations with exactly eight lanes on a processor: software Vulkan, whose loads are dear and whose
-    /// broadcasts are cheap.
+    /// Subgroup operations with exactly eight lanes on a processor, and integers of 64 bits: software Vulkan, whose
+    /// loads are dear and whose broadcasts are cheap.
     EightLaneCpu,
     /// Cooperative matrices of so many rows and columns: whole subgroups multiply operands of 16 bits and sum in 32.
     /// Operands are rounded to that, so what reads activations by matrices is for plans that store them so. wgpu
@@ -308,6 +308,7 @@ impl<K: Kernel> Operation for Bound<K> {
 
     fn shaders(&self) -> Vec<ShaderAt> {
         let stored = K::ARGS.iter().any(|arg| arg.stored).then(|| self.format.library());
+        let wide = [include_str!("../../shaders/lib/wide.wgsl"), self.format.wide_library()];
         // What is stored in 32 bits is not rounded to 16.
         let is_whole = stored.is_some() && self.format == Format::F32;
         let at = |shader: &Shader<K::Shape>| {
@@ -319,6 +320,7 @@ impl<K: Kernel> Operation for Bound<K> {
                     .into_iter()
                     .chain(shader.libraries.iter().copied())
                     .chain(stored)
+                    .chain(wide.into_iter().filter(|_| shader.needs == Needs::EightLaneCpu))
                     .collect(),
                 needs: shader.needs,
                 format: self.format,

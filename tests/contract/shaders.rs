@@ -9,7 +9,7 @@ use std::path::Path;
 
 use naga::valid::{Capabilities, FunctionInfo, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{
-    AddressSpace, ArraySize, Block, Function, Module, ScalarKind, ShaderStage, Span, Statement, StorageAccess,
+    AddressSpace, ArraySize, Block, Function, Module, Scalar, ScalarKind, ShaderStage, Span, Statement, StorageAccess,
     TypeInner,
 };
 use siamese::check::plan_calls;
@@ -97,7 +97,7 @@ impl Drop for Faults {
 fn capabilities(shader: &ShaderAt) -> Capabilities {
     let own = match shader.needs {
         Needs::Nothing | Needs::WorkgroupMemory => Capabilities::empty(),
-        Needs::EightLaneCpu => Capabilities::SUBGROUP,
+        Needs::EightLaneCpu => Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
         Needs::Matrices(_) => Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX,
     };
     if shader.format == Format::F16 { own | Capabilities::SHADER_FLOAT16 } else { own }
@@ -261,15 +261,18 @@ fn overrides_are_the_constants_of_the_shape() {
     }
 }
 
-/// Element type of an `array<f32>`, `array<u32>` or an array of their 4-vectors, with the number of lanes.
+/// Element type of an `array<f32>`, `array<u32>` or an array of their 4-vectors, with the number of lanes; four of them
+/// may be declared as integers of 64 bits.
 fn element(module: &Module, inner: &TypeInner) -> Option<(Element, usize)> {
     let &TypeInner::Array { base, size: ArraySize::Dynamic, .. } = inner else { return None };
     let (scalar, lanes) = match module.types[base].inner {
         TypeInner::Scalar(scalar) => (scalar, 1),
         TypeInner::Vector { size: naga::VectorSize::Quad, scalar } => (scalar, 4),
+        TypeInner::Vector { size: naga::VectorSize::Bi, scalar: Scalar::U64 } => (Scalar::F32, 4),
         _ => return None,
     };
     match (scalar.kind, scalar.width) {
+        (ScalarKind::Uint, 8) => Some((Element::F16, 4)),
         (ScalarKind::Float, 4) => Some((Element::F32, lanes)),
         (ScalarKind::Float, 2) => Some((Element::F16, lanes)),
         (ScalarKind::Uint, 4) => Some((Element::U32, lanes)),
@@ -629,7 +632,8 @@ fn every_variant_is_chosen_somewhere() {
         ([32, 32], false, vec![8]),
         ([32, 64], false, vec![16]),
     ];
-    let devices = devices.map(|(subgroup, on_cpu, matrices)| Features { subgroup, on_cpu, half: true, matrices });
+    let devices =
+        devices.map(|(subgroup, on_cpu, matrices)| Features { subgroup, on_cpu, half: true, int64: true, matrices });
     let chosen: BTreeSet<_> =
         devices.iter().flat_map(|features| calls.iter().map(|at| variant(features, at).name)).collect();
     for entry in kernels::all() {

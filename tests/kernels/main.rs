@@ -33,12 +33,7 @@ fn shaders(device: &Device, at: &At) -> Vec<ShaderAt> {
 
 /// A trial for each shader given, on the devices in turn, for each routine of the processor, and for the reference in
 /// f32. They share the inputs and what is expected, which the first of them makes.
-fn trials(
-    devices: &mut impl Iterator<Item = Arc<Device>>,
-    at: &At,
-    label: &str,
-    shaders: Vec<ShaderAt>,
-) -> Vec<Trial> {
+fn trials(devices: &mut impl Iterator<Item = Arc<Device>>, at: &At, label: &str, shaders: Vec<ShaderAt>) -> Vec<Trial> {
     let own = at.clone();
     let case: Arc<LazyLock<Case, _>> = Arc::new(LazyLock::new(move || Case::new(&own, 1)));
     let trial = |way: &str, run: Proof| {
