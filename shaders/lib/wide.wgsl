@@ -1,5 +1,5 @@
-// Appended to the shaders for eight-lane software Vulkan, which loads lane by lane, 32 or 64 bits at a time. A load is as
-// dear as dozens of multiply-adds: four values come as two of 64 bits.
+// Appended to the shaders for eight-lane software Vulkan, which loads lane by lane, 32 or 64 bits at a time. A load is
+// as dear as dozens of multiply-adds: four values come as two of 64 bits.
 
 alias wide4 = vec2<u64>;
 
