@@ -12,7 +12,10 @@ use siamese::host::Array;
 use siamese::kernel::{Access, At, ShaderAt};
 use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, Mine, MineShape, PoolShape};
 
-static DEVICE: LazyLock<Arc<Device>> = LazyLock::new(crate::common::device_with_matrices);
+thread_local! {
+    /// One for each test: software Vulkan compiles in the one thread of a device's queue.
+    static DEVICE: Arc<Device> = crate::common::device_with_matrices();
+}
 
 /// The cases of the registry, with what is expected of each, once for all shaders.
 static CASES: LazyLock<Mutex<HashMap<At, Arc<Case>>>> = LazyLock::new(Mutex::default);
@@ -24,11 +27,12 @@ fn check_shader(at: &At, shader: &ShaderAt) -> Report {
         CASES.lock().unwrap().insert(at.clone(), case.clone());
         case
     });
-    case.shader(&DEVICE, shader).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))
+    DEVICE.with(|device| case.shader(device, shader)).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))
 }
 
 /// Every shader of the registry that the device runs, with the cases it is made for and the shader at each.
 fn shaders() -> Vec<(&'static str, Vec<(At, ShaderAt)>)> {
+    let features = DEVICE.with(|device| device.features());
     let mut all = Vec::new();
     for entry in kernels::all() {
         for name in entry.shaders {
@@ -36,7 +40,7 @@ fn shaders() -> Vec<(&'static str, Vec<(At, ShaderAt)>)> {
                 .cases
                 .iter()
                 .flat_map(|at| at.shaders().into_iter().map(|shader| (at.clone(), shader)))
-                .filter(|(_, shader)| shader.name == name && DEVICE.features().offer(shader))
+                .filter(|(_, shader)| shader.name == name && features.offer(shader))
                 .collect();
             if !cases.is_empty() {
                 all.push((name, cases));

@@ -97,7 +97,9 @@ impl Drop for Faults {
 fn capabilities(shader: &ShaderAt) -> Capabilities {
     let own = match shader.needs {
         Needs::Nothing | Needs::WorkgroupMemory => Capabilities::empty(),
-        Needs::EightLaneCpu => Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
+        Needs::EightLaneCpu => {
+            Capabilities::SUBGROUP | Capabilities::SHADER_INT64 | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        }
         Needs::Matrices(_) => Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX,
     };
     if shader.format == Format::F16 { own | Capabilities::SHADER_FLOAT16 } else { own }
