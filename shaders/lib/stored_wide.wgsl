@@ -1,5 +1,5 @@
-// Appended to the shaders for eight-lane software Vulkan behind wide.wgsl: images and activations, which are stored as f32
-// or, for `--precision f16`, as f16 (stored_wide_f16.wgsl).
+// Appended to the shaders for eight-lane software Vulkan behind wide.wgsl: images and activations, which are stored as
+// f32 or, for `--precision f16`, as f16 (stored_wide_f16.wgsl).
 
 alias stored_wide4 = wide4;
 
