@@ -246,7 +246,8 @@ impl PrecisionArg {
 /// How each call of a network gets one of its kernel's shaders.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Tune {
-    /// The fastest, measured at the first start and remembered
+    /// The fastest, measured at the first start and remembered; on software Vulkan by the rule, until `again` has
+    /// measured
     Auto,
     /// The fastest, measured anew
     Again,

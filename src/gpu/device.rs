@@ -26,7 +26,7 @@ pub struct AdapterReport {
     pub driver: String,
     /// Smallest and largest subgroup, 0 where there are none.
     pub subgroup: [u32; 2],
-    /// Optional features that matter here: `f16`, `subgroups`, `timestamps`.
+    /// Optional features that matter here: `f16`, `int64`, `subgroups`, `timestamps`.
     pub features: Vec<String>,
     /// Rows of the square cooperative matrices of 16 bits that it multiplies and sums in 32.
     pub matrices: Vec<u32>,
@@ -52,6 +52,7 @@ impl AdapterReport {
         };
         let named = [
             ("f16", wgpu::Features::SHADER_F16),
+            ("int64", wgpu::Features::SHADER_INT64),
             ("subgroups", wgpu::Features::SUBGROUP),
             ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
         ];
@@ -237,6 +238,11 @@ impl Device {
     /// [`Error::Device`] where the driver refuses.
     pub fn with_matrices(&self) -> Result<Arc<Device>> {
         Device::new(self.report.clone(), self.adapter.clone(), true)
+    }
+
+    /// Another device of the same adapter, whose shaders may use the same.
+    pub(super) fn open_again(&self) -> Result<Arc<Device>> {
+        Device::new(self.report.clone(), self.adapter.clone(), !self.features().matrices.is_empty())
     }
 
     /// What it runs on.

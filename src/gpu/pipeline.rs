@@ -1,13 +1,14 @@
 //! From a kernel at a shape to a compute pipeline.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::Device;
+use super::{Device, Launch};
 use crate::error::Result;
-use crate::kernel::{Access, At, Format, Needs, ShaderAt};
+use crate::kernel::{Access, ArgAt, At, Format, Needs, ShaderAt};
 use crate::plan::Call;
 
 /// What shaders may use on a device.
@@ -51,14 +52,20 @@ pub fn variant(features: &Features, at: &At) -> ShaderAt {
     features.candidates(at).pop().unwrap_or_else(|| panic!("{at}: the plain shader fits every shape and device"))
 }
 
+/// Bytes of a buffer of which only one element must be there.
+const EMPTY: u64 = 256;
+
 /// Shader text and constants, by which pipelines are found again.
 pub(super) type PipelineKey = (String, Vec<(&'static str, u64)>);
+
+fn key(at: &At, shader: &ShaderAt) -> PipelineKey {
+    (shader.source.clone(), at.constants().iter().map(|&(name, value)| (name, value.to_bits())).collect())
+}
 
 impl Device {
     /// The pipeline of `shader` at the shape of `at`, made once. Errors appear in the enclosing scope.
     pub(super) fn pipeline(&self, at: &At, shader: &ShaderAt) -> Result<wgpu::ComputePipeline> {
-        let constants = at.constants();
-        let key = (shader.source.clone(), constants.iter().map(|&(name, value)| (name, value.to_bits())).collect());
+        let key = key(at, shader);
         let known = || self.pipelines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(pipeline) = known().get(&key) {
             return Ok(pipeline.clone());
@@ -94,7 +101,7 @@ impl Device {
             layout: Some(&layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions { constants, ..Default::default() },
+            compilation_options: wgpu::PipelineCompilationOptions { constants: at.constants(), ..Default::default() },
             cache: None,
         });
         self.pipelines_made.fetch_add(1, Ordering::Relaxed);
@@ -106,14 +113,46 @@ impl Device {
     /// side.
     pub(super) fn pipelines(&self, calls: &[Call]) -> Result<Vec<(wgpu::ComputePipeline, usize)>> {
         let mut known = HashSet::new();
-        let distinct: Vec<&At> = calls.iter().map(|call| &call.at).filter(|&at| known.insert(at)).collect();
-        let compiled = distinct.into_par_iter().map(|at| {
-            let shader = self.variant(at);
+        let distinct = calls.iter().map(|call| &call.at).filter(|&at| known.insert(at));
+        let distinct: Vec<_> = distinct.map(|at| (at, self.variant(at))).collect();
+        if self.features().on_cpu {
+            self.compile_ahead(&distinct)?;
+        }
+        let compiled = distinct.into_par_iter().map(|(at, shader)| {
             // A scope sees the errors of its own thread.
             let pipeline = self.scoped(|| self.pipeline(at, &shader))?;
             Ok((at, (pipeline, shader.groups)))
         });
         let compiled: HashMap<_, _> = compiled.collect::<Result<_>>()?;
         Ok(calls.iter().map(|call| compiled[&call.at].clone()).collect())
+    }
+
+    /// Fills the driver's cache side by side. Software Vulkan makes code when a shader is launched first, in the one
+    /// thread of a device's queue: here devices of their own, one for each core, launch no workgroups of each.
+    fn compile_ahead(&self, shaders: &[(&At, ShaderAt)]) -> Result<()> {
+        let known = self.pipelines.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut longest: Vec<_> = shaders.iter().filter(|(at, shader)| !known.contains_key(&key(at, shader))).collect();
+        drop(known);
+        longest.sort_by_key(|(_, shader)| Reverse(shader.source.len()));
+        let next = AtomicUsize::new(0);
+        (0..rayon::current_num_threads().min(longest.len())).into_par_iter().try_for_each(|_| {
+            let device = self.open_again()?;
+            while let Some((at, shader)) = longest.get(next.fetch_add(1, Ordering::Relaxed)) {
+                device.scoped(|| device.launch_nothing(at, shader))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn launch_nothing(&self, at: &At, shader: &ShaderAt) -> Result<()> {
+        let pipeline = self.pipeline(at, shader)?;
+        let buffer = |arg: &ArgAt| self.buffer(arg.name, EMPTY, wgpu::BufferUsages::STORAGE);
+        let buffers: Vec<_> = at.args().iter().map(buffer).collect();
+        let bind_group = self.bind_group(at.name(), &pipeline, buffers.iter().map(|buffer| (buffer, 0..EMPTY)));
+        let mut encoder = self.wgpu.create_command_encoder(&Default::default());
+        let launch = Launch { pipeline, bind_group, grid: [0, 0] };
+        launch.encode(&mut encoder.begin_compute_pass(&Default::default()));
+        let submission = self.queue.submit([encoder.finish()]);
+        self.wait(Some(submission))
     }
 }

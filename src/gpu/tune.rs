@@ -29,6 +29,13 @@ const WIN: f64 = 0.9;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choices(BTreeMap<String, Choice>);
 
+impl Choices {
+    /// Whether nothing has been measured.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Choice {
     shader: String,

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use siamese::check::{self, Case, Expected, Report};
 use siamese::gpu::Device;
 use siamese::host::Array;
-use siamese::kernel::{Access, At, ShaderAt};
+use siamese::kernel::{Access, At, Needs, ShaderAt};
 use siamese::kernels::{self, Activation, Dense, DenseShape, MaxPool, Mine, MineShape, PoolShape};
 
 thread_local! {
@@ -30,9 +30,16 @@ fn check_shader(at: &At, shader: &ShaderAt) -> Report {
     DEVICE.with(|device| case.shader(device, shader)).unwrap_or_else(|error| panic!("{at} [{}]: {error}", shader.name))
 }
 
-/// Every shader of the registry that the device runs, with the cases it is made for and the shader at each.
-fn shaders() -> Vec<(&'static str, Vec<(At, ShaderAt)>)> {
+/// A shader of the registry that the device runs, with the cases it is made for and the shader at each.
+type Cases = (&'static str, Vec<(At, ShaderAt)>);
+
+/// The shaders that multiply by cooperative matrices, or all others: few adapters have matrices, and
+/// `scripts/matrices.sh` proves their shaders on one that has.
+fn shaders(by_matrices: bool) -> Vec<Cases> {
     let features = DEVICE.with(|device| device.features());
+    if by_matrices && features.matrices.is_empty() {
+        DEVICE.with(|device| eprintln!("{} has no cooperative matrices to break", device.report().title()));
+    }
     let mut all = Vec::new();
     for entry in kernels::all() {
         for name in entry.shaders {
@@ -41,6 +48,7 @@ fn shaders() -> Vec<(&'static str, Vec<(At, ShaderAt)>)> {
                 .iter()
                 .flat_map(|at| at.shaders().into_iter().map(|shader| (at.clone(), shader)))
                 .filter(|(_, shader)| shader.name == name && features.offer(shader))
+                .filter(|(_, shader)| matches!(shader.needs, Needs::Matrices(_)) == by_matrices)
                 .collect();
             if !cases.is_empty() {
                 all.push((name, cases));
@@ -75,11 +83,10 @@ fn shifted(source: &str, name: &str) -> String {
     text + rest
 }
 
-#[test]
-fn an_argument_shifted_by_one_is_caught_in_every_shader() {
+fn shifts_are_caught(shaders: Vec<Cases>) {
     assert_eq!(shifted("dx[i] = x[i] + my_x[x[0]];", "x"), "dx[i] = x[1u + i] + my_x[x[1u + 0]];");
     let mut missed = Vec::new();
-    for (name, cases) in shaders() {
+    for (name, cases) in shaders {
         for arg in cases[0].0.args() {
             let edit = |shader: &ShaderAt| {
                 let source = shifted(&shader.source, arg.name);
@@ -95,9 +102,18 @@ fn an_argument_shifted_by_one_is_caught_in_every_shader() {
 }
 
 #[test]
-fn a_workgroup_too_few_is_caught_and_some_too_many_do_no_harm() {
+fn an_argument_shifted_by_one_is_caught_in_every_shader() {
+    shifts_are_caught(shaders(false));
+}
+
+#[test]
+fn an_argument_shifted_by_one_is_caught_in_every_shader_by_matrices() {
+    shifts_are_caught(shaders(true));
+}
+
+fn other_counts_of_workgroups_are_caught(shaders: Vec<Cases>) {
     let mut faults = Vec::new();
-    for (_, cases) in shaders() {
+    for (_, cases) in shaders {
         for (at, shader) in cases {
             if shader.groups > 1 {
                 let report = check_shader(&at, &ShaderAt { groups: shader.groups - 1, ..shader.clone() });
@@ -113,6 +129,16 @@ fn a_workgroup_too_few_is_caught_and_some_too_many_do_no_harm() {
         }
     }
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_workgroup_too_few_is_caught_and_some_too_many_do_no_harm() {
+    other_counts_of_workgroups_are_caught(shaders(false));
+}
+
+#[test]
+fn a_workgroup_too_few_is_caught_and_some_too_many_do_no_harm_by_matrices() {
+    other_counts_of_workgroups_are_caught(shaders(true));
 }
 
 /// Shader, what is broken, the text that is replaced, its replacement.
@@ -746,14 +772,12 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("topk", "dropped candidate", "r < references", "r + 1u < references"),
 ];
 
-#[test]
-fn every_sabotage_is_caught() {
-    let shaders = shaders();
+fn sabotages_are_caught(shaders: Vec<Cases>) {
     let mut missed = Vec::new();
     for &(name, what, from, to) in SABOTAGES {
         let known = kernels::all().iter().any(|entry| entry.shaders.contains(&name));
         assert!(known, "the registry has no shader {name}");
-        // A device that lacks what a variant needs never runs it.
+        // Another test's, or of a variant that the device lacks something for, and never runs.
         let Some((_, cases)) = shaders.iter().find(|(candidate, _)| *candidate == name) else { continue };
         let found = cases[0].1.source.matches(from).count();
         if found != 1 {
@@ -763,6 +787,16 @@ fn every_sabotage_is_caught() {
         }
     }
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
+}
+
+#[test]
+fn every_sabotage_is_caught() {
+    sabotages_are_caught(shaders(false));
+}
+
+#[test]
+fn every_sabotage_is_caught_by_matrices() {
+    sabotages_are_caught(shaders(true));
 }
 
 /// A dense layer of one row and four outputs over one input, so that outputs are of the order of 1.
