@@ -34,8 +34,7 @@ override activation: u32;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups: vec3u, @builtin(local_invocation_index) lane: u32) {
     let across = (out_channels + BLOCK_COLUMNS - 1u) / BLOCK_COLUMNS;
     let g = group_index(group, workgroups);
-    let terms = kernel_height * kernel_width * in_channels;
-    block_make(lane, g / across * (BLOCK_ROWS / 4u), g % across * (BLOCK_COLUMNS / 4u), terms);
+    block_make_scalar(lane, g / across * (BLOCK_ROWS / 4u), g % across * (BLOCK_COLUMNS / 4u));
 }
 
 const BLOCK_ROWS = 128u;

@@ -51,7 +51,7 @@ alias Inside = array<vec4<bool>, 2>;
 const ROWS_BY_TERMS = false;
 const COLUMNS_BY_TERMS = false;
 
-fn rows_begin(row: u32) {
+fn rows_begin(row: u32, q: u32) {
     // for j in 0..2:
     //     rows_begin_four({j}u, row + vec4u({16 * j}u, {16 * j + 1}u, {16 * j + 2}u, {16 * j + 3}u));
     rows_begin_four(0u, row + vec4u(0u, 1u, 2u, 3u));

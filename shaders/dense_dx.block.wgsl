@@ -25,7 +25,7 @@ const BLOCK_ROWS = 128u;
 const BLOCK_COLUMNS = 64u;
 const BLOCK_TERMS = 16u;
 
-fn columns_load(k: u32, c: u32) -> vec4f {
-    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(k, outputs);
+fn columns_load(start: u32, k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(start + k, outputs);
     return vec4f(w[at], w[at + outputs], w[at + 2u * outputs], w[at + 3u * outputs]);
 }

@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 const ROWS_SCALE = GRADIENT_SCALE;
 const COLUMNS_SCALE = 1.0;
 
-fn columns_load(k: u32, c: u32) -> vec4f {
-    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(k, outputs);
+fn columns_load(start: u32, k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, inputs / 4u - 1u) * outputs + block_term(start + k, outputs);
     return vec4f(w[at], w[at + outputs], w[at + 2u * outputs], w[at + 3u * outputs]);
 }

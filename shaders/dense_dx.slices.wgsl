@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 const BLOCK_ROWS = 32u;
 const BLOCK_COLUMNS = 32u;
 
-// Four terms from 4*first of a column.
-fn columns_load(first: u32, column: u32) -> vec4f {
-    return w[min(column, inputs - 1u) * (outputs / 4u) + block_term(4u * first, outputs) / 4u];
+// Four terms from start + 4*q of a column.
+fn columns_load(start: u32, q: u32, column: u32) -> vec4f {
+    return w[min(column, inputs - 1u) * (outputs / 4u) + block_four(start / 4u + q, outputs)];
 }

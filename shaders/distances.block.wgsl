@@ -25,9 +25,9 @@ const BLOCK_ROWS = 128u;
 const BLOCK_COLUMNS = 64u;
 const BLOCK_TERMS = 16u;
 
-fn columns_load(k: u32, c: u32) -> vec4f {
-    let at = 4u * min(c, references / 4u - 1u) * dims + block_term(k, dims);
+fn columns_load(start: u32, k: u32, c: u32) -> vec4f {
+    let at = 4u * min(c, references / 4u - 1u) * dims + block_term(start + k, dims);
     let found = vec4f(reference[at], reference[at + dims], reference[at + 2u * dims], reference[at + 3u * dims]);
     // As far from the 0 of a query as nothing.
-    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || k < dims);
+    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || start + k < dims);
 }

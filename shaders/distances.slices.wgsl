@@ -24,9 +24,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 const BLOCK_ROWS = 32u;
 const BLOCK_COLUMNS = 32u;
 
-// Four terms from 4*first of a column.
-fn columns_load(first: u32, column: u32) -> vec4f {
-    let found = reference[min(column, references - 1u) * (dims / 4u) + block_term(4u * first, dims) / 4u];
+// Four terms from start + 4*q of a column.
+fn columns_load(start: u32, q: u32, column: u32) -> vec4f {
+    let found = reference[min(column, references - 1u) * (dims / 4u) + block_four(start / 4u + q, dims)];
     // As far from the 0 of a query as nothing.
-    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || 4u * first < dims);
+    return select(vec4f(0.0), found, dims % BLOCK_TERMS == 0u || start + 4u * q < dims);
 }

@@ -1,5 +1,6 @@
-// Appended to the shaders for GPUs, with lib/block_terms.wgsl: a block of BLOCK_ROWS × BLOCK_COLUMNS of sums over
-// terms, 8 × 8 of it in the registers of each thread. The next terms are on their way while the last are used.
+// Appended to the shaders for GPUs, with lib/block_terms.wgsl and lib/sums.wgsl: a block of BLOCK_ROWS × BLOCK_COLUMNS
+// of sums over terms, 8 × 8 of it in the registers of each thread. The next terms are on their way while the last are
+// used.
 //
 // The arrays have a dimension for each part of an index, and terms are written out: drivers do not unroll a loop that
 // wgpu counts, and an index that is checked at every step is dearer than what it finds.
@@ -13,8 +14,6 @@ const BLOCK_THREADS = BLOCK_ROWS * BLOCK_COLUMNS / 64u;
 var<workgroup> block_a: array<array<array<array<vec4f, BLOCK_DOWN / 2u + 1u>, 2>, BLOCK_TERMS / 4u>, 4>;
 // Term BLOCK_STEP*s + t of columns 4c..4c+3 at [s][t], and there in the left or right half.
 var<workgroup> block_b: array<array<array<array<vec4f, BLOCK_ACROSS / 2u + 1u>, 2>, BLOCK_STEP>, BLOCK_STEPS>;
-// Columns 4c.. of rows r in the even ones, columns of the right half in the odd ones.
-var<private> sums: array<vec4f, 16>;
 
 // Puts what was sent for where all threads find it, once they are done with the last.
 fn block_put(lane: u32) {
@@ -138,31 +137,6 @@ fn block_add_eight(first: u32, r: u32, c: u32) {
     let left7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][0][c];
     let right7 = block_b[k7 / BLOCK_STEP][k7 % BLOCK_STEP][1][c];
     add_terms(upper7, lower7, left7, right7);
-    // end
-}
-
-fn add_terms(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
-    // for j in 0..4:
-    //     sums[{2 * j}] = add_term(sums[{2 * j}], upper.{xyzw[j]}, left);
-    //     sums[{2 * j + 1}] = add_term(sums[{2 * j + 1}], upper.{xyzw[j]}, right);
-    //     sums[{2 * j + 8}] = add_term(sums[{2 * j + 8}], lower.{xyzw[j]}, left);
-    //     sums[{2 * j + 9}] = add_term(sums[{2 * j + 9}], lower.{xyzw[j]}, right);
-    sums[0] = add_term(sums[0], upper.x, left);
-    sums[1] = add_term(sums[1], upper.x, right);
-    sums[8] = add_term(sums[8], lower.x, left);
-    sums[9] = add_term(sums[9], lower.x, right);
-    sums[2] = add_term(sums[2], upper.y, left);
-    sums[3] = add_term(sums[3], upper.y, right);
-    sums[10] = add_term(sums[10], lower.y, left);
-    sums[11] = add_term(sums[11], lower.y, right);
-    sums[4] = add_term(sums[4], upper.z, left);
-    sums[5] = add_term(sums[5], upper.z, right);
-    sums[12] = add_term(sums[12], lower.z, left);
-    sums[13] = add_term(sums[13], lower.z, right);
-    sums[6] = add_term(sums[6], upper.w, left);
-    sums[7] = add_term(sums[7], upper.w, right);
-    sums[14] = add_term(sums[14], lower.w, left);
-    sums[15] = add_term(sums[15], lower.w, right);
     // end
 }
 

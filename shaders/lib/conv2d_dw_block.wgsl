@@ -10,7 +10,7 @@ const COLUMNS_BY_TERMS = false;
 var<private> tap_y: u32;
 var<private> tap_x: u32;
 
-fn rows_begin(row: u32) {
+fn rows_begin(row: u32, q: u32) {
     let depth = in_channels / 4u;
     let term = min(row / 4u, kernel_height * kernel_width * depth - 1u);
     // Below zero wraps round to a large number, so one comparison finds both borders.

@@ -42,13 +42,9 @@ fn pixels_next(depth: u32) {
     pixel_at = select(pixel_at, pixel_at + (in_height - out_height * stride) * in_width * depth, below);
 }
 
-fn columns_load(k: u32, c: u32) -> vec4f {
+fn columns_load(start: u32, k: u32, c: u32) -> vec4f {
     let width = out_channels / 4u;
-    return dz[min(begin + k, batch * out_height * out_width - 1u) * width + min(c, width - 1u)];
-}
-
-fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
-    return fma(vec4f(a), b, sum);
+    return dz[min(begin + start + k, batch * out_height * out_width - 1u) * width + min(c, width - 1u)];
 }
 
 fn store_part(row: u32, column: u32, values: vec4f) {

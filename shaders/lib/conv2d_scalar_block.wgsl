@@ -1,36 +1,44 @@
-// Appended to the shaders of conv2d for GPUs and any number of input channels: what
-// lib/block_terms.wgsl asks for. Rows are pixels, columns channels, and terms those of the weights.
+// Appended to the shaders of conv2d for GPUs and any number of input channels, with lib/conv2d_rows.wgsl: loads each
+// input by itself.
 
 alias Loaded = vec4f;
 alias Inside = array<vec4<bool>, 4>;
-const ROWS_BY_TERMS = true;
-const COLUMNS_BY_TERMS = false;
+const LOADED_INPUTS = 1u;
 
-// Of four pixels: which taps lie in the image, a bit for each line of them and from bit 16 one for each column; and
-// where the input under their first tap is.
-var<private> row_taps: vec4u;
-var<private> row_at: vec4u;
+// The places of the first terms, by fours: what workgroup memory has room for.
+const PLACES = 96u;
+var<workgroup> places: array<array<vec4u, 2>, PLACES>;
 
-fn rows_begin(row: u32) {
-    let pixel = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(output_count() - 1u));
-    // Below zero wraps round to a large number, so one comparison finds both borders.
-    let y = output_y(pixel) * stride - pad_y;
-    let x = output_x(pixel) * stride - pad_x;
-    row_at = ((output_image(pixel) * in_height + y) * in_width + x) * in_channels;
-    for (var k = 0u; k < max(kernel_height, kernel_width); k++) {
-        row_taps |= select(vec4u(0u), vec4u(1u << k), y + k < vec4u(select(0u, in_height, k < kernel_height)));
-        row_taps |= select(vec4u(0u), vec4u(0x10000u << k), x + k < vec4u(select(0u, in_width, k < kernel_width)));
+// Of four terms from 4*k: the bits of their tap, and how far their input is from the one under the first tap.
+fn place(k: u32) -> array<vec4u, 2> {
+    let term = 4u * k + vec4u(0u, 1u, 2u, 3u);
+    let tap = term / in_channels;
+    let bits = vec4u(tap_bits(tap.x), tap_bits(tap.y), tap_bits(tap.z), tap_bits(tap.w));
+    // Behind the last term there is none.
+    let taps = select(vec4u(1u << 31u), bits, term < vec4u(kernel_height * kernel_width * in_channels));
+    return array<vec4u, 2>(taps, tap / kernel_width * (in_width - kernel_width) * in_channels + term);
+}
+
+// As block_make; but first all threads look up where the terms are.
+fn block_make_scalar(lane: u32, row: u32, column: u32) {
+    for (var k = lane; k < PLACES; k += BLOCK_THREADS) {
+        places[k] = place(k);
     }
+    workgroupBarrier();
+    block_make(lane, row, column, kernel_height * kernel_width * in_channels);
+}
+
+fn place_found(k: u32) -> array<vec4u, 2> {
+    if kernel_height * kernel_width * in_channels > 4u * PLACES {
+        return place(k);
+    }
+    return places[k];
 }
 
 fn rows_load(first: u32, q: u32) {
-    let term = 4u * (first + q) + vec4u(0u, 1u, 2u, 3u);
-    let tap = term / in_channels;
-    let ky = tap / kernel_width;
-    let kx = tap % kernel_width;
-    // Behind the last line there is none.
-    let taps = (vec4u(1u) << min(ky, vec4u(15u))) | (vec4u(0x10000u) << kx);
-    let on = (ky * in_width + kx - tap) * in_channels + term;
+    let own = place_found(first + q);
+    let taps = own[0];
+    let on = own[1];
     // for j in 0..4:
     //     inside[{j}] = (taps & vec4u(row_taps.{xyzw[j]})) == taps;
     //     let at{j} = select(vec4u(0u), row_at.{xyzw[j]} + on, inside[{j}]);
@@ -48,13 +56,4 @@ fn rows_load(first: u32, q: u32) {
     let at3 = select(vec4u(0u), row_at.w + on, inside[3]);
     loaded[3] = vec4f(vec4<stored>(x[at3.x], x[at3.y], x[at3.z], x[at3.w]));
     // end
-}
-
-fn columns_load(k: u32, c: u32) -> vec4f {
-    let width = out_channels / 4u;
-    return w[block_term(k, kernel_height * kernel_width * in_channels) * width + min(c, width - 1u)];
-}
-
-fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
-    return fma(vec4f(a), b, sum);
 }

@@ -8,12 +8,12 @@ const COLUMNS_BY_TERMS = false;
 // Where four rows begin.
 var<private> row_at: vec4u;
 
-fn rows_begin(row: u32) {
+fn rows_begin(row: u32, q: u32) {
     row_at = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u)) * (inputs / 4u);
 }
 
 fn rows_load(first: u32, q: u32) {
-    let at = row_at + block_term(4u * (first + q), inputs) / 4u;
+    let at = row_at + block_four(first + q, inputs);
     inside = vec4<bool>(inputs % BLOCK_TERMS == 0u || first + q < inputs / 4u);
     loaded[0] = x[at.x];
     loaded[1] = x[at.y];
@@ -21,13 +21,9 @@ fn rows_load(first: u32, q: u32) {
     loaded[3] = x[at.w];
 }
 
-fn columns_load(k: u32, c: u32) -> vec4f {
+fn columns_load(start: u32, k: u32, c: u32) -> vec4f {
     let width = outputs / 4u;
-    return w[block_term(k, inputs) * width + min(c, width - 1u)];
-}
-
-fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
-    return fma(vec4f(a), b, sum);
+    return w[block_term(start + k, inputs) * width + min(c, width - 1u)];
 }
 
 fn store_part(row: u32, column: u32, values: vec4f) {

@@ -13,7 +13,7 @@ var<private> end: u32;
 // Four inputs.
 var<private> input: u32;
 
-fn rows_begin(row: u32) {
+fn rows_begin(row: u32, q: u32) {
     input = min(row / 4u, inputs / 4u - 1u);
 }
 
@@ -27,13 +27,9 @@ fn rows_load(first: u32, q: u32) {
     loaded[3] = x[at.w];
 }
 
-fn columns_load(k: u32, c: u32) -> vec4f {
+fn columns_load(start: u32, k: u32, c: u32) -> vec4f {
     let width = outputs / 4u;
-    return dz[min(begin + k, rows - 1u) * width + min(c, width - 1u)];
-}
-
-fn add_term(sum: vec4f, a: f32, b: vec4f) -> vec4f {
-    return fma(vec4f(a), b, sum);
+    return dz[min(begin + start + k, rows - 1u) * width + min(c, width - 1u)];
 }
 
 fn store_part(row: u32, column: u32, values: vec4f) {

@@ -9,12 +9,12 @@ const COLUMNS_BY_TERMS = true;
 // Where four queries begin.
 var<private> row_at: vec4u;
 
-fn rows_begin(row: u32) {
+fn rows_begin(row: u32, q: u32) {
     row_at = min(row + vec4u(0u, 1u, 2u, 3u), vec4u(queries - 1u)) * (dims / 4u);
 }
 
 fn rows_load(first: u32, q: u32) {
-    let at = row_at + block_term(4u * (first + q), dims) / 4u;
+    let at = row_at + block_four(first + q, dims);
     inside = vec4<bool>(dims % BLOCK_TERMS == 0u || first + q < dims / 4u);
     loaded[0] = query[at.x];
     loaded[1] = query[at.y];

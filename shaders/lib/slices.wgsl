@@ -5,7 +5,7 @@
 // It asks for what lib/block_terms.wgsl does, but for
 //   rows_load: by terms only the first two of `loaded` are taken, else it loads term 4*first + q of the rows from `row`
 //     and of those 16 behind them;
-//   columns_load: by terms columns_load(first, column), the four terms from 4*first of a column.
+//   columns_load: by terms columns_load(start, q, column), the four terms from start + 4*q of a column.
 
 const BLOCK_TERMS = 64u;
 
@@ -13,23 +13,13 @@ const BLOCK_TERMS = 64u;
 var<workgroup> slice_a: array<array<array<array<array<vec2f, 2>, 4>, 2>, 16>, 4>;
 // Term t of columns 4c..4c+3 at [t][slice], and there in the left or right half, by twos.
 var<workgroup> slice_b: array<array<array<array<array<vec2f, 2>, 4>, 2>, 16>, 4>;
-// Columns 4c.. of rows r in the even ones, columns of the right half in the odd ones.
-var<private> sums: array<vec4f, 16>;
-
-var<private> loaded: array<Loaded, 4>;
-var<private> inside: Inside;
 var<private> columns: array<vec4f, 2>;
-
-// A term that there is: k, or the last. Where terms fill every step that costs nothing.
-fn block_term(k: u32, terms: u32) -> u32 {
-    return select(min(k, terms - 1u), k, terms % BLOCK_TERMS == 0u);
-}
 
 // Makes rows from 4*row and columns from 4*column, over so many terms.
 fn slices_make(lane: u32, row: u32, column: u32, terms: u32) {
     let s = lane / 16u;
     let j = lane % 16u;
-    rows_begin(4u * row + select(4u * (j % 4u), 2u * j, ROWS_BY_TERMS));
+    rows_begin(4u * row + select(4u * (j % 4u), 2u * j, ROWS_BY_TERMS), select(4u * s + j / 4u, s, ROWS_BY_TERMS));
     slices_load(s, j, column, 0u);
     slices_put(s, j);
     for (var start = 0u; start < terms; start += BLOCK_TERMS) {
@@ -107,15 +97,15 @@ fn slices_load(s: u32, j: u32, column: u32, start: u32) {
     rows_load(start / 4u, select(by_columns, s, ROWS_BY_TERMS));
     if COLUMNS_BY_TERMS {
         // for half in 0..2:
-        //     columns[{half}] = columns_load(start / 4u + s, 4u * column + 2u * j + {half}u);
-        columns[0] = columns_load(start / 4u + s, 4u * column + 2u * j + 0u);
-        columns[1] = columns_load(start / 4u + s, 4u * column + 2u * j + 1u);
+        //     columns[{half}] = columns_load(start, s, 4u * column + 2u * j + {half}u);
+        columns[0] = columns_load(start, s, 4u * column + 2u * j + 0u);
+        columns[1] = columns_load(start, s, 4u * column + 2u * j + 1u);
         // end
     } else {
         // for half in 0..2:
-        //     columns[{half}] = columns_load(start + by_columns, column + {4 * half}u + j % 4u);
-        columns[0] = columns_load(start + by_columns, column + 0u + j % 4u);
-        columns[1] = columns_load(start + by_columns, column + 4u + j % 4u);
+        //     columns[{half}] = columns_load(start, by_columns, column + {4 * half}u + j % 4u);
+        columns[0] = columns_load(start, by_columns, column + 0u + j % 4u);
+        columns[1] = columns_load(start, by_columns, column + 4u + j % 4u);
         // end
     }
 }
@@ -154,31 +144,6 @@ fn slices_put(s: u32, j: u32) {
 
 fn joined(pairs: array<vec2f, 2>) -> vec4f {
     return vec4f(pairs[0], pairs[1]);
-}
-
-fn add_terms(upper: vec4f, lower: vec4f, left: vec4f, right: vec4f) {
-    // for j in 0..4:
-    //     sums[{2 * j}] = add_term(sums[{2 * j}], upper.{xyzw[j]}, left);
-    //     sums[{2 * j + 1}] = add_term(sums[{2 * j + 1}], upper.{xyzw[j]}, right);
-    //     sums[{2 * j + 8}] = add_term(sums[{2 * j + 8}], lower.{xyzw[j]}, left);
-    //     sums[{2 * j + 9}] = add_term(sums[{2 * j + 9}], lower.{xyzw[j]}, right);
-    sums[0] = add_term(sums[0], upper.x, left);
-    sums[1] = add_term(sums[1], upper.x, right);
-    sums[8] = add_term(sums[8], lower.x, left);
-    sums[9] = add_term(sums[9], lower.x, right);
-    sums[2] = add_term(sums[2], upper.y, left);
-    sums[3] = add_term(sums[3], upper.y, right);
-    sums[10] = add_term(sums[10], lower.y, left);
-    sums[11] = add_term(sums[11], lower.y, right);
-    sums[4] = add_term(sums[4], upper.z, left);
-    sums[5] = add_term(sums[5], upper.z, right);
-    sums[12] = add_term(sums[12], lower.z, left);
-    sums[13] = add_term(sums[13], lower.z, right);
-    sums[6] = add_term(sums[6], upper.w, left);
-    sums[7] = add_term(sums[7], upper.w, right);
-    sums[14] = add_term(sums[14], lower.w, left);
-    sums[15] = add_term(sums[15], lower.w, right);
-    // end
 }
 
 // Adds eight sums, from `first`, of the threads behind the first `count` to theirs.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
-    Activation, Window, add_scaled, blocks, image_tiles, is_narrow, matrices, multiply_add, patches, shader, threads,
-    tiles,
+    Activation, Window, add_scaled, block, blocks, image_tiles, is_narrow, matrices, multiply_add, patches, shader,
+    threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -57,19 +57,11 @@ impl Kernel for Conv2d {
             Needs::Nothing,
             |s| s.window.by_fours()
         ),
-        shader!(
+        block!(
             "conv2d.block_scalar",
-            ["activation", "block", "block_terms", "conv2d_scalar_block", "pixels"],
+            ["activation", "product", "conv2d_scalar_block", "conv2d_rows", "tap_bits", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
-            Needs::WorkgroupMemory,
             |s| s.window.outputs_by_fours_in_blocks()
-        ),
-        shader!(
-            "conv2d.block32_scalar",
-            ["activation", "block", "block_terms", "conv2d_scalar_block", "pixels"],
-            |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
-            Needs::WorkgroupMemory,
-            |s| s.window.outputs_by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d.taps",
@@ -81,18 +73,16 @@ impl Kernel for Conv2d {
             Needs::WorkgroupMemory,
             |s| s.window.by_windows()
         ),
-        shader!(
+        block!(
             "conv2d.block",
-            ["activation", "block", "block_terms", "conv2d_block", "pixels"],
+            ["activation", "product", "conv2d_block", "conv2d_rows", "tap_bits", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 64]),
-            Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks()
         ),
-        shader!(
+        block!(
             "conv2d.block32",
-            ["activation", "block", "block_terms", "conv2d_block", "pixels"],
+            ["activation", "product", "conv2d_block", "conv2d_rows", "tap_bits", "pixels"],
             |s| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, [128, 32]),
-            Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
@@ -119,14 +109,14 @@ impl Kernel for Conv2d {
         matrices!(
             "conv2d",
             8,
-            ["activation", "conv2d_block", "pixels"],
+            ["activation", "conv2d_block", "conv2d_rows", "tap_bits", "pixels"],
             |s| s.window.by_fours_in_matrices(),
             |s, block| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, block)
         ),
         matrices!(
             "conv2d",
             16,
-            ["activation", "conv2d_block", "pixels"],
+            ["activation", "conv2d_block", "conv2d_rows", "tap_bits", "pixels"],
             |s| s.window.by_fours_in_matrices(),
             |s, block| blocks(s.window.outputs() / s.window.out_channels, s.window.out_channels, block)
         ),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
-    Taps, Window, add_scaled, blocks, chunk, is_narrow, matrices, multiply_add, shader, splits, threads, tiles,
+    Taps, Window, add_scaled, block, blocks, chunk, is_narrow, matrices, multiply_add, shader, splits, threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -60,23 +60,21 @@ impl Kernel for Conv2dDw {
             Needs::Nothing,
             |s| s.window.by_fours()
         ),
-        shader!(
+        block!(
             "conv2d_dw.block",
-            ["block", "block_terms", "conv2d_dw_block", "conv2d_dw_pixels"],
+            ["product", "conv2d_dw_block", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [64, 64]),
-            Needs::WorkgroupMemory,
             |s| s.window.by_fours()
         ),
-        shader!(
+        block!(
             "conv2d_dw.block32",
-            ["block", "block_terms", "conv2d_dw_block", "conv2d_dw_pixels"],
+            ["product", "conv2d_dw_block", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [128, 32]),
-            Needs::WorkgroupMemory,
             |s| s.window.by_fours() && is_narrow(s.window.out_channels)
         ),
         shader!(
             "conv2d_dw.slices",
-            ["slices", "conv2d_dw_pixels"],
+            ["slices", "operands", "sums", "product", "conv2d_dw_pixels"],
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [32, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.outputs_by_fours() && !s.window.by_fours() && s.window.has_few_taps(16)

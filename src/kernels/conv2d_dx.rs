@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{Window, blocks, dot, image_tiles, is_narrow, matrices, multiply_add, patches, shader, threads, tiles};
+use super::{
+    Window, block, blocks, dot, image_tiles, is_narrow, matrices, multiply_add, patches, shader, threads, tiles,
+};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -26,18 +28,16 @@ impl Kernel for Conv2dDx {
             Needs::Nothing,
             Window::by_fours_in_phases
         ),
-        shader!(
+        block!(
             "conv2d_dx.block",
-            ["block", "block_terms", "conv2d_dx_block", "phases"],
+            ["product", "conv2d_dx_block", "tap_bits", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 64]),
-            Needs::WorkgroupMemory,
             Window::by_phases_in_blocks
         ),
-        shader!(
+        block!(
             "conv2d_dx.block32",
-            ["block", "block_terms", "conv2d_dx_block", "phases"],
+            ["product", "conv2d_dx_block", "tap_bits", "phases"],
             |s| blocks(s.inputs() / s.in_channels, s.in_channels, [128, 32]),
-            Needs::WorkgroupMemory,
             |s| s.by_phases_in_blocks() && is_narrow(s.in_channels)
         ),
         shader!(
@@ -57,14 +57,14 @@ impl Kernel for Conv2dDx {
         matrices!(
             "conv2d_dx",
             8,
-            ["conv2d_dx_block", "phases"],
+            ["conv2d_dx_block", "tap_bits", "phases"],
             |s| s.by_fours_in_matrices() && s.by_fours_in_phases(),
             |s, block| blocks(s.inputs() / s.in_channels, s.in_channels, block)
         ),
         matrices!(
             "conv2d_dx",
             16,
-            ["conv2d_dx_block", "phases"],
+            ["conv2d_dx_block", "tap_bits", "phases"],
             |s| s.by_fours_in_matrices() && s.by_fours_in_phases(),
             |s, block| blocks(s.inputs() / s.in_channels, s.in_channels, block)
         ),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
     Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Taps, Window, add_scaled,
-    blocks, chunk, image_tiles, is_narrow, matrices, patches, shader, threads, tiles,
+    block, blocks, chunk, image_tiles, is_narrow, matrices, patches, shader, threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, At, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, View, Work};
@@ -113,18 +113,16 @@ impl Kernel for Conv2dPool {
             Needs::WorkgroupMemory,
             |s| s.window.by_windows()
         ),
-        shader!(
+        block!(
             "conv2d_pool.block",
-            ["activation", "block", "block_terms", "conv2d_block", "windows"],
+            ["activation", "product", "conv2d_block", "conv2d_rows", "tap_bits", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 64]),
-            Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks()
         ),
-        shader!(
+        block!(
             "conv2d_pool.block32",
-            ["activation", "block", "block_terms", "conv2d_block", "windows"],
+            ["activation", "product", "conv2d_block", "conv2d_rows", "tap_bits", "windows"],
             |s| blocks(pixels(&s.window), s.window.out_channels, [128, 32]),
-            Needs::WorkgroupMemory,
             |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
@@ -151,14 +149,14 @@ impl Kernel for Conv2dPool {
         matrices!(
             "conv2d_pool",
             8,
-            ["activation", "conv2d_block", "windows"],
+            ["activation", "conv2d_block", "conv2d_rows", "tap_bits", "windows"],
             |s| s.window.by_fours_in_matrices(),
             |s, block| blocks(pixels(&s.window), s.window.out_channels, block)
         ),
         matrices!(
             "conv2d_pool",
             16,
-            ["activation", "conv2d_block", "windows"],
+            ["activation", "conv2d_block", "conv2d_rows", "tap_bits", "windows"],
             |s| s.window.by_fours_in_matrices(),
             |s, block| blocks(pixels(&s.window), s.window.out_channels, block)
         ),

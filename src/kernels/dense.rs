@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::routines::dense as routines;
 use super::{
-    Activation, add_scaled, blocks, by_fours, chunk, dot, is_small, matrices, patches, shader, splits, threads, tiles,
+    Activation, add_scaled, block, blocks, by_fours, chunk, dot, is_small, matrices, patches, shader, splits, threads,
+    tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
@@ -68,11 +69,10 @@ impl Kernel for Dense {
             Needs::Nothing,
             |s| by_fours(s.inputs, s.outputs)
         ),
-        shader!(
+        block!(
             "dense.block",
-            ["activation", "block", "block_terms", "dense_block"],
+            ["activation", "product", "dense_block"],
             |s| blocks(s.rows, s.outputs, [128, 64]),
-            Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs)
         ),
         shader!(
@@ -90,7 +90,7 @@ impl Kernel for Dense {
         )),
         shader!(
             "dense.slices",
-            ["activation", "slices", "dense_block"],
+            ["activation", "slices", "operands", "sums", "product", "dense_block"],
             |s| blocks(s.rows, s.outputs, [32, 32]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.outputs)
@@ -168,13 +168,9 @@ impl Kernel for DenseDx {
         shader!("dense_dx.registers", ["registers", "terms"], |s| patches(s.rows, s.inputs), Needs::Nothing, |s| {
             by_fours(s.inputs, s.outputs)
         }),
-        shader!(
-            "dense_dx.block",
-            ["block", "block_terms", "dense_dx_block"],
-            |s| blocks(s.rows, s.inputs, [128, 64]),
-            Needs::WorkgroupMemory,
-            |s| by_fours(s.inputs, s.outputs)
-        ),
+        block!("dense_dx.block", ["product", "dense_dx_block"], |s| blocks(s.rows, s.inputs, [128, 64]), |s| by_fours(
+            s.inputs, s.outputs
+        )),
         shader!("dense_dx.subgroup8", ["tile", "terms"], |s| tiles(s.rows, s.inputs), Needs::EightLaneCpu, |s| {
             by_fours(s.inputs, s.outputs)
         }),
@@ -186,7 +182,7 @@ impl Kernel for DenseDx {
         )),
         shader!(
             "dense_dx.slices",
-            ["slices", "dense_dx_block"],
+            ["slices", "operands", "sums", "product", "dense_dx_block"],
             |s| blocks(s.rows, s.inputs, [32, 32]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs) && is_small(s.rows, s.inputs)
@@ -272,11 +268,10 @@ impl Kernel for DenseDw {
             Needs::Nothing,
             |s| by_fours(s.inputs, s.outputs)
         ),
-        shader!(
+        block!(
             "dense_dw.block",
-            ["block", "block_terms", "dense_dw_block"],
+            ["product", "dense_dw_block"],
             |s| s.splits * blocks(s.inputs, s.outputs, [128, 64]),
-            Needs::WorkgroupMemory,
             |s| by_fours(s.inputs, s.outputs)
         ),
         shader!(

@@ -209,6 +209,20 @@ macro_rules! shader {
 }
 pub(crate) use shader;
 
+/// [`shader!`] for one whose workgroups make a block of sums each, see `shaders/lib/block.wgsl`.
+macro_rules! block {
+    ($name:literal, [$($library:literal),*], $groups:expr, $fits:expr) => {
+        shader!(
+            $name,
+            ["block", "block_terms", "operands", "sums", $($library),*],
+            $groups,
+            $crate::kernel::Needs::WorkgroupMemory,
+            $fits
+        )
+    };
+}
+pub(crate) use block;
+
 /// [`shader!`] for one that multiplies by cooperative matrices, see `shaders/lib/matrix.wgsl`: kernel, rows of a
 /// matrix, library files, which shapes it is made for, and number of workgroups by the block that each makes.
 macro_rules! matrices {
@@ -219,6 +233,7 @@ macro_rules! matrices {
             libraries: &[
                 include_str!("../../shaders/lib/grid.wgsl"),
                 include_str!("../../shaders/lib/block_terms.wgsl"),
+                include_str!("../../shaders/lib/operands.wgsl"),
                 include_str!("../../shaders/lib/matrix.wgsl"),
                 include_str!(concat!("../../shaders/lib/matrix", $tile, ".wgsl")),
                 $(include_str!(concat!("../../shaders/lib/", $library, ".wgsl"))),*

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::routines::distances as routines;
-use super::{blocks, by_fours, is_small, patches, shader, threads, tiles};
+use super::{block, blocks, by_fours, is_small, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, Work, shape};
 
@@ -41,16 +41,13 @@ impl Kernel for Distances {
             Needs::Nothing,
             |s| by_fours(s.references, s.dims)
         ),
-        shader!(
-            "distances.block",
-            ["block", "block_terms", "distances_block"],
-            |s| blocks(s.queries, s.references, [128, 64]),
-            Needs::WorkgroupMemory,
-            |s| by_fours(s.references, s.dims)
-        ),
+        block!("distances.block", ["distances_block"], |s| blocks(s.queries, s.references, [128, 64]), |s| by_fours(
+            s.references,
+            s.dims
+        )),
         shader!(
             "distances.slices",
-            ["slices", "distances_block"],
+            ["slices", "operands", "sums", "distances_block"],
             |s| blocks(s.queries, s.references, [32, 32]),
             Needs::WorkgroupMemory,
             |s| by_fours(s.references, s.dims) && is_small(s.queries, s.references)

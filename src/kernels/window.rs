@@ -293,10 +293,16 @@ impl Window {
             taps([3, 12, 14, 68], 64, [1, 1], 2, [0, 0], 1),
             // Kernels as long as blocks take, and with terms behind the last.
             taps([2, 12, 5, 4], 36, [11, 1], 1, [4, 0], 1),
-            taps([2, 4, 13, 8], 12, [2, 12], 1, [1, 5], 1),
+            taps([2, 4, 13, 8], 12, [3, 12], 1, [1, 5], 1),
+            // As many taps as have a bit each in blocks, and more; for matrices, with terms behind the last.
+            taps([2, 9, 6, 4], 4, [7, 4], 1, [3, 1], 1),
+            taps([2, 8, 7, 4], 4, [7, 5], 1, [3, 2], 1),
             // Few channels: a kernel as long as blocks take, and more pixels than go together.
             taps([2, 16, 6, 2], 36, [12, 1], 1, [5, 0], 1),
             taps([3, 20, 17, 3], 36, [3, 3], 2, [1, 1], 1),
+            taps([2, 11, 8, 3], 12, [7, 7], 2, [3, 3], 1),
+            // More terms of an odd number of channels than blocks look up.
+            taps([2, 4, 5, 43], 8, [3, 3], 1, [1, 1], 1),
             // Few channels: windows of two by two outputs that reach beyond the last, and more lines of them than go
             // together.
             taps([3, 9, 11, 3], 48, [3, 4], 2, [1, 2], 1),
