@@ -42,4 +42,4 @@ siamese() { cargo run --quiet "${cargo[@]}" -- "$@"; }
 cargo=("$@")
 
 siamese adapters --json | grep -q '"matrices":\[8\]' || missing "this Mesa has no matrices of 8 × 8"
-cargo test --quiet "${cargo[@]}" --test kernels --test run -- matri
+cargo test --quiet "${cargo[@]}" --test kernels --test contract --test run -- matri

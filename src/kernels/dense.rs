@@ -317,6 +317,8 @@ impl Kernel for DenseDw {
         // A last chunk that is short, and splits that get no row at all.
         cases.push(DenseDwShape { rows: 7, inputs: 36, outputs: 8, splits: 3 });
         cases.push(DenseDwShape { rows: 5, inputs: 4, outputs: 8, splits: 4 });
+        // More rows to a split than any block takes in at once.
+        cases.push(DenseDwShape { rows: 75, inputs: 36, outputs: 20, splits: 2 });
         cases
     }
 
