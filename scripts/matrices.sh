@@ -32,14 +32,14 @@ if [ ! -e "$mesa/complete" ]; then
     touch "$mesa/complete"
 fi
 
-# Programs that cargo starts get all their libraries from there, with the loader that fits them.
+# Programs get all their libraries from there, with the loader that fits them.
+program=${SIAMESE:-target/debug/siamese}
+[ -n "${SIAMESE:-}" ] || cargo build --quiet "$@"
 loader=$(ls "$mesa"/files/usr/lib/*/ld-linux*.so.* | head -1)
-host=$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
-export "CARGO_TARGET_${host}_RUNNER=$loader --library-path $(dirname "$loader")"
+runner=("$loader" --library-path "$(dirname "$loader")")
 VK_DRIVER_FILES=$(ls "$mesa"/files/usr/share/vulkan/icd.d/lvp_icd*.json)
 export VK_DRIVER_FILES SIAMESE_ADAPTER=vulkan
-siamese() { cargo run --quiet "${cargo[@]}" -- "$@"; }
-cargo=("$@")
-
-siamese adapters --json | grep -q '"matrices":\[8\]' || missing "this Mesa has no matrices of 8 × 8"
-cargo test --quiet "${cargo[@]}" --test kernels --test contract --test run -- matri
+"${runner[@]}" "$program" adapters --json | grep -q '"matrices":\[8\]' || missing "this Mesa has no matrices of 8 × 8"
+host=$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
+export "CARGO_TARGET_${host}_RUNNER=${runner[*]}"
+cargo test --quiet "$@" --test kernels --test contract --test run -- matri
