@@ -115,7 +115,7 @@ impl Device {
         let mut known = HashSet::new();
         let distinct = calls.iter().map(|call| &call.at).filter(|&at| known.insert(at));
         let distinct: Vec<_> = distinct.map(|at| (at, self.variant(at))).collect();
-        if self.features().on_cpu {
+        if self.features().on_cpu && self.report().backend == "vulkan" {
             self.compile_ahead(&distinct)?;
         }
         let compiled = distinct.into_par_iter().map(|(at, shader)| {
