@@ -58,18 +58,19 @@ fn store_part(row: u32, column: u32, values: vec4f) {
     }
 }
 
-// Which taps may meet pixels of the block, as bits.
-var<private> block_taps: u32;
-
-fn taps_begin(row: u32) {
+// Which taps may meet pixels of the block from a row on, as bits. They decide how often all threads meet, so they are
+// handed on as a value: of a private variable WGSL does not know that all threads have the same.
+fn taps_met(row: u32) -> u32 {
+    var met = 0u;
     for (var tap = 0u; tap < kernel_height * kernel_width; tap++) {
         let meets = tap_meets(row, row + BLOCK_ROWS - 1u, tap / kernel_width, tap % kernel_width);
-        block_taps |= select(0u, tap_bits(tap), meets);
+        met |= select(0u, tap_bits(tap), meets);
     }
+    return met;
 }
 
 // The next terms from `least` of which some meet pixels of the block.
-fn next_terms(least: u32) -> u32 {
+fn next_terms(least: u32, met: u32) -> u32 {
     let terms = kernel_height * kernel_width * out_channels;
     // All meet some, or those in the middle of a tap, which would have been left out from its beginning.
     if stride == 1u || least % out_channels >= BLOCK_TERMS {
@@ -79,7 +80,7 @@ fn next_terms(least: u32) -> u32 {
     while start < terms {
         let tap = start / out_channels;
         let taps = tap_bits(tap);
-        if (block_taps & taps) == taps || (min(start + BLOCK_TERMS, terms) - 1u) / out_channels != tap {
+        if (met & taps) == taps || (min(start + BLOCK_TERMS, terms) - 1u) / out_channels != tap {
             break;
         }
         start += BLOCK_TERMS;
@@ -91,12 +92,12 @@ fn next_terms(least: u32) -> u32 {
 fn block_make_phases(lane: u32, row: u32, column: u32) {
     let terms = kernel_height * kernel_width * out_channels;
     block_begin(lane, row);
-    taps_begin(4u * row);
-    var start = next_terms(0u);
+    let met = taps_met(4u * row);
+    var start = next_terms(0u, met);
     block_load(lane, column, min(start, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
     block_put(lane);
     while start < terms {
-        start = next_terms(start + BLOCK_TERMS);
+        start = next_terms(start + BLOCK_TERMS, met);
         block_load(lane, column, min(start, (terms - 1u) / BLOCK_TERMS * BLOCK_TERMS));
         block_add(lane);
         block_put(lane);
