@@ -16,6 +16,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 
 import matplotlib
 
@@ -136,7 +137,8 @@ def starts_table():
     rows = []
     for adapter in options.adapters:
         warm = {workload: siamese(adapter, "--workload", workload)[-1] for workload in ["w1", "w1-infer"]}
-        cold = siamese(adapter, "--workload", "w1", "--tune", "off", MESA_SHADER_CACHE_DISABLE="true")[-1]
+        with tempfile.TemporaryDirectory() as empty:
+            cold = siamese(adapter, "--workload", "w1", "--tune", "off", MESA_SHADER_CACHE_DIR=empty)[-1]
         host = "is the device" if adapter == "cpu" else f"{warm['w1']['host_ms']:.3f} ms"
         first = [f"{line['first_step_s']:.2f} s" for line in [warm["w1"], cold, warm["w1-infer"]]]
         memory = [f"{warm[workload]['bytes'] / 1e6:.0f} MB" for workload in ["w1", "w1-infer"]]
