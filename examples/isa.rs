@@ -11,6 +11,8 @@
 //! * inner: share of multiply-adds in the instructions of the loop that has most of them, unrolled or not;
 //! * bound: share of the card's multiply-adds that the loop can reach: of the slots of its vector instructions, and of
 //!   128 bytes of workgroup memory a clock; less what a block has beyond the edge of the output. Waiting comes on top.
+//!   By tiles (`winograd_block`) it is the share that the taps one by one would need, and can be more than all; each half of
+//!   the threads goes past the transforms of the other, which are counted as if it made them.
 //!
 //! It fails where a shader that the rule takes spills or falls below [`LEAST`], and for the default preset where it has
 //! too few waves.
@@ -26,7 +28,7 @@ use siamese::kernel::{Access, At, ShaderAt};
 
 /// What the presets' calls of at least [`MUCH`] operations must reach on each family, a point or two below what they do:
 /// shader; share of multiply-adds in the inner loop; and for the default preset, bound.
-const LEAST: [(&str, f64, f64); 19] = [
+const LEAST: [(&str, f64, f64); 21] = [
     ("conv2d.block", 0.85, 0.94),
     ("conv2d.block32", 0.81, 0.90),
     ("conv2d.block_scalar", 0.80, 0.89),
@@ -37,10 +39,12 @@ const LEAST: [(&str, f64, f64); 19] = [
     ("conv2d_dw.block32", 0.73, 0.60),
     ("conv2d_dw.slices", 0.62, 0.60),
     ("conv2d_dw.taps", 0.66, 0.74),
-    ("conv2d_pool.block", 0.85, 0.94),
-    ("conv2d_pool.block32", 0.81, 0.90),
     ("conv2d_pool.taps", 0.81, 0.93),
     ("conv2d_pool_dw.taps", 0.70, 0.75),
+    ("conv2d.winograd_block", 0.54, 1.20),
+    ("conv2d_pool.winograd_block", 0.54, 1.20),
+    ("conv2d_dx.winograd_block", 0.53, 1.20),
+    ("conv2d_dw.winograd_block", 0.42, 0.80),
     ("dense.slices", 0.78, 0.93),
     ("dense_dx.slices", 0.80, 0.90),
     ("dense_dx.block", 0.86, 0.80),
@@ -366,8 +370,16 @@ fn main() -> ExitCode {
                 let written = at.args().iter().rfind(|arg| arg.access == Access::Write).map_or(0, |arg| arg.len);
                 // A maximum is stored for four outputs.
                 let outputs = if at.name() == "conv2d_pool" { 4 * written } else { written };
-                let useful =
-                    block.map_or(1.0, |(rows, columns)| outputs as f64 / (shader.groups * rows * columns) as f64);
+                let by_tiles = shader.name.ends_with(".winograd_block");
+                // Of a pair of channels nine weights, or four pixels.
+                let made = if at.name() == "conv2d_dw" { 9 } else { 4 };
+                // A turn's multiply-adds but those of the transforms, each in the place of 36/16.
+                let products = 256.0 / counts.multiply_adds as f64 * 36.0 / 16.0;
+                let useful = match block {
+                    Some((rows, columns)) => outputs as f64 / (shader.groups * rows * columns) as f64,
+                    None if by_tiles => outputs as f64 / (shader.groups * 32 * 32 * made) as f64 * products,
+                    None => 1.0,
+                };
                 let bound = counts.bound() * useful;
                 println!(
                     "{:<24} {waves:>6} {:>4} {:>3} {:>3} % {registers:>5} {spilt:>5} {:>3} {:>5.0}% {:>5.0}%   {what}",

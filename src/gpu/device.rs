@@ -237,12 +237,12 @@ impl Device {
     /// # Errors
     /// [`Error::Device`] where the driver refuses.
     pub fn with_matrices(&self) -> Result<Arc<Device>> {
-        Device::new(self.report.clone(), self.adapter.clone(), true)
+        self.open_again(true)
     }
 
-    /// Another device of the same adapter, whose shaders may use the same.
-    pub(super) fn open_again(&self) -> Result<Arc<Device>> {
-        Device::new(self.report.clone(), self.adapter.clone(), !self.features().matrices.is_empty())
+    /// Another device of the same adapter, with or without cooperative matrices.
+    pub(super) fn open_again(&self, matrices: bool) -> Result<Arc<Device>> {
+        Device::new(self.report.clone(), self.adapter.clone(), matrices)
     }
 
     /// What it runs on.

@@ -10,7 +10,7 @@ mod tune;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use device::{AdapterReport, Device, adapters, open, open_one};
 pub use pipeline::{Features, variant};
@@ -36,6 +36,18 @@ impl Launch {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
+
+    /// Runs it by itself so many times in one submission, waits, and tells how long that took.
+    fn run(&self, device: &Device, times: usize) -> Result<Duration> {
+        let start = Instant::now();
+        let mut encoder = device.wgpu.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        (0..times).for_each(|_| self.encode(&mut pass));
+        drop(pass);
+        let submission = device.queue.submit([encoder.finish()]);
+        device.wait(Some(submission))?;
+        Ok(start.elapsed())
     }
 }
 

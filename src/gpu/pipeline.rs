@@ -136,7 +136,7 @@ impl Device {
         longest.sort_by_key(|(_, shader)| Reverse(shader.source.len()));
         let next = AtomicUsize::new(0);
         (0..rayon::current_num_threads().min(longest.len())).into_par_iter().try_for_each(|_| {
-            let device = self.open_again()?;
+            let device = self.open_again(!self.features().matrices.is_empty())?;
             while let Some((at, shader)) = longest.get(next.fetch_add(1, Ordering::Relaxed)) {
                 device.scoped(|| device.launch_nothing(at, shader))?;
             }
@@ -149,10 +149,6 @@ impl Device {
         let buffer = |arg: &ArgAt| self.buffer(arg.name, EMPTY, wgpu::BufferUsages::STORAGE);
         let buffers: Vec<_> = at.args().iter().map(buffer).collect();
         let bind_group = self.bind_group(at.name(), &pipeline, buffers.iter().map(|buffer| (buffer, 0..EMPTY)));
-        let mut encoder = self.wgpu.create_command_encoder(&Default::default());
-        let launch = Launch { pipeline, bind_group, grid: [0, 0] };
-        launch.encode(&mut encoder.begin_compute_pass(&Default::default()));
-        let submission = self.queue.submit([encoder.finish()]);
-        self.wait(Some(submission))
+        Launch { pipeline, bind_group, grid: [0, 0] }.run(self, 1).map(drop)
     }
 }

@@ -1,10 +1,10 @@
 //! One kernel alone, between guard words: what checks and benches run.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Device;
 use super::memory::{from_device, to_device};
+use super::{Device, Launch};
 use crate::error::Result;
 use crate::host::Array;
 use crate::kernel::{ArgAt, At, ShaderAt, grid};
@@ -18,9 +18,7 @@ const GUARDS: usize = ALIGNMENT;
 /// A kernel at a shape in one of its shaders, on arrays of its own.
 pub struct Probe {
     device: Arc<Device>,
-    pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
-    grid: [u32; 2],
+    launch: Launch,
     /// Each argument, with what its buffer held at first.
     arrays: Vec<(wgpu::Buffer, ArgAt, Vec<u8>)>,
 }
@@ -55,23 +53,12 @@ impl Probe {
             let bind_group = device.bind_group(at.name(), &pipeline, ranges);
             Ok((pipeline, arrays, bind_group))
         })?;
-        Ok(Probe { device, pipeline, bind_group, grid: grid(shader.groups), arrays })
+        Ok(Probe { device, launch: Launch { pipeline, bind_group, grid: grid(shader.groups) }, arrays })
     }
 
     /// Launches the kernel `times` times in one submission, waits, and tells how long that took.
     pub fn run(&self, times: usize) -> Result<Duration> {
-        let start = Instant::now();
-        let mut encoder = self.device.wgpu.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        for _ in 0..times {
-            pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
-        }
-        drop(pass);
-        let submission = self.device.queue.submit([encoder.finish()]);
-        self.device.wait(Some(submission))?;
-        Ok(start.elapsed())
+        self.launch.run(&self.device, times)
     }
 
     /// Reads all arrays; `None` stands for one whose guard words were overwritten.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Device;
+use super::{Device, Launch};
 use crate::error::{Error, Result};
 use crate::kernel::{ArgAt, At, ShaderAt, grid};
 use crate::kernels;
@@ -190,19 +190,8 @@ impl Device {
                 Ok((pipeline, bind_group))
             })?;
             let launch = |groups: usize, times: usize| {
-                let grid = grid(groups);
-                let start = Instant::now();
-                let mut encoder = self.wgpu.create_command_encoder(&Default::default());
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, &bind_group, &[]);
-                for _ in 0..times {
-                    pass.dispatch_workgroups(grid[0], grid[1], 1);
-                }
-                drop(pass);
-                let submission = self.queue.submit([encoder.finish()]);
-                self.wait(Some(submission))?;
-                Ok::<_, Error>(start.elapsed())
+                let (pipeline, bind_group) = (pipeline.clone(), bind_group.clone());
+                Launch { pipeline, bind_group, grid: grid(groups) }.run(self, times)
             };
             times.insert(shader.name.to_owned(), 1e6 * sample(shader.groups, launch)?);
         }

@@ -46,6 +46,8 @@ pub struct Shader<S: 'static> {
     pub fits: fn(&S) -> bool,
     /// Number of workgroups at a shape; the runner folds it into two dimensions.
     pub groups: fn(&S) -> usize,
+    /// Factor on the kernel's [tolerance](Kernel::tolerance), 1 unless another way to compute rounds more.
+    pub widen: f64,
 }
 
 /// What a [`Routine`] makes of the read arrays.
@@ -219,7 +221,7 @@ pub struct ShaderAt {
     pub fits: bool,
     /// Number of workgroups.
     pub groups: usize,
-    /// Factor on the kernel's [tolerance](Kernel::tolerance), 1 unless it rounds operands to 16 bits.
+    /// See [`Shader::widen`]; and more where it rounds operands to 16 bits.
     pub widen: f64,
 }
 
@@ -326,7 +328,7 @@ impl<K: Kernel> Operation for Bound<K> {
                 format: self.format,
                 fits: (shader.fits)(&self.shape) && !(by_matrices && is_whole),
                 groups: (shader.groups)(&self.shape),
-                widen: if by_matrices { self.tolerance().widened_by_half_operands() } else { 1.0 },
+                widen: shader.widen * if by_matrices { self.tolerance().widened_by_half_operands() } else { 1.0 },
             }
         };
         K::SHADERS.iter().map(at).collect()

@@ -27,6 +27,11 @@ impl Constants for Conv2dShape {
     }
 }
 
+/// Tiles of two by two that cover the outputs of a convolution.
+fn output_tiles(window: &Window) -> usize {
+    image_tiles(window.batch, [window.out_height, window.out_width])
+}
+
 type A = Arg<Conv2dShape>;
 
 /// See `shaders/conv2d.wgsl`.
@@ -86,6 +91,21 @@ impl Kernel for Conv2d {
             |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
+            "conv2d.winograd_block",
+            [
+                "activation",
+                "sums",
+                "product",
+                "winograd_block",
+                "winograd_pixels",
+                "winograd_image",
+                "conv2d_winograd_block"
+            ],
+            |s| blocks(output_tiles(&s.window), s.window.out_channels, [32, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_tiles()
+        ),
+        shader!(
             "conv2d.subgroup8_scalar",
             ["activation", "tile", "terms", "conv2d_tile_scalar", "pixels"],
             |s| tiles(s.window.outputs() / s.window.out_channels, s.window.out_channels),
@@ -102,9 +122,9 @@ impl Kernel for Conv2d {
         shader!(
             "conv2d.winograd8",
             ["activation", "conv2d_winograd", "winograd", "winograd_tiles"],
-            |s| image_tiles(s.window.batch, [s.window.out_height, s.window.out_width], s.window.out_channels),
+            |s| blocks(output_tiles(&s.window), s.window.out_channels, [16, 32]),
             Needs::EightLaneCpu,
-            |s| s.window.by_tiles()
+            |s| s.window.by_tiles_in_lanes()
         ),
         matrices!(
             "conv2d",

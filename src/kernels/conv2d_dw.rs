@@ -35,6 +35,11 @@ impl Constants for Conv2dDwShape {
     }
 }
 
+/// Factor on the tolerance of a weights' gradient by F(2×2, 3×3): roundings come to twice, in the root of their mean
+/// square, what summing the products of the pixels makes (`Σ (Gᵀ ‖A‖ ‖B‖)² / 2` over the places of an axis). Of images
+/// and of their gradients it is 5/3, for which the plain rule has room.
+const TILE_ROUNDING: f64 = 2.0;
+
 type A = Arg<Conv2dDwShape>;
 
 /// See `shaders/conv2d_dw.wgsl`.
@@ -72,6 +77,16 @@ impl Kernel for Conv2dDw {
             |s| s.splits * blocks(s.window.terms(), s.window.out_channels, [128, 32]),
             |s| s.window.by_fours() && is_narrow(s.window.out_channels)
         ),
+        Shader {
+            widen: TILE_ROUNDING,
+            ..shader!(
+                "conv2d_dw.winograd_block",
+                ["sums", "product", "winograd_block", "winograd_pixels"],
+                |s| s.splits * blocks(s.window.in_channels, s.window.out_channels, [32, 32]),
+                Needs::WorkgroupMemory,
+                |s| s.window.by_tiles()
+            )
+        },
         shader!(
             "conv2d_dw.slices",
             ["slices", "operands", "sums", "product", "conv2d_dw_pixels"],
@@ -105,7 +120,7 @@ impl Kernel for Conv2dDw {
             ["winograd"],
             |s| s.splits * blocks(s.window.in_channels, s.window.out_channels, [8, 32]),
             Needs::EightLaneCpu,
-            |s| s.window.by_tiles()
+            |s| s.window.by_tiles_in_lanes()
         ),
         matrices!("conv2d_dw", 8, ["conv2d_dw_block", "conv2d_dw_pixels"], |s| s.window.by_fours(), |s, block| s
             .splits

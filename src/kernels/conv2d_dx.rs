@@ -41,6 +41,13 @@ impl Kernel for Conv2dDx {
             |s| s.by_phases_in_blocks() && is_narrow(s.in_channels)
         ),
         shader!(
+            "conv2d_dx.winograd_block",
+            ["sums", "product", "winograd_block", "winograd_pixels", "winograd_image"],
+            |s| blocks(image_tiles(s.batch, [s.in_height, s.in_width]), s.in_channels, [32, 32]),
+            Needs::WorkgroupMemory,
+            Window::by_tiles_back
+        ),
+        shader!(
             "conv2d_dx.subgroup8",
             ["phases", "terms", "tile"],
             |s| tiles(s.inputs() / s.in_channels, s.in_channels),
@@ -50,9 +57,9 @@ impl Kernel for Conv2dDx {
         shader!(
             "conv2d_dx.winograd8",
             ["winograd", "winograd_tiles"],
-            |s| image_tiles(s.batch, [s.in_height, s.in_width], s.in_channels),
+            |s| blocks(image_tiles(s.batch, [s.in_height, s.in_width]), s.in_channels, [16, 32]),
             Needs::EightLaneCpu,
-            Window::by_tiles_back
+            Window::by_tiles_back_in_lanes
         ),
         matrices!(
             "conv2d_dx",

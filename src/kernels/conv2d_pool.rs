@@ -126,6 +126,21 @@ impl Kernel for Conv2dPool {
             |s| s.window.by_fours_in_blocks() && is_narrow(s.window.out_channels)
         ),
         shader!(
+            "conv2d_pool.winograd_block",
+            [
+                "activation",
+                "sums",
+                "product",
+                "winograd_block",
+                "winograd_pixels",
+                "winograd_image",
+                "conv2d_winograd_block"
+            ],
+            |s| blocks(pixels(&s.window) / 4, s.window.out_channels, [32, 32]),
+            Needs::WorkgroupMemory,
+            |s| s.window.by_tiles()
+        ),
+        shader!(
             "conv2d_pool.subgroup8_scalar",
             ["activation", "tile", "terms", "conv2d_tile_scalar", "windows"],
             |s| tiles(pixels(&s.window), s.window.out_channels),
@@ -142,9 +157,12 @@ impl Kernel for Conv2dPool {
         shader!(
             "conv2d_pool.winograd8",
             ["activation", "conv2d_winograd", "winograd", "winograd_tiles"],
-            |s| image_tiles(s.window.batch, [s.window.out_height, s.window.out_width], s.window.out_channels),
+            |s| {
+                let Window { batch, out_height, out_width, out_channels, .. } = s.window;
+                blocks(image_tiles(batch, [out_height, out_width]), out_channels, [16, 32])
+            },
             Needs::EightLaneCpu,
-            |s| s.window.by_tiles()
+            |s| s.window.by_tiles_in_lanes()
         ),
         matrices!(
             "conv2d_pool",

@@ -204,6 +204,7 @@ macro_rules! shader {
             needs: $needs,
             fits: $fits,
             groups: $groups,
+            widen: 1.0,
         }
     };
 }
@@ -244,6 +245,7 @@ macro_rules! matrices {
                 let $block = [8 * $tile, 4 * $tile];
                 $groups
             },
+            widen: 1.0,
         }
     };
 }
@@ -299,10 +301,10 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
     rows.div_ceil(32) * columns.div_ceil(32)
 }
 
-/// Workgroups of the shaders that make images of so many pixels by F(2×2, 3×3): one for 16 tiles × 32 channels.
-pub(crate) fn image_tiles(images: usize, pixels: [usize; 2], channels: usize) -> usize {
+/// Tiles of 2×2 pixels that cover images of so many.
+pub(crate) fn image_tiles(images: usize, pixels: [usize; 2]) -> usize {
     let [height, width] = pixels.map(|pixels| pixels.div_ceil(2));
-    blocks(images * height * width, channels, [16, 32])
+    images * height * width
 }
 
 /// Rows of split `split` when `rows` are dealt to `splits` chunks in order; empty past the end.

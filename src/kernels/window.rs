@@ -200,14 +200,25 @@ impl Window {
         self.out_height * self.out_width
     }
 
-    /// Whether to make its outputs by F(2×2, 3×3), see `shaders/lib/winograd.wgsl`: there are zeros left and right.
+    /// Whether to make its outputs by F(2×2, 3×3), see `shaders/lib/winograd.wgsl`.
     pub(super) fn by_tiles(&self) -> bool {
-        self.pad_x >= 1 && self.pays_by_tiles([self.out_height, self.out_width])
+        self.pays_by_tiles([self.out_height, self.out_width])
     }
 
     /// Whether to make the gradients of its inputs so, which have `2 - pad` zeros around them.
     pub(super) fn by_tiles_back(&self) -> bool {
-        self.pad_x <= 1 && self.pays_by_tiles([self.in_height, self.in_width])
+        self.pays_by_tiles([self.in_height, self.in_width])
+    }
+
+    /// Whether it goes [by tiles](Self::by_tiles), and there are zeros left and right: what a lane has of its
+    /// neighbours is not asked for there.
+    pub(super) fn by_tiles_in_lanes(&self) -> bool {
+        self.pad_x >= 1 && self.by_tiles()
+    }
+
+    /// Whether it goes [back by tiles](Self::by_tiles_back), with zeros left and right.
+    pub(super) fn by_tiles_back_in_lanes(&self) -> bool {
+        self.pad_x <= 1 && self.by_tiles_back()
     }
 
     /// Whether tiles of 2 × 2 pixels are of use: 16 products of each cost as much as 25 by themselves, and at the edge

@@ -124,7 +124,8 @@ pub fn other_plans() -> Vec<(String, Plan)> {
     }
     let net = Net { flip: true, ..Net::parse("conv3 relu dense4 l2", [11, 8, 3]).expect("a spec") };
     plans.push(("flip".to_owned(), inference_plan(&net, &source(&PRESETS[0].config()), 3, slots::PARAMETERS)));
-    let net = Net::parse("conv4 relu pool conv8k5 relu pool dense4 l2", [11, 12, 3]).expect("a spec");
+    let net =
+        Net::parse("conv4 relu pool conv36k5 relu pool conv8k5 relu pool dense4 l2", [11, 12, 3]).expect("a spec");
     plans.push(("pooled".to_owned(), inference_plan(&net, &source(&PRESETS[0].config()), 3, slots::PARAMETERS)));
     plans.push(("neighbours".to_owned(), neighbours_plan(64, 5000, 64, 5)));
     plans
