@@ -35,29 +35,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
     tiles_make(lane, g / across * 32u, g % across * 32u, in_channels);
 }
 
-fn tile_counts() -> vec2u {
-    return (vec2u(out_height, out_width) + 1u) / 2u;
+fn made_size() -> vec2u {
+    return vec2u(out_height, out_width);
 }
 
-fn store_tile(tile: u32, channel: u32, pixels: vec4f) {
+fn store_pixel(pixel: u32, channel: u32, value: f32) {
     if channel < out_channels {
-        let counts = tile_counts();
-        let oy = 2u * (tile / counts.y % counts.x);
-        let ox = 2u * (tile % counts.y);
-        let image = tile / (counts.x * counts.y);
-        let at = ((image * out_height + oy) * out_width + ox) * out_channels + channel;
-        let made = activate4(b[channel] + pixels);
-        let is_right = ox + 1u < out_width;
-        let is_below = oy + 1u < out_height;
-        y[at] = stored(made.x);
-        if is_right {
-            y[at + out_channels] = stored(made.y);
-        }
-        if is_below {
-            y[at + out_width * out_channels] = stored(made.z);
-        }
-        if is_right && is_below {
-            y[at + (out_width + 1u) * out_channels] = stored(made.w);
-        }
+        y[pixel * out_channels + channel] = stored(activate(b[channel] + value));
     }
 }

@@ -44,28 +44,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
     let g = group_index(group, workgroups);
     first_input = g / across % down * 32u;
     first_output = g % across * 32u;
-    split = g / (across * down);
+    // A value, as threads meet in the loop that it bounds.
+    let part = g / (across * down);
+    split = part;
     let chunk = (batch + splits - 1u) / splits;
     let tiles = tile_counts().x * tile_counts().y;
-    let end = min((g / (across * down) + 1u) * chunk, batch) * tiles;
+    let end = min((part + 1u) * chunk, batch) * tiles;
     tiles_end = end;
-    places_make(lane, min(g / (across * down) * chunk, batch) * tiles, end);
+    places_make(lane, min(part * chunk, batch) * tiles, end);
 }
 
 fn tile_counts() -> vec2u {
     return (vec2u(out_height, out_width) + 1u) / 2u;
-}
-
-fn seen_size() -> vec3u {
-    return vec3u(in_height, in_width, in_channels / 4u);
-}
-
-fn seen_first(tile: vec2u) -> vec2u {
-    return 2u * tile - vec2u(pad_y, pad_x);
-}
-
-fn seen(at: u32) -> vec4f {
-    return vec4f(x[at]);
 }
 
 fn rows_line(own: u32, line: u32, start: u32) -> mat4x4f {
@@ -75,12 +65,12 @@ fn rows_line(own: u32, line: u32, start: u32) -> mat4x4f {
 
 // A line of A z Aᵀ.
 fn columns_line(own: u32, line: u32, start: u32) -> mat4x4f {
-    let counts = tile_counts();
     let tile = start + own / 8u;
-    let oy = 2u * (tile / counts.y % counts.x);
-    let ox = 2u * (tile % counts.y);
+    let place = tile_at(tile, tile_counts());
+    let oy = 2u * place.y;
+    let ox = 2u * place.z;
     let width = out_channels / 4u;
-    let pixel = (tile / (counts.x * counts.y) * out_height + oy) * out_width + ox;
+    let pixel = (place.x * out_height + oy) * out_width + ox;
     let at = pixel * width + min(first_output / 4u + own % 8u, width - 1u);
     let is_tile = tile < tiles_end;
     let is_right = is_tile && ox + 1u < out_width;

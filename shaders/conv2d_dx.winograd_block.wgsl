@@ -34,8 +34,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) workgroups
 
 const COLUMNS_BY_TERMS = true;
 
-fn tile_counts() -> vec2u {
-    return (vec2u(in_height, in_width) + 1u) / 2u;
+fn made_size() -> vec2u {
+    return vec2u(in_height, in_width);
 }
 
 fn seen_size() -> vec3u {
@@ -60,24 +60,8 @@ fn columns_line(own: u32, line: u32, start: u32) -> mat4x4f {
     ));
 }
 
-fn store_tile(tile: u32, channel: u32, pixels: vec4f) {
+fn store_pixel(pixel: u32, channel: u32, value: f32) {
     if channel < in_channels {
-        let counts = tile_counts();
-        let iy = 2u * (tile / counts.y % counts.x);
-        let ix = 2u * (tile % counts.y);
-        let image = tile / (counts.x * counts.y);
-        let at = ((image * in_height + iy) * in_width + ix) * in_channels + channel;
-        let is_right = ix + 1u < in_width;
-        let is_below = iy + 1u < in_height;
-        dx[at] = pixels.x;
-        if is_right {
-            dx[at + in_channels] = pixels.y;
-        }
-        if is_below {
-            dx[at + in_width * in_channels] = pixels.z;
-        }
-        if is_right && is_below {
-            dx[at + (in_width + 1u) * in_channels] = pixels.w;
-        }
+        dx[pixel * in_channels + channel] = value;
     }
 }

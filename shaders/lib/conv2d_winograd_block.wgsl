@@ -1,18 +1,6 @@
-// Appended to the shaders of conv2d and conv2d_pool that go by lib/winograd_image.wgsl: where pixels and weights are.
+// Appended to the shaders of conv2d and conv2d_pool that go by lib/winograd_image.wgsl: where the weights are.
 
 const COLUMNS_BY_TERMS = false;
-
-fn seen_size() -> vec3u {
-    return vec3u(in_height, in_width, in_channels / 4u);
-}
-
-fn seen_first(tile: vec2u) -> vec2u {
-    return 2u * tile - vec2u(pad_y, pad_x);
-}
-
-fn seen(at: u32) -> vec4f {
-    return vec4f(x[at]);
-}
 
 fn columns_line(own: u32, line: u32, start: u32) -> mat4x4f {
     let width = out_channels / 4u;

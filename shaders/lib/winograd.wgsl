@@ -24,11 +24,6 @@ struct Under {
     is_last: bool,
 }
 
-// Image, row and column of a tile, where images have so many rows and columns of them.
-fn tile_at(tile: u32, size: vec2u) -> vec3u {
-    return vec3u(tile / (size.x * size.y), tile / size.y % size.x, tile % size.y);
-}
-
 // Under the tile of each lane, for images with so many rows and columns of zeros before them.
 fn under(tile: u32, size: vec2u, pad: vec2u, lane: u32) -> Under {
     let at = tile_at(tile, size);

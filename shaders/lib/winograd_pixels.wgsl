@@ -16,18 +16,17 @@ var<private> second_counts: vec4f;
 
 // Begins with a line of places of a tile.
 fn pixels_begin(tile: u32, line: u32) {
-    let counts = tile_counts();
     let size = seen_size();
-    let first = seen_first(vec2u(tile / counts.y % counts.x, tile % counts.y));
+    let place = tile_at(tile, tile_counts());
+    let first = seen_first(place.yz);
     let two = vec2u(select(line, 1u, line == 3u), select(select(2u, 1u, line == 2u), 3u, line == 3u));
     // Below zero wraps round to a large number, so one comparison finds both borders.
     let lines = first.x + two;
     let columns = first.y + vec4u(0u, 1u, 2u, 3u);
     let is_line = lines < vec2u(size.x);
     let is_column = columns < vec4u(size.y);
-    let image = tile / (counts.x * counts.y);
     let wide = size.y * size.z;
-    line_at = select(vec2u(0u), (image * size.x + first.x) * wide + two * wide, is_line);
+    line_at = select(vec2u(0u), (place.x * size.x + first.x) * wide + two * wide, is_line);
     column_at = select(vec4u(0u), first.y * size.z + vec4u(0u, size.z, 2u * size.z, 3u * size.z), is_column);
     first_counts = select(vec4f(0.0), vec4f(1.0), is_column & vec4<bool>(is_line.x));
     second_counts = select(vec4f(0.0), vec4f(select(-1.0, 1.0, line == 1u)), is_column & vec4<bool>(is_line.y));

@@ -32,6 +32,13 @@ pub enum Needs {
     Matrices(u32),
 }
 
+impl Needs {
+    /// Whether any WebGPU has it, so that browsers take the shader.
+    pub fn is_webgpu(self) -> bool {
+        matches!(self, Needs::Nothing | Needs::WorkgroupMemory)
+    }
+}
+
 /// One WGSL implementation of a kernel.
 pub struct Shader<S: 'static> {
     /// File stem in `shaders/`.

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
-    Activation, Window, add_scaled, block, blocks, image_tiles, is_narrow, matrices, multiply_add, patches, shader,
-    threads, tiles,
+    Activation, Window, add_scaled, block, blocks, is_narrow, matrices, multiply_add, patches, shader, threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, Constants, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
@@ -25,11 +24,6 @@ impl Constants for Conv2dShape {
         constants.push(("activation", self.activation.code()));
         constants
     }
-}
-
-/// Tiles of two by two that cover the outputs of a convolution.
-fn output_tiles(window: &Window) -> usize {
-    image_tiles(window.batch, [window.out_height, window.out_width])
 }
 
 type A = Arg<Conv2dShape>;
@@ -99,9 +93,12 @@ impl Kernel for Conv2d {
                 "winograd_block",
                 "winograd_pixels",
                 "winograd_image",
+                "winograd_inputs",
+                "winograd_store",
+                "image_tiles",
                 "conv2d_winograd_block"
             ],
-            |s| blocks(output_tiles(&s.window), s.window.out_channels, [32, 32]),
+            |s| blocks(s.window.output_tiles(), s.window.out_channels, [32, 32]),
             Needs::WorkgroupMemory,
             |s| s.window.by_tiles()
         ),
@@ -121,8 +118,8 @@ impl Kernel for Conv2d {
         ),
         shader!(
             "conv2d.winograd8",
-            ["activation", "conv2d_winograd", "winograd", "winograd_tiles"],
-            |s| blocks(output_tiles(&s.window), s.window.out_channels, [16, 32]),
+            ["activation", "conv2d_winograd", "winograd", "winograd_tiles", "image_tiles"],
+            |s| blocks(s.window.output_tiles(), s.window.out_channels, [16, 32]),
             Needs::EightLaneCpu,
             |s| s.window.by_tiles_in_lanes()
         ),

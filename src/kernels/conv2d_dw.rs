@@ -81,7 +81,7 @@ impl Kernel for Conv2dDw {
             widen: TILE_ROUNDING,
             ..shader!(
                 "conv2d_dw.winograd_block",
-                ["sums", "product", "winograd_block", "winograd_pixels"],
+                ["sums", "product", "winograd_block", "winograd_pixels", "winograd_inputs", "image_tiles"],
                 |s| s.splits * blocks(s.window.in_channels, s.window.out_channels, [32, 32]),
                 Needs::WorkgroupMemory,
                 |s| s.window.by_tiles()
@@ -117,7 +117,7 @@ impl Kernel for Conv2dDw {
         ),
         shader!(
             "conv2d_dw.winograd8",
-            ["winograd"],
+            ["winograd", "image_tiles"],
             |s| s.splits * blocks(s.window.in_channels, s.window.out_channels, [8, 32]),
             Needs::EightLaneCpu,
             |s| s.window.by_tiles_in_lanes()

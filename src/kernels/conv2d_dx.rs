@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use super::routines::{conv2d as routines, direct, winograd};
-use super::{
-    Window, block, blocks, dot, image_tiles, is_narrow, matrices, multiply_add, patches, shader, threads, tiles,
-};
+use super::{Window, block, blocks, dot, is_narrow, matrices, multiply_add, patches, shader, threads, tiles};
 use crate::host::Real;
 use crate::kernel::{Arg, Io, Kernel, Needs, Routine, Shader, Tolerance, Work};
 
@@ -42,8 +40,8 @@ impl Kernel for Conv2dDx {
         ),
         shader!(
             "conv2d_dx.winograd_block",
-            ["sums", "product", "winograd_block", "winograd_pixels", "winograd_image"],
-            |s| blocks(image_tiles(s.batch, [s.in_height, s.in_width]), s.in_channels, [32, 32]),
+            ["sums", "product", "winograd_block", "winograd_pixels", "winograd_image", "winograd_store", "image_tiles"],
+            |s| blocks(s.input_tiles(), s.in_channels, [32, 32]),
             Needs::WorkgroupMemory,
             Window::by_tiles_back
         ),
@@ -56,8 +54,8 @@ impl Kernel for Conv2dDx {
         ),
         shader!(
             "conv2d_dx.winograd8",
-            ["winograd", "winograd_tiles"],
-            |s| blocks(image_tiles(s.batch, [s.in_height, s.in_width]), s.in_channels, [16, 32]),
+            ["winograd", "winograd_tiles", "image_tiles"],
+            |s| blocks(s.input_tiles(), s.in_channels, [16, 32]),
             Needs::EightLaneCpu,
             Window::by_tiles_back_in_lanes
         ),

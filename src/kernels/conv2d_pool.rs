@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::routines::{conv2d as routines, direct, winograd};
 use super::{
     Activation, Conv2d, Conv2dDw, Conv2dDwShape, Conv2dShape, MaxPool, MaxPoolDx, PoolShape, Taps, Window, add_scaled,
-    block, blocks, chunk, image_tiles, is_narrow, matrices, patches, shader, threads, tiles,
+    block, blocks, chunk, is_narrow, matrices, patches, shader, threads, tiles,
 };
 use crate::host::Real;
 use crate::kernel::{Arg, At, Fill, Io, Kernel, Needs, Routine, Shader, Tolerance, View, Work};
@@ -134,6 +134,8 @@ impl Kernel for Conv2dPool {
                 "winograd_block",
                 "winograd_pixels",
                 "winograd_image",
+                "winograd_inputs",
+                "image_tiles",
                 "conv2d_winograd_block"
             ],
             |s| blocks(pixels(&s.window) / 4, s.window.out_channels, [32, 32]),
@@ -156,11 +158,8 @@ impl Kernel for Conv2dPool {
         ),
         shader!(
             "conv2d_pool.winograd8",
-            ["activation", "conv2d_winograd", "winograd", "winograd_tiles"],
-            |s| {
-                let Window { batch, out_height, out_width, out_channels, .. } = s.window;
-                blocks(image_tiles(batch, [out_height, out_width]), out_channels, [16, 32])
-            },
+            ["activation", "conv2d_winograd", "winograd", "winograd_tiles", "image_tiles"],
+            |s| blocks(s.window.output_tiles(), s.window.out_channels, [16, 32]),
             Needs::EightLaneCpu,
             |s| s.window.by_tiles_in_lanes()
         ),

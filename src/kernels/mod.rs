@@ -301,12 +301,6 @@ pub(crate) fn tiles(rows: usize, columns: usize) -> usize {
     rows.div_ceil(32) * columns.div_ceil(32)
 }
 
-/// Tiles of 2×2 pixels that cover images of so many.
-pub(crate) fn image_tiles(images: usize, pixels: [usize; 2]) -> usize {
-    let [height, width] = pixels.map(|pixels| pixels.div_ceil(2));
-    images * height * width
-}
-
 /// Rows of split `split` when `rows` are dealt to `splits` chunks in order; empty past the end.
 pub(crate) fn chunk(rows: usize, splits: usize, split: usize) -> std::ops::Range<usize> {
     let size = rows.div_ceil(splits);

@@ -200,6 +200,16 @@ impl Window {
         self.out_height * self.out_width
     }
 
+    /// Tiles of 2×2 pixels that cover the outputs.
+    pub(super) fn output_tiles(&self) -> usize {
+        self.batch * self.out_height.div_ceil(2) * self.out_width.div_ceil(2)
+    }
+
+    /// Tiles of 2×2 pixels that cover the inputs.
+    pub(super) fn input_tiles(&self) -> usize {
+        self.batch * self.in_height.div_ceil(2) * self.in_width.div_ceil(2)
+    }
+
     /// Whether to make its outputs by F(2×2, 3×3), see `shaders/lib/winograd.wgsl`.
     pub(super) fn by_tiles(&self) -> bool {
         self.pays_by_tiles([self.out_height, self.out_width])

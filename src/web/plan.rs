@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::embed::BINDING;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Element, Needs, ShaderAt, grid};
+use crate::kernel::{Access, Element, ShaderAt, grid};
 use crate::plan::{Call, Plan, Role, Section};
 
 /// Bytes of a buffer that every browser makes: WebGPU's default limit.
@@ -110,8 +110,7 @@ impl<'a> PlanOf<'a> {
 
 impl<'a> CallOf<'a> {
     fn new(plan: &'a Plan, call: &'a Call, texts: &mut BTreeMap<&'static str, String>) -> CallOf<'a> {
-        let in_browsers = |shader: &ShaderAt| matches!(shader.needs, Needs::Nothing | Needs::WorkgroupMemory);
-        let shaders = call.at.shaders().into_iter().filter(|shader| shader.fits && in_browsers(shader));
+        let shaders = call.at.shaders().into_iter().filter(|shader| shader.fits && shader.needs.is_webgpu());
         let mut shaders: Vec<ShaderAt> = shaders.collect();
         // The plain one, and the most specialised: what lies between is nobody's first choice.
         shaders.drain(1..(shaders.len() - 1).max(1));

@@ -351,7 +351,7 @@ const SABOTAGES: &[(&str, &str, &str, &str)] = &[
     ("conv2d_dx.winograd8", "pixels past the edge", "let is_right = ix + 1u < in_width;", "let is_right = true;"),
     ("conv2d_dw.winograd8", "outputs past the edge", " && at.z < out_width;", ";"),
     ("conv2d.winograd_block", "no zeros outside", "is_column & vec4<bool>(is_line.y)", "vec4<bool>(is_line.y)"),
-    ("conv2d.winograd_block", "pixels past the edge", "let is_right = ox + 1u < out_width;", "let is_right = true;"),
+    ("conv2d.winograd_block", "pixels past the edge", "let is_right = column + 1u < size.y;", "let is_right = true;"),
     ("conv2d.winograd_block", "another row of four", "store_sums(4u * row + q,", "store_sums(4u * row + 3u - q,"),
     ("conv2d_pool.winograd_block", "windows that are not whole", "out_width) / 2u;", "out_width + 1u) / 2u;"),
     ("conv2d_pool.winograd_block", "missing bias", "b[channel] + largest", "largest"),

@@ -6,7 +6,7 @@ use half::f16;
 use serde_json::{Value, json};
 use siamese::checkpoint::Precision;
 use siamese::config::{Config, PRESETS};
-use siamese::kernel::{At, Format, Needs};
+use siamese::kernel::{At, Format};
 use siamese::{kernels, web};
 
 use crate::browser::{SOFTWARE_WEBGPU, ask, serve, tab};
@@ -32,8 +32,7 @@ return faults;
 fn browsers_take_every_shader() {
     let mut shaders = BTreeMap::new();
     for at in kernels::all().into_iter().flat_map(|entry| entry.cases).filter(|at: &At| at.format() == Format::F32) {
-        let browsers = |needs: Needs| matches!(needs, Needs::Nothing | Needs::WorkgroupMemory);
-        for shader in at.shaders().into_iter().filter(|shader| browsers(shader.needs)) {
+        for shader in at.shaders().into_iter().filter(|shader| shader.needs.is_webgpu()) {
             let told = json!({ "name": shader.name, "code": shader.source });
             shaders.entry(shader.name).or_insert(told);
         }
